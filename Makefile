@@ -1,0 +1,71 @@
+# `make demo` shows the product on a real cluster, `make test` tests it there; `make help` says the rest.
+
+# A Python of 3.11 or later: the distribution's where it is new enough.
+PYTHON := $(shell for python in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do \
+	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$python"; break; fi; done)
+# pip leaves nothing outside the cache either.
+export PIP_CACHE_DIR := $(HOME)/.cache/kubectl-localize/pip
+VENV := .venv
+BIN := $(VENV)/bin
+NODE := dev
+CLUSTER = $(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.cluster
+PYTEST = PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest
+
+.PHONY: help requirements cluster cluster-down demo demo-down check test unit real bench clean
+
+help:
+	@echo 'make demo          a real cluster here, and its Services by their names    make demo-down     takes it all away'
+	@echo 'make cluster       only the cluster                                        make cluster-down  takes it away'
+	@echo 'make test          check, unit tests, and the tests on a real cluster      make unit          the quick ones'
+	@echo 'make check         lint, format, types, import contracts                   make bench         the numbers'
+	@echo 'make clean         deletes what make left in the checkout and in /var/tmp'
+
+cluster:
+	@$(CLUSTER) up $(NODE)
+
+cluster-down:
+	@$(CLUSTER) down $(NODE)
+
+# The environment of the development tools. `packages` brings what a bare Debian lacks for that.
+$(VENV)/stamp: setup.cfg
+	@$(CLUSTER) packages
+	@echo 'making $(VENV), with the development tools' >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/stamp
+	@$(BIN)/python -m tests.demo up
+
+demo-down: $(VENV)/stamp
+	@$(BIN)/python -m tests.demo down
+
+check: $(VENV)/stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/stamp
+	$(PYTEST) tests/unit -n auto
+
+# What looks at the whole machine, or disturbs the whole node, runs first and by itself. pytest's 5 means that a cluster
+# which is not ours leaves no such test.
+real: $(VENV)/stamp requirements
+	$(PYTEST) tests/cluster tests/real -m alone || [ $$? -eq 5 ]
+	$(PYTEST) tests/real -m 'not alone' -n 3
+
+# Said before anything is installed or built.
+requirements:
+	@$(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.requirements
+
+test: requirements
+	@$(MAKE) --no-print-directory check unit real
+
+bench: $(VENV)/stamp
+	@$(BIN)/python -m tests.environment make
+	@$(BIN)/python -m tests.bench
+
+clean: $(VENV)/stamp
+	@$(BIN)/python -m tests.environment remove
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

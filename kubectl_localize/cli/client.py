@@ -1,0 +1,118 @@
+"""The command's end of the control socket, and how a supervisor is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, socket_address
+
+END_SECONDS = 30.0
+ANSWER_SECONDS = 10.0
+POLL_SECONDS = 0.02
+
+
+class Control:
+    """A connection to a supervisor: requests go out, events come in, each one JSON object a line."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._file = connection.makefile("rb")
+
+    def send(self, op: str, **fields: Any) -> None:
+        """Send a request; a supervisor that is gone shows by the end of the events."""
+        try:
+            self._connection.sendall(json.dumps({"op": op, **fields}).encode() + b"\n")
+        except OSError:
+            return
+
+    def patient(self, seconds: float | None) -> None:
+        """How long to wait for an event from now on; None: for ever. When the time is up, the events end."""
+        self._connection.settimeout(seconds)
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Events as they come, until the supervisor closes the connection, is gone, or does not answer in time."""
+        try:
+            for line in self._file:
+                yield json.loads(line)
+        except (OSError, ValueError):
+            return
+
+    def close(self) -> None:
+        """Close the connection: what this command alone held ends."""
+        self._file.close()
+        self._connection.close()
+
+
+def connect(run: RunPaths) -> Control | None:
+    """A connection to the supervisor that runs there; None where none answers."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(socket_address(run.control))
+    except (OSError, LocalizeError):
+        connection.close()
+        return None
+    return Control(connection)
+
+
+def spawn(run: RunPaths) -> Control:
+    """Start a supervisor in a session of its own, connected to this command from its first moment.
+
+    Raises: LocalizeError where it cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs, os.fdopen(os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-P", "-m", "kubectl_localize.supervisor", str(theirs.fileno()), run.key],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, HOME_VARIABLE: str(run.directory.parent)},  # absolute: it is elsewhere
+            )
+    except OSError as error:
+        ours.close()
+        raise LocalizeError(f"the supervisor cannot be started: {error.strerror or error}") from error
+    return Control(ours)
+
+
+def another(run: RunPaths) -> Control:
+    """A connection to the supervisor that is just starting there, or to a new one where one is just ending.
+
+    Raises: LocalizeError where neither comes about in half a minute.
+    """
+    from kubectl_localize.host.process import owner
+
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        control = connect(run)
+        if control is not None:
+            return control
+        if owner(run.pidfile) is None:
+            return spawn(run)
+        time.sleep(POLL_SECONDS)
+    raise LocalizeError(
+        f"the supervisor with pid {owner(run.pidfile)} does not answer", "`kubectl localize stop` tries to end it"
+    )
+
+
+def wait_ended(run: RunPaths) -> bool:
+    """Wait until no supervisor holds the pidfile any more; whether that came within half a minute."""
+    from kubectl_localize.host.process import owner
+
+    deadline = time.monotonic() + END_SECONDS
+    while owner(run.pidfile) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True

@@ -1,0 +1,101 @@
+"""The words of `-h`: for each command what it does, its usage line and examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubectl_localize.cli.flags import START
+
+
+@dataclass(frozen=True)
+class HelpText:
+    """What `-h` says besides the flags."""
+
+    usage: str
+    description: str
+    epilog: str
+    positional: str = ""
+
+
+_START = HelpText(
+    usage="kubectl localize [SERVICE…] [flags]",
+    description="""\
+Makes a cluster's Services reachable from this machine, at the same names and ports that
+they have inside the cluster, until Ctrl-C. Nothing is installed in the cluster.""",
+    positional="svc, ns/svc or a glob of either ('webshop/*'); all Services but kube-system's when left out",
+    epilog="""\
+Examples:
+  # every Service of the current context
+  kubectl localize
+  # the Services of two namespaces, in the background
+  kubectl localize -n webshop -n billing -d
+  # one Service, and all whose names begin with db- in another namespace
+  kubectl localize web 'billing/db-*'
+  # by label, without touching the hosts file
+  kubectl localize -A -l app.kubernetes.io/part-of=shop --no-hosts
+  # what runs, and its end
+  kubectl localize ls
+  kubectl localize stop
+
+Commands (kubectl localize COMMAND -h):
+  ls       what is forwarded, with its health
+  stop     end what runs in the background
+  logs     the supervisor's log
+  version  the versions of kubectl localize, kubectl, ssh and the server
+
+A Service that is called like a command is written with its namespace: webshop/ls.
+Times are written like 500ms, 30s, 5m or 1h30m.""",
+)
+
+_LS = HelpText(
+    usage="kubectl localize ls [SERVICE…] [flags]",
+    description="Lists what is forwarded, with its health. It asks no cluster.",
+    positional="svc, ns/svc or a glob of either; everything when left out",
+    epilog="""\
+Examples:
+  # everything that runs, with host names, connections, bytes and restarts
+  kubectl localize ls -o wide
+  # one namespace, kept up to date
+  kubectl localize ls -n webshop -w
+  # the address of a Service
+  kubectl localize ls webshop/web -o json | jq -r '.items[].address'
+
+With -o json -w there is one document a line, one for each change.""",
+)
+
+_STOP = HelpText(
+    usage="kubectl localize stop [flags]",
+    description="""\
+Ends the supervisor of the context and returns when everything is back as it was.""",
+    epilog="""\
+Examples:
+  kubectl localize stop
+  kubectl localize stop --context kind-dev
+  kubectl localize stop --all""",
+)
+
+_LOGS = HelpText(
+    usage="kubectl localize logs [flags]",
+    description="""\
+Prints the supervisor's log: of --context, of the only context that has one, or of the current context.""",
+    epilog="""\
+Examples:
+  kubectl localize logs
+  kubectl localize logs -f --context kind-dev""",
+)
+
+_VERSION = HelpText(
+    usage="kubectl localize version [flags]",
+    description="Prints the versions of kubectl localize, kubectl, ssh and the server.",
+    epilog="""\
+Examples:
+  kubectl localize version
+  kubectl localize version --client -o json""",
+)
+
+_TEXTS = {START: _START, "ls": _LS, "stop": _STOP, "logs": _LOGS, "version": _VERSION}
+
+
+def help_text(command: str) -> HelpText:
+    """The words for a command; START for none."""
+    return _TEXTS[command]

@@ -1,0 +1,61 @@
+"""`ls`: what is forwarded, from the state files of all supervisors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from kubectl_localize.cli.arguments import LsArgs
+from kubectl_localize.cli.document import Filter
+from kubectl_localize.cli.label_selector import parse_selector
+from kubectl_localize.cli.listing import View, remarks
+from kubectl_localize.cli.state_files import Reading, read_states, signature
+from kubectl_localize.cli.terminal import is_terminal, stderr_console, stdout_color, stdout_width
+from kubectl_localize.host.paths import Paths
+from kubectl_localize.host.process import owner
+
+
+def run(args: LsArgs) -> int:
+    """Prints what runs, once or until Ctrl-C.
+
+    Raises:
+        LocalizeError: the label selector is none.
+    """
+    paths = Paths.from_env(os.environ)
+    wanted = Filter(args.connection.context, args.namespaces, args.services, parse_selector(args.selector))
+    view = View(args.output, stdout_color(args.no_color), stdout_width())
+
+    def read() -> Reading:
+        reading = read_states(paths.all_runs(), owner)
+        return Reading(wanted.apply(reading.document), reading.warnings)
+
+    if args.watch:
+        return _watch(args, view, read, lambda: signature(paths.all_runs(), owner), wanted.narrows_items)
+    reading = read()
+    console = stderr_console(args.no_color)
+    for remark in remarks(reading, view, narrowed=wanted.narrows_items):
+        remark.say(console)
+    sys.stdout.write(view.text(reading.document, _utc_now()))
+    return 0
+
+
+def _watch(args: LsArgs, view: View, read: Callable[[], Reading], changed: Callable[[], object], narrowed: bool) -> int:
+    from kubectl_localize.cli.watch_ls import Watch
+
+    watch = Watch(
+        view,
+        out=sys.stdout,
+        console=stderr_console(args.no_color),
+        size=shutil.get_terminal_size if view.is_table and is_terminal(sys.stdout) else None,
+        narrowed=narrowed,
+        now=_utc_now,
+    )
+    return watch.run(read, changed, time.sleep)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,219 @@
+"""From a command line to what is meant by it; pure."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from kubectl_localize.cli.arguments import (
+    Arguments,
+    ConnectionFlags,
+    HelpArgs,
+    LogsArgs,
+    LsArgs,
+    StartArgs,
+    StopArgs,
+    VersionArgs,
+)
+from kubectl_localize.cli.duration import parse_duration
+from kubectl_localize.cli.flags import COMMANDS, Flag, flags_of
+from kubectl_localize.cli.help_text import help_text
+from kubectl_localize.cli.scan import find_command, normalise, see_help, usage_name
+from kubectl_localize.errors import UsageError
+from kubectl_localize.model import Options, Selection
+
+
+def parse(argv: Sequence[str]) -> Arguments:
+    """The command line (without the program's name) as the dataclass of its command.
+
+    Raises:
+        UsageError: it cannot be what the user meant.
+    """
+    command, rest = find_command(argv)
+    flags, words = normalise(command, rest)
+    values = vars(build_parser(command).parse_args([*flags, "--", *words]))
+    if values["help"]:
+        return HelpArgs(text=build_parser(command).format_help())
+    if words and not help_text(command).positional:
+        raise UsageError(f"{usage_name(command)} takes no arguments, but {words[0]!r} was given", see_help(command))
+    return _arguments(command, values)
+
+
+def did_you_mean_command(word: str) -> str | None:
+    """The command that a word may have been meant for (`lss`: `ls`), None where it is near none."""
+    from difflib import get_close_matches
+
+    other_words = {"list": "ls", "get": "ls", "status": "ls", "down": "stop", "delete": "stop", "log": "logs"}
+    if word in other_words:
+        return other_words[word]
+    return next(iter(get_close_matches(word, COMMANDS, 1, 0.66)), None)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, see_help(self.prog.removeprefix("kubectl localize").strip()))
+
+
+def build_parser(command: str) -> argparse.ArgumentParser:
+    """The argparse parser of a command, START for none."""
+    text = help_text(command)
+    parser = _Parser(
+        prog=usage_name(command),
+        usage=text.usage,
+        description=text.description,
+        epilog=text.epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    arguments = parser.add_argument_group("Arguments") if text.positional else parser
+    arguments.add_argument("services", metavar="SERVICE", nargs="*", help=text.positional or argparse.SUPPRESS)
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for flag in flags_of(command):
+        if flag.group not in groups:
+            groups[flag.group] = parser.add_argument_group(flag.group)
+        _add(groups[flag.group], flag)
+    return parser
+
+
+def _add(group: argparse._ArgumentGroup, flag: Flag) -> None:
+    key = flag.name.replace("-", "_")
+    if not flag.value:
+        action, default = ("count", 0) if flag.many else ("store_true", False)
+        group.add_argument(*flag.spellings, dest=key, action=action, default=default, help=flag.help)
+    else:
+        group.add_argument(
+            *flag.spellings, dest=key, metavar=flag.value, help=flag.help,
+            action="append" if flag.many else "store", default=[] if flag.many else "",
+        )  # fmt: skip
+
+
+def _arguments(command: str, values: dict[str, Any]) -> Arguments:
+    for flag in flags_of(command):
+        _check_value(flag, values[flag.name.replace("-", "_")])
+    common: dict[str, Any] = {
+        "connection": ConnectionFlags(
+            impersonate=values["as"],
+            impersonate_groups=tuple(values["as_group"]),
+            **{name: values[name] for name in ("kubeconfig", "context", "cluster", "user")},
+        ),
+        "namespaces": tuple(values["namespace"]),
+        "verbosity": values["verbose"],
+        "no_color": values["no_color"],
+    }
+    services = tuple(values["services"])
+    for pattern in services:
+        _check_pattern(pattern)
+    if command == "ls":
+        output = values["output"] or "table"
+        return LsArgs(**common, services=services, selector=values["selector"], output=output, watch=values["watch"])
+    if command == "stop":
+        return StopArgs(**common, all_contexts=values["all"])
+    if command == "logs":
+        return LogsArgs(**common, follow=values["follow"])
+    if command == "version":
+        return VersionArgs(**common, client=values["client"], output=values["output"])
+    return _start_arguments(common, services, values)
+
+
+def _start_arguments(common: dict[str, Any], services: tuple[str, ...], values: dict[str, Any]) -> StartArgs:
+    for pattern in values["exclude"]:
+        _check_pattern(pattern)
+    defaults = Options()
+    args = StartArgs(
+        **common,
+        services=services,
+        skip_namespaces=tuple(values["skip_namespace"]),
+        exclude=tuple(values["exclude"]),
+        hosts=not values["no_hosts"],
+        idle_timeout_seconds=_seconds("--idle-timeout", values["idle_timeout"], defaults.idle_timeout_seconds),
+        wait_timeout_seconds=_seconds("--wait-timeout", values["wait_timeout"], defaults.wait_timeout_seconds),
+        max_children=_count("--max-children", values["max_children"], defaults.max_children),
+        cluster_domain=_domain(values["cluster_domain"]),
+        **{
+            name: values[name]
+            for name in (
+                "all_namespaces", "selector", "detach", "hosts_file", "no_sudo", "allow_other_users", "ip_range",
+            )
+        },
+    )  # fmt: skip
+    if args.hosts_file and not args.hosts:
+        raise UsageError("--no-hosts and --hosts-file exclude each other", "leave one of them out")
+    return args
+
+
+def selection(args: StartArgs) -> Selection:
+    """Which Services are meant; `-A` widens over `-n`, as with kubectl."""
+    return Selection(
+        namespaces=() if args.all_namespaces else tuple(dict.fromkeys(args.namespaces)),
+        all_namespaces=args.all_namespaces,
+        label_selector=args.selector,
+        skip_namespaces=args.skip_namespaces,
+        patterns=args.services,
+        exclude=args.exclude,
+    )
+
+
+def options(args: StartArgs) -> Options:
+    """How the forwards are to be made; a relative hosts file becomes an absolute path."""
+    defaults = Options()
+    return Options(
+        hosts=args.hosts,
+        hosts_file=os.path.abspath(args.hosts_file) if args.hosts_file else defaults.hosts_file,
+        allow_other_users=args.allow_other_users,
+        ip_range=args.ip_range or defaults.ip_range,
+        cluster_domain=args.cluster_domain or defaults.cluster_domain,
+        idle_timeout_seconds=args.idle_timeout_seconds,
+        max_children=args.max_children,
+        wait_timeout_seconds=args.wait_timeout_seconds,
+    )
+
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_NAME = re.compile(_LABEL)
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_GLOB = re.compile(r"[-a-z0-9.*?\[\]!]+")
+
+
+def _check_pattern(pattern: str) -> None:
+    parts = pattern.split("/")
+    if len(parts) > 2 or not all(_GLOB.fullmatch(part) for part in parts):
+        raise UsageError(f"{pattern!r} is not the name of a Service", "write svc, ns/svc or a glob such as 'webshop/*'")
+
+
+def _check_value(flag: Flag, value: Any) -> None:
+    if flag.choices and value and value not in flag.choices:
+        raise UsageError(f"--{flag.name} cannot be {value!r}", f"it is one of {', '.join(flag.choices)}")
+    if flag.name == "namespace":
+        for namespace in value:
+            if not _NAME.fullmatch(namespace):
+                raise UsageError(f"{namespace!r} is not the name of a namespace", "see kubectl get namespaces")
+
+
+def _seconds(flag: str, text: str, default: float) -> float:
+    if not text:
+        return default
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{flag}: {error}", f"for example {flag} 5m") from error
+
+
+def _count(flag: str, text: str, default: int) -> int:
+    if not text:
+        return default
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text):
+        raise UsageError(f"{flag}: {text!r} is not a number from 1 on", f"for example {flag} {default}")
+    return int(text)
+
+
+def _domain(text: str) -> str:
+    domain = text.lower().removesuffix(".")
+    if domain and (len(domain) > 253 or not _DOMAIN.fullmatch(domain)):
+        raise UsageError(f"--cluster-domain: {text!r} is not a DNS name", "for example --cluster-domain cluster.local")
+    return domain

@@ -1,0 +1,253 @@
+"""`kubectl localize`: forwards the selected Services, in the foreground or with a supervisor that stays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kubectl_localize.cli import terminal
+from kubectl_localize.cli.arguments import StartArgs
+from kubectl_localize.cli.client import ANSWER_SECONDS, END_SECONDS, Control, another, connect, spawn, wait_ended
+from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.parser import did_you_mean_command, options, selection
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.addresses import validate_range
+from kubectl_localize.host.paths import RunPaths, make_private
+from kubectl_localize.host.process import owner
+from kubectl_localize.model import Connection, Options
+
+
+def run(args: StartArgs) -> int:
+    """Start or join the supervisor of the context; hold it until Ctrl-C unless `-d`.
+
+    Returns: the exit code.
+    Raises: LocalizeError where nothing could be started; nothing is left behind then.
+    """
+    wanted, how = selection(args), options(args)
+    validate_range(how.ip_range)
+    connection = resolve(args.connection)
+    paths = run_paths(connection)
+    start = _Start(args, connection, paths, how)
+    with _made_here(paths, lambda: start.nothing_happened):
+        make_private(paths.directory.parent)
+        make_private(paths.directory)
+        request = {"connection": _plain(connection), "selection": _plain(wanted), "options": _plain(how)}
+        return start.run({**request, "detach": args.detach})
+
+
+class _Start:
+    """One run of the command, from the request to the end."""
+
+    def __init__(self, args: StartArgs, connection: Connection, paths: RunPaths, how: Options) -> None:
+        self._args = args
+        self._connection = connection
+        self.nothing_happened = True  # and so nothing is left behind either, a log that says why included
+        self._paths = paths
+        self._how = how
+        self._console = terminal.stderr_console(args.no_color)
+        self._progress = terminal.Progress(self._console)
+
+    def run(self, request: dict[str, Any]) -> int:
+        control = connect(self._paths) or spawn(self._paths)
+        signal.signal(signal.SIGTERM, _as_ctrl_c)
+        try:
+            ready = self._until_ready(control, request)
+            while ready is None:
+                control.close()
+                control = another(self._paths)
+                ready = self._until_ready(control, request)
+        except KeyboardInterrupt:
+            self._progress.done()
+            self._release(control)
+            return 130
+        except LocalizeError:
+            control.close()
+            raise
+        if self._args.detach:
+            self._summary(ready)
+            return 0
+        return self._hold(control, ready)
+
+    def _until_ready(self, control: Control, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The document once everything is up; None where another supervisor has to be asked.
+
+        That is so when two commands start at the same moment, or while the last supervisor is still ending.
+        """
+        control.patient(ANSWER_SECONDS)
+        control.send("start", **request)
+        answered = False
+        for event in control.events():
+            if not answered:
+                control.patient(None)
+                answered = True
+            match event["event"]:
+                case "progress":
+                    self._progress.step(event["text"])
+                case "warning":
+                    self._console.warning(event["text"])
+                case "need":
+                    self._progress.done()
+                    control.send("privileges", granted=self._get_helper(event["hosts"], event["ports"]))
+                case "error":
+                    self._progress.done()
+                    self._let_go(control)
+                    raise LocalizeError(event["message"], self._better_hint(event["hint"]))
+                case "taken" | "ended":
+                    return None
+                case "ready":
+                    self._progress.done()
+                    self.nothing_happened = False
+                    document: dict[str, Any] = event["document"]
+                    return document
+        self._progress.done()
+        self.nothing_happened = False
+        pid = owner(self._paths.pidfile)
+        if pid is not None and not answered:
+            raise LocalizeError(f"the supervisor with pid {pid} does not answer", "`kubectl localize stop` ends it")
+        raise LocalizeError("the supervisor ended while it started", f"its log says why: {_last_line(self._paths.log)}")
+
+    def _better_hint(self, hint: str) -> str:
+        """A single word that is nearly a command was probably meant as one."""
+        services = self._args.services
+        command = did_you_mean_command(services[0]) if len(services) == 1 else None
+        return f"did you mean `kubectl localize {command}`?" if command else hint
+
+    def _get_helper(self, hosts: bool, ports: list[int]) -> bool:
+        """Start the privileged helper through sudo, which may ask for a password here."""
+        from kubectl_localize.host.privileged import helper_argv
+
+        if self._args.no_sudo or os.geteuid() == 0:
+            return False
+        if shutil.which("sudo") is None:
+            self._console.warning("sudo is not installed")
+            return False
+        wishes = [f"write names to {self._how.hosts_file}"] if hosts else []
+        wishes += [f"bind port{'s' if len(ports) > 1 else ''} {_some(ports)}"] if ports else []
+        self._console.line(f"asking sudo for the right to {' and to '.join(wishes)}")
+        argv = helper_argv(
+            socket=self._paths.helper_socket,
+            uid=os.getuid(),
+            key=self._paths.key,
+            hosts_file=Options().hosts_file,
+            ip_range=self._how.ip_range,
+            use_sudo=True,
+            interactive=os.isatty(0) and os.isatty(2),
+        )
+        # not run(), which would try to kill sudo on Ctrl-C, and could not; sudo gets the Ctrl-C itself
+        refused = subprocess.Popen(argv).wait()
+        if refused:
+            self._console.warning("sudo was refused")
+        return not refused
+
+    def _summary(self, document: dict[str, Any]) -> None:
+        forwards = [item for item in document["items"] if item["status"] != "Skipped"]
+        skipped = len(document["items"]) - len(forwards)
+        more = f" ({skipped} more cannot be forwarded)" if skipped else ""
+        self._console.line(
+            f"{_count(len(forwards), 'Service')} of context {self._connection.context} forwarded{more};"
+            " `kubectl localize ls` lists, `kubectl localize stop` ends"
+        )
+
+    def _hold(self, control: Control, document: dict[str, Any]) -> int:
+        """Show the table, then each change, until Ctrl-C or the supervisor's end."""
+        try:
+            self._show(document)
+            for event in control.events():
+                if event["event"] == "change":
+                    self._console.line(event["text"])
+                elif event["event"] == "warning":
+                    self._console.warning(event["text"])
+                elif event["event"] == "ended":
+                    wait_ended(self._paths)
+                    self._console.line("the supervisor was stopped")
+                    return 0
+        except KeyboardInterrupt:
+            self._release(control)
+            return 0
+        raise LocalizeError(
+            "the supervisor has crashed or was killed",
+            "what it held is cleaned up; start it again, and see what `kubectl localize logs` says last",
+        )
+
+    def _show(self, document: dict[str, Any]) -> None:
+        from kubectl_localize.cli.table import render_table
+
+        sys.stdout.write(
+            render_table(
+                document,
+                wide=False,
+                color=terminal.stdout_color(self._args.no_color),
+                width=terminal.stdout_width(),
+                now=datetime.now(UTC),
+            )
+        )
+        sys.stdout.flush()
+        self._console.line("Ctrl-C ends it")
+
+    def _release(self, control: Control) -> None:
+        """Let go, and wait for the clean-up where nobody else holds the supervisor."""
+        self._progress.step("cleaning up")
+        self._let_go(control)
+        self._progress.done()
+
+    def _let_go(self, control: Control) -> None:
+        control.patient(END_SECONDS)
+        control.send("release")
+        for event in control.events():
+            if event["event"] == "released" and not event["ending"]:
+                break
+        else:
+            wait_ended(self._paths)
+        control.close()
+
+
+@contextlib.contextmanager
+def _made_here(paths: RunPaths, unused: Callable[[], bool]) -> Iterator[None]:
+    """Remove the state directories again if the command fails before it, or another one, has used them."""
+    directory = paths.directory
+    new = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        yield
+    except LocalizeError:
+        used = not unused() or owner(paths.pidfile) is not None
+        if directory in new and not used:
+            shutil.rmtree(directory, ignore_errors=True)
+        for path in new[1:]:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _as_ctrl_c(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(value)
+
+
+def _some(ports: list[int]) -> str:
+    shown = ", ".join(str(port) for port in ports[:5])
+    return shown if len(ports) <= 5 else f"{shown} and {len(ports) - 5} more"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "it has no log"
+    return lines[-1] if lines else "it says nothing"

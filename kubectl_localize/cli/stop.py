@@ -1,0 +1,63 @@
+"""`stop`: ends supervisors and returns when everything is back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from kubectl_localize.cli import terminal
+from kubectl_localize.cli.arguments import StopArgs
+from kubectl_localize.cli.client import connect, wait_ended
+from kubectl_localize.cli.context import current_run
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import Paths, RunPaths
+from kubectl_localize.host.process import owner
+
+
+def run(args: StopArgs) -> int:
+    """End the supervisor of the context, or of all contexts.
+
+    Raises: LocalizeError where one does not end.
+    """
+    console = terminal.stderr_console(args.no_color)
+    runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args.connection)]
+    stopped = [run for run in runs if stop(run)]
+    for run_paths in stopped:
+        console.line(f"stopped {run_paths.key}")
+    if not stopped:
+        others = (
+            [] if args.all_contexts else [run for run in Paths.from_env(os.environ).all_runs() if owner(run.pidfile)]
+        )
+        more = f"; {len(others)} of other contexts: --all or --context" if others else ""
+        console.line(f"nothing is running{'' if args.all_contexts else ' for this context'}{more}")
+    return 0
+
+
+def stop(run: RunPaths) -> bool:
+    """End one supervisor and wait until it has undone everything; whether there was one.
+
+    Raises: LocalizeError where it does not end.
+    """
+    control = connect(run)
+    if control is None:
+        pid = owner(run.pidfile)
+        if pid is None:
+            _sweep(run)
+            return False
+        raise LocalizeError(
+            f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
+        )
+    control.send("stop")
+    for _ in control.events():
+        pass
+    control.close()
+    if not wait_ended(run):
+        raise LocalizeError(f"the supervisor in {run.directory} does not end", "see `kubectl localize logs`")
+    return True
+
+
+def _sweep(run: RunPaths) -> None:
+    """Remove the files that a killed supervisor left."""
+    for path in (run.state, run.pidfile, run.control, run.helper_socket, run.directory / "own.sock"):
+        with contextlib.suppress(OSError):
+            path.unlink()

@@ -1,0 +1,147 @@
+"""What people read: warnings, errors and progress on stderr, with colour and rewriting only on a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import TextIO
+
+_STYLES = {"red": "31", "green": "32", "yellow": "33", "dim": "2"}
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]+")
+_CLEAR_LINE = "\r\x1b[2K"
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that can move its cursor."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+def color_wanted(stream_is_terminal: bool, no_color: bool, environ: Mapping[str, str]) -> bool:
+    """Whether to colour: only on a terminal, and neither `--no-color` nor NO_COLOR nor TERM=dumb."""
+    return stream_is_terminal and not no_color and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def paint(text: str, style: str) -> str:
+    """Text in red, green, yellow or dim; any other style leaves it as it is."""
+    code = _STYLES.get(style)
+    return f"\x1b[{code}m{text}\x1b[0m" if code else text
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks and control characters, so that nobody's words can steer a terminal."""
+    return _CONTROL.sub(" ", text).strip()
+
+
+class Console:
+    """Lines for people.
+
+    Args:
+        stream: where they go.
+        color: whether to colour.
+        live: whether the last line may be rewritten in place.
+    """
+
+    def __init__(self, stream: TextIO, *, color: bool = False, live: bool = False) -> None:
+        self._stream = stream
+        self._color = color
+        self.live = live
+        self._shown = ""
+
+    def line(self, text: str) -> None:
+        """A line of its own; a progress line stays below it."""
+        shown = self._shown
+        self._write(self._clear() + one_line(text) + "\n")
+        if shown:
+            self.progress(shown)
+
+    def warning(self, text: str) -> None:
+        """`warning: …`, for what is missing but does not stop the rest."""
+        self._marked("warning:", "yellow", text)
+
+    def error(self, message: str, hint: str = "") -> None:
+        """`error: …` and, where there is one, `hint: …`."""
+        self.done()
+        self._marked("error:", "red", message)
+        if hint:
+            self._marked("hint:", "dim", hint)
+
+    def progress(self, text: str) -> None:
+        """The progress line: rewritten in place on a terminal, else a line of its own."""
+        if not self.live:
+            self._write(one_line(text) + "\n")
+            return
+        width = shutil.get_terminal_size().columns
+        clear, self._shown = self._clear(), one_line(text)
+        self._write(clear + self._shown[: max(1, width - 1)])
+
+    def done(self) -> None:
+        """Takes the progress line away."""
+        clear = self._clear()
+        if clear:
+            self._write(clear)
+
+    def _marked(self, mark: str, style: str, text: str) -> None:
+        shown = self._shown
+        marked = paint(mark, style) if self._color else mark
+        self._write(f"{self._clear()}{marked} {one_line(text)}\n")
+        if shown:
+            self.progress(shown)
+
+    def _clear(self) -> str:
+        shown, self._shown = self._shown, ""
+        return _CLEAR_LINE if shown else ""
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # nobody reads it any more
+            pass
+
+
+class Progress:
+    """What a command is doing; the same step twice is shown once."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._step = ""
+
+    def step(self, text: str) -> None:
+        """Shows the step that begins now."""
+        if text != self._step:
+            self._step = text
+            self._console.progress(text)
+
+    def done(self) -> None:
+        """The steps are over; on a terminal their line disappears."""
+        self._step = ""
+        self._console.done()
+
+
+def stderr_console(no_color: bool = False) -> Console:
+    """The console on stderr, as this process's terminal and environment want it."""
+    terminal = is_terminal(sys.stderr)
+    return Console(sys.stderr, color=color_wanted(terminal, no_color, os.environ), live=terminal)
+
+
+def stdout_color(no_color: bool = False) -> bool:
+    """Whether what goes to stdout is coloured."""
+    return color_wanted(is_terminal(sys.stdout), no_color, os.environ)
+
+
+def stdout_width() -> int | None:
+    """The terminal's width in columns; None where stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def warning(text: str, *, no_color: bool = False) -> None:
+    """One `warning: …` on stderr."""
+    stderr_console(no_color).warning(text)
+
+
+def error(message: str, hint: str = "", *, no_color: bool = False) -> None:
+    """One `error: …` and `hint: …` on stderr."""
+    stderr_console(no_color).error(message, hint)

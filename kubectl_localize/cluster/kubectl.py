@@ -1,0 +1,164 @@
+"""Every kubectl command line is built here, and what kubectl says when it fails is understood here."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote, urlencode
+
+from kubectl_localize.errors import (
+    BadRequestError,
+    ForbiddenError,
+    GoneError,
+    KubectlError,
+    NotFoundError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from kubectl_localize.model import Connection
+
+OLDEST_MINOR = 27
+
+
+def argv(connection: Connection, *arguments: str, namespace: str = "") -> list[str]:
+    """The command line of a kubectl that cannot be moved to another cluster by a later `kubectl config use-context`.
+
+    A kubeconfig of several files cannot be named by a flag; `environment` pins it then.
+    """
+    pinned = [connection.kubectl]
+    if len(connection.kubeconfig) == 1:
+        pinned.append(f"--kubeconfig={connection.kubeconfig[0]}")
+    for flag, value in (
+        ("context", connection.context),
+        ("cluster", connection.cluster),
+        ("user", connection.user),
+        ("as", connection.impersonate),
+        *(("as-group", group) for group in connection.impersonate_groups),
+        ("namespace", namespace),
+    ):
+        if value:
+            pinned.append(f"--{flag}={value}")
+    return [*pinned, *arguments]
+
+
+def environment(connection: Connection, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a kubectl child: the user's own, without what may change kubectl's output or its cluster.
+
+    KUBERC and KUBECTL_KUBERC switch kubectl's defaults file off, which from 1.34 on may add flags.
+    """
+    return {
+        **inherited,
+        "KUBECONFIG": os.pathsep.join(connection.kubeconfig),
+        "KUBERC": "off",
+        "KUBECTL_KUBERC": "false",
+    }
+
+
+def port_forward(connection: Connection, namespace: str, pod: str, port: int) -> list[str]:
+    """`kubectl port-forward` of one port of one pod to a loopback port of kubectl's choice."""
+    return argv(
+        connection, "port-forward", "--address=127.0.0.1", "--pod-running-timeout=10s", f"pod/{pod}", f":{port}",
+        namespace=namespace,
+    )  # fmt: skip
+
+
+def raw_path(group_version: str, resource: str, namespace: str, query: Mapping[str, str]) -> str:
+    """The path of a list or watch request, such as `/api/v1/namespaces/shop/services?limit=1`."""
+    prefix = f"/api/{group_version}" if "/" not in group_version else f"/apis/{group_version}"
+    middle = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"{prefix}{middle}/{resource}" + (f"?{urlencode(query)}" if query else "")
+
+
+def get_raw(connection: Connection, path: str, *, timeout_seconds: float | None = None) -> list[str]:
+    """`kubectl get --raw PATH`; without a timeout it may stream for ever."""
+    limit = [f"--request-timeout={timeout_seconds:g}s"] if timeout_seconds is not None else []
+    return argv(connection, "get", "--raw", path, *limit)
+
+
+_FORWARDING = re.compile(r"Forwarding from (?:127\.0\.0\.1|\[::1\]):(\d+) -> \d+")
+_FAILED = "an error occurred forwarding"
+_NOT_DIALLED = re.compile(
+    r"connection refused|failed to (?:connect|dial)|\bdial tcp|failed to find sandbox|is closed\b|not running",
+    re.IGNORECASE,
+)
+
+
+def forwarding_port(line: str) -> int | None:
+    """The local port that `kubectl port-forward` says it listens on, None where the line says something else."""
+    match = _FORWARDING.match(line)
+    return int(match[1]) if match else None
+
+
+def is_fatal(line: str) -> bool:
+    """Whether a line of `kubectl port-forward`'s stderr says that one connection failed, which ends kubectl."""
+    return _FAILED in line
+
+
+def is_dial_failure(line: str) -> bool:
+    """Whether such a line says that the pod could not even be dialled, so that it got nothing of that connection.
+
+    A connection that the pod took and then reset is reported in the same way, up to the reason at the end.
+    """
+    return is_fatal(line) and _NOT_DIALLED.search(line) is not None
+
+
+def is_stream(command: Sequence[str]) -> bool:
+    """Whether a command line is a watch, which may be silent for a long time though all is well."""
+    return any("watch=1" in argument for argument in command)
+
+
+_REASONS: tuple[tuple[str, type[KubectlError]], ...] = (
+    (r"\(Forbidden\)|is forbidden:|403 Forbidden", ForbiddenError),
+    (r"\(Unauthorized\)|You must be logged in|the server has asked for the client to provide credentials|"
+     r"getting credentials|Unauthorized", UnauthorizedError),
+    (r"\(NotFound\)", NotFoundError),
+    (r"\(Expired\)|\(Gone\)|too old resource version", GoneError),
+    (r"\(BadRequest\)", BadRequestError),
+    (r"Unable to connect to the server|connection to the server .* was refused|i/o timeout|no such host|"
+     r"context deadline exceeded|request canceled|Client\.Timeout|network is unreachable|connection refused|"
+     r"ServiceUnavailable|TLS handshake timeout|EOF|connection reset|http2: client connection lost", UnreachableError),
+)  # fmt: skip
+
+
+def explain(stderr: Sequence[str], exit_code: int) -> KubectlError:
+    """The error that kubectl's last words mean.
+
+    Args:
+        stderr: the last lines that it wrote there, oldest first.
+        exit_code: how it ended.
+    """
+    lines = [line.strip() for line in stderr if line.strip() and not line.startswith(("W", "I0", "Handling"))]
+    text = "\n".join(lines)
+    last = brief(lines[-1]) if lines else f"kubectl ended with exit code {exit_code}"
+    for pattern, kind in _REASONS:
+        if re.search(pattern, text):
+            return kind(last)
+    return KubectlError(last)
+
+
+_KLOG = re.compile(r"^[EWIF]\d{4} [\d:.]+\s+\d+ [\w.]+:\d+\] ")
+_SERVER = re.compile(r"^(?:error: )?(?:Error from server(?: \(\w+\))?: |Unable to connect to the server: |error: )")
+
+
+def brief(line: str) -> str:
+    """A line of kubectl's stderr without its log header and its prefixes."""
+    text = _KLOG.sub("", line.strip())
+    quoted = re.match(r'"Unhandled Error" err="(.*)"(?: logger=.*)?$', text)
+    if quoted:
+        text = quoted[1].replace('\\"', '"')
+    if is_fatal(text):
+        if "connection refused" in text:
+            return "the pod refuses connections on this port"
+        if "connection reset by peer" in text:
+            return "the pod has reset a connection on this port"
+        return text.rpartition("error forwarding port ")[2]
+    return _SERVER.sub("", text)
+
+
+def client_minor(version: Mapping[str, object]) -> int:
+    """The minor number in `kubectl version --client -o json`'s document; 0 where it has none."""
+    client = version.get("clientVersion")
+    minor = client.get("minor") if isinstance(client, dict) else None
+    digits = re.match(r"\d+", str(minor or ""))
+    return int(digits[0]) if digits else 0

@@ -1,0 +1,51 @@
+"""The one tree of errors that people see: a sentence that says what is wrong and a hint that says what to do."""
+
+
+class LocalizeError(Exception):
+    """Something the user has to know of; `cli` prints it once, as `error: …` and `hint: …`.
+
+    Args:
+        message: one sentence without a full stop, in the user's words.
+        hint: one sentence that says what to do next; empty where there is nothing to do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(LocalizeError):
+    """The command line cannot be what the user meant (exit code 2)."""
+
+    exit_code = 2
+
+
+class KubectlError(LocalizeError):
+    """A kubectl command failed for a reason that is known; the subclasses name the reasons that decisions rest on."""
+
+
+class ForbiddenError(KubectlError):
+    """The API server knows the user and does not let them do this."""
+
+
+class UnauthorizedError(KubectlError):
+    """The API server does not accept the user's credentials."""
+
+
+class UnreachableError(KubectlError):
+    """The API server does not answer."""
+
+
+class NotFoundError(KubectlError):
+    """The API server has no such object."""
+
+
+class GoneError(KubectlError):
+    """The resourceVersion is too old to resume from (HTTP 410): list anew."""
+
+
+class BadRequestError(KubectlError):
+    """The API server does not understand the request, such as a malformed label selector."""

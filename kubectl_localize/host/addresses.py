@@ -1,0 +1,181 @@
+"""The registry that gives each Service and pod a loopback address of its own, and the same one again."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import ipaddress
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+
+from kubectl_localize.errors import LocalizeError, UsageError
+from kubectl_localize.host.paths import make_private, write_atomic
+
+_VERSION = 1
+_UNUSED_DAYS = 90
+_LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
+# 127.0.0.1, systemd-resolved's 127.0.0.53 and Debian's 127.0.1.1 live here.
+_RESERVED = ipaddress.IPv4Network("127.0.0.0/16")
+_SMALLEST_RANGE = 256
+
+# Context key and name, such as ("kind-dev-1a2b3c4d", "webshop/web").
+_Holder = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    address: str
+    used: date
+
+
+def validate_range(text: str) -> ipaddress.IPv4Network:
+    """Return the network that `--ip-range` names.
+
+    Raises:
+        UsageError: it is no IPv4 network within 127.0.0.0/8, touches 127.0.0.0/16, or has fewer than 256 addresses.
+    """
+    hint = "give a part of 127.0.0.0/8 outside 127.0.0.0/16, such as 127.64.0.0/10"
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not an IPv4 range: {error}", hint) from error
+    if not network.subnet_of(_LOOPBACK):
+        raise UsageError(f"the range {text} is not on the loopback interface", hint)
+    if network.overlaps(_RESERVED):
+        raise UsageError(f"the range {text} touches 127.0.0.0/16, which the machine itself uses", hint)
+    if network.num_addresses < _SMALLEST_RANGE:
+        raise UsageError(f"the range {text} has fewer than {_SMALLEST_RANGE} addresses", hint)
+    return network
+
+
+class AddressRegistry:
+    """Assigns addresses; the file is shared by all of the user's supervisors, one at a time.
+
+    Args:
+        path: the registry's file, JSON.
+        lock: the file that is locked meanwhile.
+        network: where new addresses come from.
+        today: the current day; entries that nobody asked for in 90 days are dropped.
+    """
+
+    def __init__(self, path: Path, lock: Path, network: ipaddress.IPv4Network, today: Callable[[], date]) -> None:
+        self._path = path
+        self._lock = lock
+        self._network = network
+        self._today = today
+
+    def assign(self, context_key: str, wanted: Iterable[str]) -> dict[str, str]:
+        """Return an address for each name; names that have one keep it.
+
+        Ask for all names that are in use, not only for new ones: asking is what keeps an entry alive.
+        The file is written only when something changed, at least once a day.
+
+        Raises:
+            LocalizeError: the network has no free address left, or the registry cannot be read or written.
+        """
+        names = sorted(set(wanted))
+        try:
+            with self._locked():
+                before = self._read()
+                after = self._updated(before, context_key, names)
+                if after != before:
+                    write_atomic(self._path, _to_json(after))
+        except OSError as error:
+            raise LocalizeError(f"the address registry {self._path} cannot be used: {error.strerror}") from error
+        return {name: after[context_key, name].address for name in names}
+
+    def _updated(self, before: dict[_Holder, _Entry], context_key: str, names: list[str]) -> dict[_Holder, _Entry]:
+        today = self._today()
+        oldest = today - timedelta(days=_UNUSED_DAYS)
+        wanted = {(context_key, name) for name in names}
+        entries = {
+            holder: entry
+            for holder, entry in before.items()
+            if (self._contains(entry.address) if holder in wanted else entry.used >= oldest)
+        }
+        taken = {entry.address for entry in entries.values()}
+        for name in names:
+            holder = (context_key, name)
+            known = entries.get(holder)
+            if known is None:
+                address = self._free_address(holder, taken)
+                taken.add(address)
+                entries[holder] = _Entry(address, today)
+            elif known.used != today:
+                entries[holder] = replace(known, used=today)
+        return entries
+
+    def _contains(self, address: str) -> bool:
+        return ipaddress.IPv4Address(address) in self._network
+
+    def _free_address(self, holder: _Holder, taken: set[str]) -> str:
+        size = self._network.num_addresses
+        first = int(self._network.network_address)
+        digest = hashlib.sha256("\0".join(holder).encode("utf-8", "surrogateescape")).digest()
+        start = int.from_bytes(digest[:8], "big") % size
+        for step in range(size):
+            number = first + (start + step) % size
+            # Last octets 0 and 255 also rule out the network's own address and its broadcast address.
+            if number & 0xFF not in (0, 255):
+                address = _dotted(number)
+                if address not in taken:
+                    return address
+        raise LocalizeError(
+            f"no address is left in {self._network}", f"choose a larger --ip-range, or remove {self._path}"
+        )
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        make_private(self._lock.parent)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _read(self) -> dict[_Holder, _Entry]:
+        try:
+            text = self._path.read_text(encoding="utf-8", errors="surrogateescape")
+        except FileNotFoundError:
+            return {}
+        try:
+            return _from_json(text)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            # Kept for whoever wants to know; addresses are derived anew and mostly come out the same.
+            os.replace(self._path, self._path.with_name(self._path.name + ".broken"))
+            return {}
+
+
+def _dotted(number: int) -> str:
+    return f"{number >> 24}.{number >> 16 & 0xFF}.{number >> 8 & 0xFF}.{number & 0xFF}"
+
+
+def _from_json(text: str) -> dict[_Holder, _Entry]:
+    document = json.loads(text)
+    if document["version"] != _VERSION:
+        raise ValueError("unknown version")
+    entries: dict[_Holder, _Entry] = {}
+    seen: set[str] = set()
+    days: dict[str, date] = {}
+    for context_key, names in document["contexts"].items():
+        for name, (address, used) in names.items():
+            if used not in days:
+                days[used] = date.fromisoformat(used)
+            ipaddress.IPv4Address(address)
+            if address not in seen:
+                seen.add(address)
+                entries[context_key, name] = _Entry(address, days[used])
+    return entries
+
+
+def _to_json(entries: dict[_Holder, _Entry]) -> str:
+    contexts: dict[str, dict[str, tuple[str, str]]] = {}
+    for (context_key, name), entry in sorted(entries.items(), key=lambda item: item[0]):
+        contexts.setdefault(context_key, {})[name] = (entry.address, entry.used.isoformat())
+    return json.dumps({"version": _VERSION, "contexts": contexts})

@@ -1,0 +1,150 @@
+"""The guard: a process that ends all children when the supervisor is gone, however it went."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from typing import NoReturn
+
+_GRACE_SECONDS = 0.3
+_POLL_SECONDS = 0.01
+_UNKNOWN = "-"
+
+
+class Guard:
+    """The supervisor's handle of its guard; it is to be started before any thread, and before files are locked."""
+
+    def __init__(self, pid: int, pipe: int) -> None:
+        self.pid = pid
+        self._pipe = pipe
+
+    @classmethod
+    def start(cls) -> Guard:
+        """Fork the guard.
+
+        Raises:
+            OSError: no process or no descriptor is left.
+        """
+        read_end, write_end = os.pipe()
+        try:
+            pid = os.fork()
+        except BaseException:
+            os.close(read_end)
+            os.close(write_end)
+            raise
+        if pid == 0:
+            _be_guard(read_end)
+        os.close(read_end)
+        # A guard that somebody stopped must not stop us as well.
+        os.set_blocking(write_end, False)
+        return cls(pid, write_end)
+
+    def add(self, pgid: int) -> None:
+        """Have this process group ended with us; its leader must be alive, a child that has not been waited for."""
+        start = started_at(pgid)
+        if start or not os.path.exists("/proc/self/stat"):
+            self._tell(f"+{pgid} {start or _UNKNOWN}\n")
+
+    def remove(self, pgid: int) -> None:
+        """Forget the group: to be called when its leader has ended."""
+        self._tell(f"-{pgid}\n")
+
+    def close(self) -> None:
+        """End the guard, and with it the groups that it still has; return when that is done."""
+        os.close(self._pipe)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+    def _tell(self, line: str) -> None:
+        with contextlib.suppress(OSError):  # without its guard the supervisor does its own work as before
+            os.write(self._pipe, line.encode())
+
+
+def started_at(pid: int) -> str:
+    """Return the process's start time as /proc tells it (clock ticks since boot); empty where it does not."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            content = file.read()
+    except OSError:
+        return ""
+    # The second field is the program's name in brackets, and may hold spaces and brackets itself.
+    return content.rpartition(b")")[2].split()[19].decode()
+
+
+def apply_line(groups: dict[int, str], line: str) -> None:
+    """Change the table of groups (group to its leader's start time) as a line of the protocol says."""
+    if line.startswith("+"):
+        pgid, _, start = line[1:].partition(" ")
+        groups[int(pgid)] = start
+    elif line.startswith("-"):
+        groups.pop(int(line[1:]), None)
+
+
+def is_leader_still(pgid: int, start: str) -> bool:
+    """Whether the process with this number leads its group and is the one that was registered."""
+    try:
+        leads = os.getpgid(pgid) == pgid
+    except OSError:
+        return False
+    return leads and (start == _UNKNOWN or started_at(pgid) == start)
+
+
+def _be_guard(pipe: int) -> NoReturn:
+    """Be the guard process until the pipe closes; never return into the supervisor's code."""
+    try:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        _keep_only(pipe)
+        _end_groups(_groups_at_end(pipe))
+    finally:
+        os._exit(0)
+
+
+def _keep_only(pipe: int) -> None:
+    """Close everything else: terminals that others wait for, listening sockets, locks."""
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2 and int(name) != pipe:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
+def _groups_at_end(pipe: int) -> dict[int, str]:
+    """Read the protocol until its end; return the groups that are registered then."""
+    groups: dict[int, str] = {}
+    pending = b""
+    while data := os.read(pipe, 65536):
+        *lines, pending = (pending + data).split(b"\n")
+        for line in lines:
+            apply_line(groups, line.decode())
+    return groups
+
+
+def _end_groups(groups: dict[int, str]) -> None:
+    alive = {pgid for pgid, start in groups.items() if is_leader_still(pgid, start)}
+    for pgid in alive:
+        _signal(pgid, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while alive and time.monotonic() < deadline:
+        select.select([], [], [], _POLL_SECONDS)
+        alive = {pgid for pgid in alive if _signal(pgid, 0)}
+    for pgid in alive:
+        # The number is taken as long as a member lives, but may have gone to another leader since the last poll.
+        if started_at(pgid) in ("", groups[pgid]) or groups[pgid] == _UNKNOWN:
+            _signal(pgid, signal.SIGKILL)
+
+
+def _signal(pgid: int, number: int) -> bool:
+    try:
+        os.killpg(pgid, number)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,608 @@
+"""The privileged helper: writes one context's managed block, binds low loopback ports, and undoes it all at its end.
+
+It is a lone file that imports nothing but the standard library, so that a root-owned copy can be run by
+``python3 -I`` (3.8 or later). It meets the supervisor at a Unix socket, where both check each other's uid, and then
+leaves the terminal's session. Requests and replies are one JSON object a line::
+
+    {"op": "hosts", "label": "kind-dev", "lines": [{"address": "127.71.4.19", "names": ["web.webshop"]}]}
+    {"op": "bind", "address": "127.71.4.19", "port": 80}          the descriptor comes with the reply ("fd": true)
+    {"op": "alias", "address": "127.71.4.19", "present": true}    macOS; nothing to do on Linux
+    {"ok": true}   or   {"ok": false, "kind": "denied", "error": "Permission denied"}
+
+Kinds of error are ``denied``, ``in-use``, ``bad-request`` and ``failed``. When the socket closes, or on SIGTERM, the
+managed block and the aliases go and the helper ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import array
+import contextlib
+import errno
+import fcntl
+import ipaddress
+import json
+import os
+import re
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+PROTOCOL = 1
+SYSTEM_HOSTS = "/etc/hosts"
+LINE_BYTES = 16 * 1024 * 1024
+MOST_LINES = 20_000
+HANDSHAKE_SECONDS = 10.0
+SEND_SECONDS = 30.0
+LOCK_SECONDS = 5.0
+HOSTS_LINE_BYTES = 499  # musl reads lines of 512 bytes; the newline counts
+
+_KEY = re.compile(r"[a-z0-9-]{1,64}")
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
+_RESERVED = ipaddress.IPv4Network("127.0.0.0/16")
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_RENAME = (errno.EBUSY, errno.EXDEV, *_DENIED)
+
+
+# The text of a hosts file. Pure functions; `kubectl_localize.host.hosts` has them from here.
+
+_BEGIN = re.compile(r"# >>> kubectl localize ([a-z0-9-]{1,64})( .*)?")
+_END = re.compile(r"# <<< kubectl localize ([a-z0-9-]{1,64})( .*)?")
+_ENTRY = re.compile(r"127(\.\d{1,3}){3}\t[a-z0-9.-]+( [a-z0-9.-]+)*")
+_NEWLINE_ADDED = " (newline added before)"
+
+
+def begin_key(line: str) -> str | None:
+    """Return the key of the managed block that begins with this line, or None."""
+    match = _BEGIN.fullmatch(line.rstrip("\r\n"))
+    return match.group(1) if match else None
+
+
+def end_key(line: str) -> str | None:
+    """Return the key of the managed block that ends with this line, or None."""
+    match = _END.fullmatch(line.rstrip("\r\n"))
+    return match.group(1) if match else None
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines with their newlines; only a line feed ends a line, unlike in str.splitlines."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def format_block(key: str, label: str, entries: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Return the managed block: markers around one line, or more where it gets too long, for each address.
+
+    Empty where there are no names. ASCII only, every line shorter than 500 bytes.
+    """
+    lines = []
+    for address, names in entries:
+        line = address + "\t"
+        for name in names:
+            if not line.endswith("\t") and len(line) + len(name) + 2 > HOSTS_LINE_BYTES:
+                lines.append(line)
+                line = address + "\t"
+            line += name if line.endswith("\t") else " " + name
+        if names:
+            lines.append(line)
+    if not lines:
+        return ""
+    shown = re.sub(r"[^ -~]", "?", label)[:200]
+    begin = f"# >>> kubectl localize {key} ({shown}) removed when it stops >>>"
+    return "\n".join([begin, *lines, f"# <<< kubectl localize {key} <<<", ""])
+
+
+def replace_block(text: str, key: str, block: str) -> str:
+    """Return the text without this key's managed block, and with the new one at its end (none where it is empty).
+
+    All else stays byte for byte. Where the text had no newline at its end, the block's first marker says that one was
+    added, and it goes again with the block, unless others have added text after it.
+    """
+    text = _without_block(text, key)
+    if block and text and not text.endswith("\n"):
+        begin, rest = block.split("\n", 1)
+        return text + "\n" + begin + _NEWLINE_ADDED + "\n" + rest
+    return text + block
+
+
+def _without_block(text: str, key: str) -> str:
+    lines = split_lines(text)
+    while True:
+        begin = next((index for index, line in enumerate(lines) if begin_key(line) == key), None)
+        if begin is None:
+            return "".join(lines)
+        end = _block_end(lines, begin, key)
+        inside = [line for line in lines[begin + 1 : end] if end_key(line) != key and not _is_entry(line)]
+        before, after = lines[:begin], lines[end:]
+        if before and lines[begin].rstrip("\r\n").endswith(_NEWLINE_ADDED) and not inside:
+            if not after:
+                before[-1] = before[-1][:-1]
+            elif begin_key(after[0]) is not None:
+                # The newline before us is now the newline before that block, which has to remember it.
+                after[0] = after[0].rstrip("\r\n") + _NEWLINE_ADDED + "\n"
+        lines = before + inside + after
+
+
+def _block_end(lines: list[str], begin: int, key: str) -> int:
+    """Return the index after the block's last line; without an end marker, after the entries that follow at once."""
+    for index in range(begin + 1, len(lines)):
+        if end_key(lines[index]) == key:
+            return index + 1
+        if begin_key(lines[index]) is not None:
+            break
+    index = begin + 1
+    while index < len(lines) and _is_entry(lines[index]):
+        index += 1
+    return index
+
+
+def _is_entry(line: str) -> bool:
+    return _ENTRY.fullmatch(line.rstrip("\r\n")) is not None
+
+
+# The hosts file itself.
+
+
+class HostsFile:
+    """The file that `path` leads to, changed under a lock and kept with its owner and mode."""
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.realpath(path)
+        self._existed = os.path.lexists(self._path)
+        self._is_system = self._path == os.path.realpath(SYSTEM_HOSTS)
+
+    def replace(self, key: str, block: str) -> None:
+        """Put this block in the place of the key's old one; nothing is written where nothing changes."""
+        with self._locked():
+            old = self._read()
+            new = replace_block(old.decode("utf-8", "surrogateescape"), key, block).encode("utf-8", "surrogateescape")
+            if new == old:
+                return
+            if not new and not self._existed:
+                os.unlink(self._path)
+            else:
+                self._write(old, new)
+        if self._is_system:
+            tell_resolver()
+
+    def _read(self) -> bytes:
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return b""
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
+
+    def _write(self, old: bytes, new: bytes) -> None:
+        try:
+            self._rename_over(new)
+        except OSError as error:
+            if error.errno not in _NO_RENAME:
+                raise
+            self._overwrite(old, new)
+
+    def _rename_over(self, new: bytes) -> None:
+        name = f".{os.path.basename(self._path)}.{os.urandom(8).hex()}"
+        temporary = os.path.join(os.path.dirname(self._path), name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(new)
+                file.flush()
+                self._keep_attributes(descriptor)
+                os.fsync(descriptor)
+            os.rename(temporary, self._path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+    def _keep_attributes(self, descriptor: int) -> None:
+        try:
+            status = os.stat(self._path, follow_symlinks=False)
+        except FileNotFoundError:
+            os.fchmod(descriptor, 0o644)
+            return
+        os.fchown(descriptor, status.st_uid, status.st_gid)
+        os.fchmod(descriptor, status.st_mode & 0o7777)
+        if hasattr(os, "listxattr"):
+            with contextlib.suppress(OSError):  # SELinux's label among them
+                for name in os.listxattr(self._path):
+                    os.setxattr(descriptor, name, os.getxattr(self._path, name))
+
+    def _overwrite(self, old: bytes, new: bytes) -> None:
+        """Write in place: for a file that is a mount point, or in a directory that may not be written to."""
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            try:
+                _write_all(file.fileno(), new)
+            except OSError:  # disk full: what was there fits for certain
+                _write_all(file.fileno(), old)
+                raise
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock that all helpers for this file share: in /run for root, where nobody else can make it."""
+        if os.geteuid() == 0 and self._is_system and os.path.isdir("/run"):
+            path = "/run/kubectl-localize-hosts.lock"
+        else:
+            directory, name = os.path.split(self._path)
+            path = os.path.join(directory, f".{name}.kubectl-localize.lock")
+        try:
+            descriptor = _lock(path)
+        except OSError as error:
+            if error.errno not in _DENIED:
+                raise
+            # No rename is possible in that directory, so the hosts file itself can be locked.
+            descriptor = _lock(self._path)
+            path = ""
+        try:
+            yield
+        finally:
+            if path:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+            os.close(descriptor)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    done = 0
+    while done < len(data):
+        done += os.pwrite(descriptor, data[done:], done)
+    os.ftruncate(descriptor, len(data))
+
+
+def _lock(path: str) -> int:
+    """Return a descriptor of the locked file; it may be removed by whoever holds it, so look again after locking."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
+                return descriptor
+        except (BlockingIOError, FileNotFoundError):
+            pass
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        if time.monotonic() > deadline:
+            raise OSError(errno.EAGAIN, "the hosts file is locked by another program")
+        time.sleep(0.002)
+
+
+def tell_resolver() -> None:
+    """Make caches forget what the hosts file said; glibc reads it anew by itself."""
+    if sys.platform == "darwin":
+        commands = [["/usr/bin/dscacheutil", "-flushcache"], ["/usr/bin/killall", "-HUP", "mDNSResponder"]]
+    elif os.path.exists("/run/nscd/socket"):
+        commands = [["/usr/sbin/nscd", "-i", "hosts"]]
+    else:
+        return
+    for command in commands:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            _run(command)
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    null = subprocess.DEVNULL
+    return subprocess.run(command, stdin=null, stdout=null, stderr=subprocess.PIPE, timeout=5, check=False)
+
+
+# Requests.
+
+
+class BadRequestError(Exception):
+    """The supervisor asks for something that the helper does not do."""
+
+
+def parse_range(text: str) -> ipaddress.IPv4Network:
+    """Return the network; raise BadRequestError unless it is within 127.0.0.0/8 and outside 127.0.0.0/16."""
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError as error:
+        raise BadRequestError(f"not an IPv4 range: {text}") from error
+    if not network.subnet_of(_LOOPBACK) or network.overlaps(_RESERVED):
+        raise BadRequestError(f"the range {text} is not within 127.0.0.0/8 and outside 127.0.0.0/16")
+    return network
+
+
+def check_name(name: Any) -> str:
+    """Return the name; raise BadRequestError unless it is a DNS name in lower case that may stand in a hosts file."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise BadRequestError(f"not a DNS name in lower case: {name!r}"[:300])
+    if name == "localhost" or name.endswith(".localhost"):
+        raise BadRequestError("localhost is never redirected")
+    if name[0].isdigit() and _is_address(name):
+        raise BadRequestError(f"an address, not a name: {name}")
+    return name
+
+
+def _is_address(name: str) -> bool:
+    """Whether resolvers take the name for an address: `10.1` and `0x7f.1` are some, too."""
+    try:
+        socket.inet_aton(name)
+    except OSError:
+        return False
+    return True
+
+
+class Session:
+    """What one supervisor may ask for, and what is to be undone when it is gone."""
+
+    def __init__(self, key: str, hosts: HostsFile, network: ipaddress.IPv4Network) -> None:
+        self._key = key
+        self._hosts = hosts
+        self._network = network
+        self._aliases: set[str] = set()
+
+    def answer(self, line: bytes) -> tuple[dict[str, Any], socket.socket | None]:
+        """Return the reply to a request and the socket that goes with it; errors are replies, too."""
+        try:
+            bound = self._do(json.loads(line.decode("utf-8")))
+        except BadRequestError as error:
+            return _refusal("bad-request", str(error)), None
+        except OSError as error:
+            kind = "denied" if error.errno in _DENIED else "in-use" if error.errno == errno.EADDRINUSE else "failed"
+            return _refusal(kind, error.strerror or str(error)), None
+        except Exception as error:  # malformed in a way that nobody thought of: still a reply, never a traceback
+            return _refusal("bad-request", f"malformed request ({type(error).__name__})"), None
+        return ({"ok": True}, None) if bound is None else ({"ok": True, "fd": True}, bound)
+
+    def _do(self, request: Any) -> socket.socket | None:
+        if not isinstance(request, dict):
+            raise BadRequestError("a request is an object")
+        operation = request.get("op")
+        if operation == "bind":
+            return self._bind(self._address(request), request.get("port"))
+        if operation == "hosts":
+            self._write_hosts(request.get("label"), request.get("lines"))
+        elif operation == "alias":
+            self._alias(self._address(request), request.get("present"))
+        else:
+            raise BadRequestError("unknown operation")
+        return None
+
+    def _address(self, item: Any) -> str:
+        text = item.get("address") if isinstance(item, dict) else None
+        try:
+            address = ipaddress.IPv4Address(text if isinstance(text, str) else "")
+        except ValueError as error:
+            raise BadRequestError(f"not an IPv4 address: {text!r}"[:300]) from error
+        if address not in self._network:
+            raise BadRequestError(f"{address} is outside {self._network}")
+        return str(address)
+
+    def _bind(self, address: str, port: Any) -> socket.socket:
+        if type(port) is not int or not 1 <= port <= 1023:
+            raise BadRequestError("only ports 1 to 1023 are bound for others")
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((address, port))
+        except BaseException:
+            bound.close()
+            raise
+        return bound
+
+    def _write_hosts(self, label: Any, lines: Any) -> None:
+        if not isinstance(label, str) or not isinstance(lines, list) or len(lines) > MOST_LINES:
+            raise BadRequestError(f"hosts takes a label and a list of at most {MOST_LINES} lines")
+        entries = []
+        for line in lines:
+            address = self._address(line)
+            names = line.get("names")
+            if not isinstance(names, list):
+                raise BadRequestError("names is a list")
+            entries.append((address, [check_name(name) for name in names]))
+        self._hosts.replace(self._key, format_block(self._key, label, entries))
+
+    def _alias(self, address: str, present: Any) -> None:
+        if not isinstance(present, bool):
+            raise BadRequestError("present is true or false")
+        if present:
+            if address not in self._aliases:
+                _ifconfig("alias", address, "netmask", "255.255.255.255", "up")
+                self._aliases.add(address)
+        elif address in self._aliases:
+            _ifconfig("-alias", address)
+            self._aliases.discard(address)
+
+    def undo(self) -> None:
+        """Remove the managed block and the aliases."""
+        with contextlib.suppress(OSError):
+            self._hosts.replace(self._key, "")
+        for address in sorted(self._aliases):
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                _ifconfig("-alias", address)
+
+
+def _refusal(kind: str, error: str) -> dict[str, Any]:
+    return {"ok": False, "kind": kind, "error": error}
+
+
+def _ifconfig(*arguments: str) -> None:
+    """Change the loopback interface of macOS; Linux answers on all of 127.0.0.0/8 as it is."""
+    if sys.platform == "darwin":
+        result = _run(["/sbin/ifconfig", "lo0", *arguments])
+        if result.returncode != 0:
+            raise OSError(errno.EPERM, result.stderr.decode("utf-8", "replace").strip()[:300])
+
+
+# Meeting the supervisor.
+
+
+class RefusedError(Exception):
+    """The helper cannot start; the message is the one line that people see."""
+
+
+def unix_peer_uid(connection: socket.socket) -> int:
+    """Return the uid of the process at the other end of a Unix socket."""
+    if hasattr(socket, "SO_PEERCRED"):
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return int(struct.unpack("iII", raw)[1])
+    # macOS and the BSDs: struct xucred by LOCAL_PEERCRED at SOL_LOCAL.
+    return int(struct.unpack("=II", connection.getsockopt(0, 1, 8))[1])
+
+
+def connect(path: str, uid: int) -> socket.socket:
+    """Return a connection to the supervisor of this uid; raise RefusedError where somebody else listens there."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(HANDSHAKE_SECONDS)
+    switch = os.geteuid() == 0 and uid != 0
+    try:
+        if switch:
+            os.seteuid(uid)  # reach what the user can reach: no more, and no less (root is nobody on NFS)
+        # Through the directory, as the path may be longer than a socket's address.
+        os.chdir(os.path.dirname(path) or ".")
+        connection.connect(os.path.basename(path))
+    except OSError as error:
+        raise RefusedError(f"cannot reach kubectl localize at {path}: {error.strerror or error}") from error
+    finally:
+        if switch:
+            os.seteuid(0)
+        os.chdir("/")
+    if unix_peer_uid(connection) != uid:
+        raise RefusedError(f"the process that listens at {path} is not of user {uid}")
+    return connection
+
+
+def shake_hands(connection: socket.socket) -> None:
+    """Say hello and wait until the supervisor accepts."""
+    hello = {"op": "hello", "version": PROTOCOL, "uid": os.geteuid()}
+    received = b""
+    try:
+        connection.sendall(json.dumps(hello).encode() + b"\n")
+        while not received.endswith(b"\n") and len(received) < 4096:
+            piece = connection.recv(1)  # what follows the newline is the first request
+            if not piece:
+                break
+            received += piece
+        reply = json.loads(received.decode("utf-8"))
+        accepted, reason = reply["ok"] is True, reply.get("error", "refused")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise RefusedError("kubectl localize did not accept its helper") from error
+    if not accepted:
+        raise RefusedError(f"kubectl localize did not accept its helper: {reason}")
+
+
+def leave_terminal(keep: int) -> None:
+    """Go on as a process in a session of its own, with nothing open but `keep`; the caller's process ends with 0."""
+    middle = os.fork()
+    if middle:
+        os.waitpid(middle, 0)  # sudo hangs up the terminal's session when we end: be out of it by then
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    os.umask(0o022)
+    os.environ.clear()
+    os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(null, number)
+    for name in os.listdir("/dev/fd"):
+        if int(name) > 2 and int(name) != keep:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+
+
+def serve(connection: socket.socket, session: Session, stop: int) -> None:
+    """Answer requests until the supervisor closes its end or the descriptor `stop` becomes readable."""
+    connection.settimeout(SEND_SECONDS)
+    pending = bytearray()
+    while True:
+        watched: list[Any] = [connection, stop]
+        ready = select.select(watched, [], [])[0]
+        if stop in ready:
+            return
+        data = connection.recv(65536)
+        if not data:
+            return
+        pending += data
+        if len(pending) > LINE_BYTES:
+            _send(connection, _refusal("bad-request", "line too long"), None)
+            return
+        if b"\n" in data:
+            *lines, rest = bytes(pending).split(b"\n")
+            pending = bytearray(rest)
+            for line in lines:
+                _send(connection, *session.answer(line))
+
+
+def _send(connection: socket.socket, reply: dict[str, Any], bound: socket.socket | None) -> None:
+    data = json.dumps(reply).encode() + b"\n"
+    if bound is not None:
+        with bound:
+            rights = array.array("i", [bound.fileno()])
+            sent = connection.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        data = data[sent:]
+    connection.sendall(data)
+
+
+# Start.
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise RefusedError(message)
+
+
+def parse_arguments(argv: Sequence[str], euid: int, sudo_uid: str | None) -> argparse.Namespace:
+    """Return the checked arguments; raise RefusedError or BadRequestError where root would act on what it must not."""
+    parser = _Parser(prog="kubectl-localize helper", allow_abbrev=False)
+    for name in ("--socket", "--key", "--hosts-file", "--range"):
+        parser.add_argument(name, required=True)
+    parser.add_argument("--uid", type=int, required=True)
+    arguments = parser.parse_args(argv)
+    if not _KEY.fullmatch(arguments.key):
+        raise RefusedError(f"not a context key: {arguments.key!r}")
+    if arguments.uid < 0 or (euid != 0 and arguments.uid != euid):
+        raise RefusedError("--uid must be the caller's own")
+    if euid == 0 and sudo_uid is not None and sudo_uid != str(arguments.uid):
+        raise RefusedError("--uid must be the user's who called sudo")
+    arguments.hosts_file = os.path.abspath(arguments.hosts_file)
+    if euid == 0 and arguments.uid != 0:
+        if os.path.realpath(arguments.hosts_file) != os.path.realpath(SYSTEM_HOSTS):
+            raise RefusedError(f"root writes {SYSTEM_HOSTS} only")
+        arguments.hosts_file = SYSTEM_HOSTS  # the user may turn a link of theirs to another file from now on
+    arguments.network = parse_range(arguments.range)
+    return arguments
+
+
+def main(argv: Sequence[str]) -> int:
+    """Start the helper; return 0 once it is connected and lives on by itself, else 1 with one line on stderr."""
+    try:
+        arguments = parse_arguments(argv, os.geteuid(), os.environ.get("SUDO_UID"))
+        connection = connect(arguments.socket, arguments.uid)
+        shake_hands(connection)
+    except (RefusedError, BadRequestError, OSError) as error:
+        print(f"kubectl-localize helper: {error}".replace("\n", " "), file=sys.stderr)
+        return 1
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    leave_terminal(keep=connection.fileno())
+    # A signal handler that raised could cut a write in two: this one only wakes the loop.
+    stop, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    session = Session(arguments.key, HostsFile(arguments.hosts_file), arguments.network)
+    try:
+        with contextlib.suppress(OSError):
+            serve(connection, session, stop)
+    finally:
+        session.undo()
+        connection.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

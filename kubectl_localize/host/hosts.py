@@ -1,0 +1,65 @@
+"""The hosts file's text: the managed block of a context, and the names that others already hold.
+
+The helper cannot import this package, so the functions that it needs, too, are written in `helper`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kubectl_localize.host.helper import (
+    BadRequestError,
+    begin_key,
+    check_name,
+    end_key,
+    format_block,
+    replace_block,
+    split_lines,
+)
+from kubectl_localize.model import HostsLine
+
+__all__ = ["HOSTS_FILE", "may_be_written", "names_taken", "render_block", "replace_block"]
+
+HOSTS_FILE = "hosts file"
+
+
+def render_block(key: str, label: str, lines: Sequence[HostsLine]) -> str:
+    """Return the managed block of the context with this key; empty where there are no names.
+
+    ASCII only, every line shorter than 500 bytes: an address with many names gets several lines.
+
+    Args:
+        key: the context's key.
+        label: what people call the context.
+        lines: what the block says.
+    """
+    return format_block(key, label, [(line.address, line.names) for line in lines])
+
+
+def may_be_written(name: str) -> bool:
+    """Whether the helper takes this name; it refuses all names where there is one that it does not take."""
+    try:
+        check_name(name)
+    except BadRequestError:
+        return False
+    return True
+
+
+def names_taken(text: str, own_key: str) -> dict[str, str]:
+    """Return the names, in lower case, that the hosts file holds outside our own managed block.
+
+    The value is the key of the context whose managed block holds the name, else `HOSTS_FILE`.
+    """
+    taken: dict[str, str] = {}
+    holder = HOSTS_FILE
+    for line in split_lines(replace_block(text, own_key, "")):
+        key = begin_key(line)
+        if key is not None:
+            holder = key
+        elif end_key(line) is not None:
+            holder = HOSTS_FILE
+        for name in line.partition("#")[0].split()[1:]:
+            # The user's own line outweighs another context's: it stays when that context stops.
+            if taken.get(name.lower()) != HOSTS_FILE:
+                taken[name.lower()] = holder
+    return taken

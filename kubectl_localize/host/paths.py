@@ -1,0 +1,172 @@
+"""Where the files of this user's supervisors are, and how such files are written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubectl_localize.errors import LocalizeError
+
+HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
+
+# sockaddr_un holds 108 bytes on Linux and 104 on macOS and the BSDs, the closing NUL included.
+_SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
+_DESCRIPTORS = "/proc/self/fd"
+_SLUG_CHARACTERS = 40
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one supervisor (one context), all in a directory that is named after the context's key."""
+
+    directory: Path
+
+    @property
+    def key(self) -> str:
+        """The context's key."""
+        return self.directory.name
+
+    @property
+    def pidfile(self) -> Path:
+        """Held by the live supervisor."""
+        return self.directory / "supervisor.pid"
+
+    @property
+    def state(self) -> Path:
+        """The document that `ls` reads."""
+        return self.directory / "state.json"
+
+    @property
+    def control(self) -> Path:
+        """The Unix socket on which the supervisor takes commands."""
+        return self.directory / "control.sock"
+
+    @property
+    def helper_socket(self) -> Path:
+        """The Unix socket at which helper and supervisor meet."""
+        return self.directory / "helper.sock"
+
+    @property
+    def log(self) -> Path:
+        """The supervisor's log."""
+        return self.directory / "supervisor.log"
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The root of all state of this user."""
+
+    root: Path
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Paths:
+        """Return `$KUBECTL_LOCALIZE_HOME` where it is set, else `~/.kube/localize`, as an absolute path."""
+        chosen = environ.get(HOME_VARIABLE)
+        if chosen:
+            return cls(Path(chosen).expanduser().absolute())
+        home = environ.get("HOME")
+        return cls((Path(home) if home else Path.home()).absolute() / ".kube" / "localize")
+
+    @property
+    def addresses(self) -> Path:
+        """The registry of addresses that all of the user's supervisors share."""
+        return self.root / "addresses.json"
+
+    @property
+    def addresses_lock(self) -> Path:
+        """What is locked while the registry is read and written."""
+        return self.root / "addresses.lock"
+
+    def run(self, key: str) -> RunPaths:
+        """Return the paths of the context with this key, whether or not they exist."""
+        return RunPaths(self.root / key)
+
+    def all_runs(self) -> list[RunPaths]:
+        """Return, sorted by key, the directories that hold a state file or a pidfile."""
+        try:
+            names = sorted(os.listdir(self.root))
+        except OSError:
+            return []
+        runs = (self.run(name) for name in names)
+        return [run for run in runs if run.state.exists() or run.pidfile.exists()]
+
+
+def context_key(context: str, server: str, uid: int) -> str:
+    """Return the name under which a context's state is kept, at most 49 characters of `[a-z0-9-]`.
+
+    A readable slug alone would not do: contexts may be called `arn:aws:eks:…/x`, and two kubeconfigs may use one name.
+    """
+    slug = re.sub(r"[^a-z0-9]+", "-", context.lower()).strip("-")[:_SLUG_CHARACTERS].strip("-") or "context"
+    digest = hashlib.sha256(f"{server}\0{context}\0{uid}".encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{slug}-{digest[:8]}"
+
+
+def make_private(directory: Path) -> None:
+    """Make the directory and its parents where they are missing, and let nobody else in (mode 0700).
+
+    Raises:
+        LocalizeError: it cannot be made or written to.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if directory.stat().st_mode & 0o777 != 0o700:
+            directory.chmod(0o700)
+    except OSError as error:
+        raise _not_writable(directory, error.strerror or str(error)) from error
+    if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
+        raise _not_writable(directory, "Permission denied")
+
+
+def _not_writable(directory: Path, reason: str) -> LocalizeError:
+    return LocalizeError(
+        f"state directory {directory} is not writable: {reason}",
+        f"make it writable (was it made by sudo?) or set {HOME_VARIABLE} to another directory",
+    )
+
+
+def socket_address(path: Path) -> str:
+    """Return what to bind or connect to in order to reach this Unix socket; the path itself where it is short enough.
+
+    A longer path goes by way of `/proc/self/fd/N/NAME` on Linux, where N is a descriptor of the directory that stays
+    open for the rest of the process's life (a handful of calls in a process). Elsewhere it is made relative to the
+    current directory. The socket's file is removed by its real path.
+
+    Raises:
+        LocalizeError: the path is too long and there is no way round, or its directory cannot be opened.
+    """
+    text = str(path)
+    if len(os.fsencode(text)) <= _SOCKET_PATH_BYTES:
+        return text
+    if os.path.isdir(_DESCRIPTORS):
+        try:
+            directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise LocalizeError(f"{path.parent} cannot be opened: {error.strerror}") from error
+        return f"{_DESCRIPTORS}/{directory}/{path.name}"
+    relative = os.path.relpath(text)
+    if len(os.fsencode(relative)) <= _SOCKET_PATH_BYTES:
+        return relative
+    raise LocalizeError(f"the path {text} is too long for a socket", f"set {HOME_VARIABLE} to a shorter directory")
+
+
+def write_atomic(path: Path, text: str, mode: int = 0o600) -> None:
+    """Replace the file's content at once, so that a reader sees the old text or the new one.
+
+    Raises:
+        OSError: as it comes; the old file is then untouched and no temporary file is left.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+            os.fchmod(descriptor, mode)
+            file.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

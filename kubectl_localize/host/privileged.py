@@ -1,0 +1,214 @@
+"""The supervisor's side of the privileged helper: how it is started and where it connects."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+import stat
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from kubectl_localize.host import helper as helper_program
+from kubectl_localize.host.helper_client import AddressInUseError, DeniedError, Helper, HelperError
+from kubectl_localize.host.paths import socket_address
+
+__all__ = [
+    "AddressInUseError",
+    "DeniedError",
+    "Helper",
+    "HelperError",
+    "HelperServer",
+    "helper_argv",
+    "only_root_writes",
+    "own_or_root",
+]
+
+INSTALLED_HELPER = Path("/usr/local/libexec/kubectl-localize/helper.py")
+SYSTEM_PYTHON = Path("/usr/bin/python3")
+PROMPT = "kubectl localize asks for %p's password, to write names to the hosts file and to bind ports below 1024: "
+
+_HANDSHAKE_SECONDS = 5.0
+
+
+def helper_argv(
+    *,
+    socket: Path,
+    uid: int,
+    key: str,
+    hosts_file: str,
+    ip_range: str,
+    use_sudo: bool,
+    interactive: bool,
+    installed: Path = INSTALLED_HELPER,
+    system_python: Path = SYSTEM_PYTHON,
+) -> list[str]:
+    """Return the command that starts the helper; it ends with 0 once the helper is connected.
+
+    Args:
+        socket: where the `HelperServer` listens.
+        uid: the supervisor's.
+        key: the context's key.
+        hosts_file: the file that holds the managed block.
+        ip_range: the network that addresses come from.
+        use_sudo: run it as root through sudo, else as the caller.
+        interactive: sudo may ask for a password.
+        installed: the copy that is used instead of the packaged file if only root can write to it.
+        system_python: the interpreter that sudo runs where there is one, as nobody but root can write to it.
+    """
+    program = installed if use_sudo and only_root_writes(installed) else Path(helper_program.__file__)
+    python = str(system_python) if use_sudo and system_python.exists() else sys.executable
+    start = [python, "-I", str(program), "--socket", str(socket), "--uid", str(uid), "--key", key]
+    start += ["--hosts-file", hosts_file, "--range", ip_range]
+    if not use_sudo:
+        return start
+    return ["sudo", *([] if interactive else ["-n"]), "-p", PROMPT, "--", *start]
+
+
+def only_root_writes(path: Path) -> bool:
+    """Whether the file is there and neither it nor a directory above it can be changed by anybody but root."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return False
+        states = [part.lstat() for part in (path, *path.parents)]
+    except OSError:
+        return False
+    return all(state.st_uid == 0 and not state.st_mode & 0o022 for state in states)
+
+
+def own_or_root(uid: int) -> bool:
+    """Whether a process of this uid may be our helper."""
+    return uid in (0, os.getuid())
+
+
+class HelperServer:
+    """Where helpers connect; one at a time, and a new one takes the place of a dead one.
+
+    Args:
+        path: the Unix socket, in a directory that only the user can enter.
+        uid_allowed: whether a process of this uid may be the helper.
+        on_change: called with the helper that has connected, and with None when it is gone.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        uid_allowed: Callable[[int], bool] = own_or_root,
+        on_change: Callable[[Helper | None], None] = lambda helper: None,
+    ) -> None:
+        self.helper: Helper | None = None
+        self._path = path
+        self._uid_allowed = uid_allowed
+        self._on_change = on_change
+        self._connected = asyncio.Event()
+        self._listener: socket.socket | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen; a socket that a killed supervisor left at the path is replaced.
+
+        Raises:
+            OSError: the socket cannot be made.
+        """
+        self._path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.setblocking(False)
+            listener.bind(socket_address(self._path))
+            self._path.chmod(0o600)
+            listener.listen(8)
+        except BaseException:
+            listener.close()
+            raise
+        self._listener = listener
+        self._spawn(self._accept(listener))
+
+    async def wait_connected(self, timeout_seconds: float) -> Helper | None:
+        """Return the helper as soon as there is one; None when the time is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._connected.wait()
+        return self.helper
+
+    async def close(self) -> None:
+        """Stop listening, let the helper undo what it did and return when it has."""
+        tasks, self._tasks = self._tasks, set()
+        helper = self.helper
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+            self._path.unlink(missing_ok=True)
+        if helper is not None:
+            await helper.close()
+            self._lost(helper)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection, _ = await loop.sock_accept(listener)
+            self._spawn(self._admit(connection))
+
+    async def _admit(self, connection: socket.socket) -> None:
+        """Make whoever connected the helper if their uid and their hello are right; stay until they are gone."""
+        helper: Helper | None = None
+        try:
+            if not self._uid_allowed(helper_program.unix_peer_uid(connection)):
+                return
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(_HANDSHAKE_SECONDS):
+                hello = await _read_line(connection)
+            refusal = self._refusal(hello)
+            reply = {"ok": False, "error": refusal} if refusal else {"ok": True}
+            if not refusal:
+                helper = self.helper = Helper(connection)
+                self._connected.set()
+            await loop.sock_sendall(connection, json.dumps(reply).encode() + b"\n")
+        except (OSError, ValueError, TimeoutError):
+            if helper is not None:
+                helper.abort()
+        finally:
+            if helper is None:
+                connection.close()
+        if helper is not None:
+            if not helper.closed.is_set():
+                self._on_change(helper)
+            await helper.closed.wait()
+            self._lost(helper)
+
+    def _refusal(self, hello: Any) -> str:
+        if not isinstance(hello, dict) or hello.get("op") != "hello":
+            return "not a helper"
+        if hello.get("version") != helper_program.PROTOCOL:
+            return "another version of kubectl localize is installed as root's copy of the helper"
+        if self.helper is not None and not self.helper.closed.is_set():
+            return "there is one already"
+        return ""
+
+    def _lost(self, helper: Helper) -> None:
+        if self.helper is helper:
+            self.helper = None
+            self._connected.clear()
+            self._on_change(None)
+
+
+async def _read_line(connection: socket.socket) -> Any:
+    loop = asyncio.get_running_loop()
+    received = b""
+    while not received.endswith(b"\n"):
+        piece = await loop.sock_recv(connection, 4096)
+        if not piece or len(received) > 4096:
+            raise ValueError("no hello")
+        received += piece
+    return json.loads(received)

@@ -1,0 +1,164 @@
+"""The values that the rooms pass to each other: frozen dataclasses and enums, no behaviour but their own arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What `ls` shows of a Service or of one of its ports."""
+
+    IDLE = "Idle"
+    ACTIVE = "Active"
+    WAITING = "Waiting"
+    BACKOFF = "Backoff"
+    SKIPPED = "Skipped"
+    EXPOSING = "Exposing"
+    EXPOSED = "Exposed"
+    RESTORING = "Restoring"
+
+
+class HostsState(StrEnum):
+    """Whether the names of this context stand in the hosts file."""
+
+    WRITTEN = "written"
+    OFF = "off"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, order=True)
+class ServiceKey:
+    """A Service's namespace and name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class ServicePort:
+    """One entry of a Service's `spec.ports`; `target_port` is a number, a name, or 0 where none is given."""
+
+    name: str
+    port: int
+    target_port: int | str
+    protocol: str = "TCP"
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is needed of a Service object.
+
+    `type` is ClusterIP, NodePort, LoadBalancer or ExternalName; `headless` means `clusterIP: None`.
+    """
+
+    key: ServiceKey
+    type: str
+    headless: bool
+    has_selector: bool
+    ports: tuple[ServicePort, ...]
+    external_name: str = ""
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, order=True)
+class Endpoint:
+    """A Ready pod behind one port of a Service: `port` is the number that this pod listens on.
+
+    `hostname` is what the pod is called below the Service's name (a StatefulSet's `db-0`), else empty.
+    """
+
+    pod: str
+    port: int
+    address: str = ""
+    hostname: str = ""
+
+
+@dataclass(frozen=True)
+class EndpointSlice:
+    """What is needed of an EndpointSlice object.
+
+    Args:
+        name: its own name; a Service may have several.
+        service: the Service it belongs to.
+        ports: pairs of port name and number; a number of None means every port.
+        endpoints: the Ready ones that are pods (`port` 0, to be filled in by the ports above).
+        others: how many endpoints are no pods.
+        pods: how many endpoints are pods, Ready or not.
+        unready: the names of the pods that are not Ready, or no longer.
+    """
+
+    name: str
+    service: ServiceKey
+    ports: tuple[tuple[str, int | None], ...]
+    endpoints: tuple[Endpoint, ...]
+    others: int
+    pods: int
+    unready: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which Services are forwarded.
+
+    Empty `namespaces` means all but `skip_namespaces`. `patterns` are `svc`, `ns/svc` or globs of either;
+    a pattern without a slash means the context's namespace unless `namespaces` or `all_namespaces` widens it.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    all_namespaces: bool = False
+    label_selector: str = ""
+    skip_namespaces: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Which cluster is spoken to, and as whom: kubectl's connection flags, resolved and pinned at start.
+
+    Args:
+        kubectl: absolute path of the kubectl executable.
+        kubeconfig: absolute paths, in kubectl's order of precedence.
+        context: the context's name.
+        namespace: the context's namespace.
+        server: the API server's URL.
+        proxy: the URL of the proxy that is used to reach it, else empty.
+        cluster, user, impersonate, impersonate_groups: `--cluster`, `--user`, `--as`, `--as-group` where given.
+    """
+
+    kubectl: str
+    kubeconfig: tuple[str, ...]
+    context: str
+    namespace: str
+    server: str
+    proxy: str = ""
+    cluster: str = ""
+    user: str = ""
+    impersonate: str = ""
+    impersonate_groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """How forwards are made; what a second command has to agree on with a running supervisor."""
+
+    hosts: bool = True
+    hosts_file: str = "/etc/hosts"
+    allow_other_users: bool = False
+    ip_range: str = "127.64.0.0/10"
+    cluster_domain: str = "cluster.local"
+    idle_timeout_seconds: float = 300.0
+    max_children: int = 64
+    wait_timeout_seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class HostsLine:
+    """One line of the managed block: an address and the names that lead to it."""
+
+    address: str
+    names: tuple[str, ...]

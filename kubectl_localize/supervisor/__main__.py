@@ -1,0 +1,69 @@
+"""`python -m kubectl_localize.supervisor`: started by a command, which hands down its connection as a descriptor."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import socket
+import sys
+from logging.handlers import RotatingFileHandler
+
+from kubectl_localize.host.guard import Guard
+
+LOG_BYTES = 1024 * 1024
+LOG_FILES = 3
+
+
+def main(argv: list[str]) -> int:
+    """Run a supervisor.
+
+    Args:
+        argv: the descriptor of the starting command's socket, and the context's key.
+    """
+    os.umask(0o077)
+    inherited = socket.socket(fileno=int(argv[0]))
+    inherited.set_inheritable(False)
+    guard = Guard.start()  # before any thread, and before the pidfile, whose lock a fork would share
+
+    from kubectl_localize.host.listen import raise_descriptor_limit
+    from kubectl_localize.host.paths import Paths
+    from kubectl_localize.host.process import Pidfile
+    from kubectl_localize.supervisor.app import serve
+
+    paths = Paths.from_env(os.environ)
+    run = paths.run(argv[1])
+    pidfile = Pidfile.acquire(run.pidfile)
+    if pidfile is None:  # two commands started at once: the other one's supervisor takes this one, too
+        inherited.sendall(json.dumps({"event": "taken"}).encode() + b"\n")
+        guard.close()
+        return 0
+    handler = RotatingFileHandler(run.log, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
+    logging.basicConfig(
+        level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    raise_descriptor_limit()
+    gc.freeze()
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(serve(paths, run, guard, inherited))
+    finally:
+        pidfile.release()
+        guard.close()
+    return 0
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """An event loop that learns of ended children without a thread for each (Python 3.12 and later do so anyway)."""
+    loop = asyncio.new_event_loop()
+    if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
+        watcher = asyncio.PidfdChildWatcher()
+        watcher.attach_loop(loop)
+        asyncio.set_child_watcher(watcher)
+    return loop
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

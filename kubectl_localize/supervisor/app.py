@@ -1,0 +1,225 @@
+"""The supervisor as commands see it: who asked for what, who holds it, when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
+from kubectl_localize.supervisor.children.process import Groups
+from kubectl_localize.supervisor.control import Client, ControlServer
+from kubectl_localize.supervisor.forward import rfc3339
+from kubectl_localize.supervisor.order import Needs, Order, order_from_json
+from kubectl_localize.supervisor.session import Session
+from kubectl_localize.supervisor.statefile import StateFile
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.5
+TICKS_BETWEEN_COUNTS = 4
+
+
+class App:
+    """One supervisor: a session, the commands that hold it, and the state file.
+
+    Args:
+        groups: what ends our children when this process is gone.
+    """
+
+    def __init__(self, paths: Paths, run: RunPaths, groups: Groups) -> None:
+        self._paths = paths
+        self._run = run
+        self._groups = groups
+        self._control = ControlServer(run.control, self._serve)
+        self._state = StateFile(run.state, write_atomic)
+        self._session: Session | None = None
+        self._ready = False
+        self._detached = False
+        self._ending = asyncio.Event()
+        self._starting = asyncio.Lock()
+        self._since = datetime.now(UTC)
+
+    async def run(self, inherited: socket.socket) -> None:
+        """Serve until nobody holds the supervisor any more, then undo everything.
+
+        Args:
+            inherited: the starting command's connection.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._ending.set)
+        await self._control.start()
+        await self._control.adopt(inherited)
+        ticking = asyncio.create_task(self._tick())
+        await self._ending.wait()
+        log.info("ending")
+        ticking.cancel()
+        self._control.stop_listening()
+        async with self._starting:
+            if self._session is not None:
+                await self._session.end()
+        self._run.state.unlink(missing_ok=True)
+        self._control.broadcast("ended")
+        await self._control.close()
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+    async def _serve(self, client: Client) -> None:
+        try:
+            while request := await client.receive():
+                match request.get("op"):
+                    case "start":
+                        await self._start(client, request)
+                    case "release":
+                        self._release(client)
+                    case "stop":
+                        self._ending.set()
+                    case other:
+                        raise LocalizeError(f"no such request: {other}")
+        finally:
+            client.holds = False
+            self._end_if_free()
+
+    def _release(self, client: Client) -> None:
+        client.holds = False
+        self._end_if_free()
+        client.send("released", ending=self._ending.is_set())
+
+    def _end_if_free(self) -> None:
+        if not self._detached and not any(client.holds for client in self._control.clients()):
+            self._ending.set()
+
+    async def _start(self, client: Client, request: dict[str, Any]) -> None:
+        """Start what was asked for, or join it where it runs already; give up when the command lets go or is gone."""
+        client.holds = True
+        client.send("accepted")
+        work = asyncio.create_task(self._start_or_join(client, request))
+        leaving = asyncio.create_task(client.leaving.wait())
+        end = asyncio.create_task(self._ending.wait())
+        try:
+            await asyncio.wait((work, leaving, end), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                work.cancel()
+                await asyncio.wait((work,))
+        finally:
+            leaving.cancel()
+            end.cancel()
+        if work.cancelled():
+            self._release(client)  # the request for it may have come where an answer from sudo was awaited
+            return
+        failure = work.exception()
+        if isinstance(failure, LocalizeError):
+            client.fail(failure)
+            client.holds = False
+            self._end_if_free()
+        elif failure is not None:
+            log.error("start", exc_info=failure)
+            client.fail(
+                LocalizeError(f"internal error: {failure}", "`kubectl localize logs` says more; please report it")
+            )
+            client.holds = False
+            self._end_if_free()
+        elif request.get("detach"):
+            self._detached = True
+            client.holds = False
+
+    async def _start_or_join(self, client: Client, request: dict[str, Any]) -> None:
+        order = order_from_json(request)
+        async with self._starting:
+            if self._session is None:
+                warnings = await self._open(client, order, bool(request.get("detach")))
+            else:
+                warnings = await self._join(client, self._session, order)
+            self._ready = True
+            self._write_state()
+        for warning in warnings:
+            client.send("warning", text=warning)
+        client.send("ready", document=self._document())
+
+    async def _open(self, client: Client, order: Order, detach: bool) -> list[str]:
+        client.send("progress", text="listing Services")
+        session = Session(
+            order, self._paths, self._run, self._groups, say=self._say, warn=self._warn
+        )  # fmt: skip
+        self._session = session
+        try:
+            needs = await session.begin()
+            await self._ask(client, needs)
+            client.send("progress", text="opening forwards")
+            return await session.open()
+        except BaseException:
+            await session.end()
+            self._session = None
+            raise
+
+    async def _join(self, client: Client, session: Session, order: Order) -> list[str]:
+        if session.order != order:
+            raise LocalizeError(
+                f"context {order.connection.context} is being forwarded already by pid {os.getpid()},"
+                " with another selection or other options",
+                "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
+            )
+        needs = session.needs()
+        if needs:
+            await self._ask(client, needs)
+            return await session.improve()
+        return session.warnings()
+
+    async def _ask(self, client: Client, needs: Needs) -> None:
+        """Have the command, which has the terminal, start the privileged helper; it may fail, and we go on."""
+        if not needs:
+            return
+        client.send("need", hosts=needs.hosts, ports=list(needs.ports))
+        answer = await client.receive()
+        if answer is None:
+            raise LocalizeError("the command that started the supervisor is gone")
+
+    def _say(self, text: str) -> None:
+        log.info("%s", text)
+        self._control.broadcast("change", text=text)
+
+    def _warn(self, text: str) -> None:
+        log.warning("%s", text)
+        self._control.broadcast("warning", text=text)
+
+    # -- the state file -----------------------------------------------------------------------------------------------
+    async def _tick(self) -> None:
+        """Keep the state file true: changes at once, counters every other second, nothing while nothing happens."""
+        seen, tick = (0, 0), 0
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            tick += 1
+            if self._session is None or not self._ready:
+                continue
+            self._session.pool.sweep()
+            activity = self._session.activity()
+            changed = activity[0] != seen[0]
+            counted = activity[1] != seen[1] and tick % TICKS_BETWEEN_COUNTS == 0
+            if changed or counted or self._state.problem:
+                seen = activity
+                self._write_state()
+
+    def _write_state(self) -> None:
+        before = self._state.problem
+        self._state.put(self._document())
+        if self._state.problem and not before:
+            self._warn(self._state.problem)
+
+    def _document(self) -> dict[str, Any]:
+        assert self._session is not None
+        about = {"pid": os.getpid(), "startedAt": rfc3339(self._since), "version": version("kubectl-localize")}
+        return self._session.document(about)
+
+
+async def serve(paths: Paths, run: RunPaths, groups: Groups, inherited: socket.socket) -> None:
+    """Run a supervisor to its end."""
+    app = App(paths, run, groups)
+    with contextlib.suppress(asyncio.CancelledError):
+        await app.run(inherited)

@@ -1,0 +1,146 @@
+"""A child's life as a pure function: what a `kubectl port-forward` is, what happened to it, what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum, StrEnum
+
+MOST_DOUBLINGS = 32  # past any cap, while 2 ** 1024 is past what a float holds
+
+
+class Phase(StrEnum):
+    """Where a child is in its life."""
+
+    IDLE = "Idle"  # not started, or started and gone without anybody missing it
+    STARTING = "Starting"  # spawned, does not listen yet
+    RUNNING = "Running"  # listens
+    DRAINING = "Draining"  # keeps its connections, gets no new one
+    BACKOFF = "Backoff"  # failed, is tried again at `retry_at`
+    STOPPING = "Stopping"  # told to end
+    FAILED = "Failed"  # failed for a reason that time alone does not mend; tried again at `retry_at`, rarely
+
+
+class Action(Enum):
+    """What the caller has to do after a transition."""
+
+    SPAWN = "spawn"
+    TERMINATE = "terminate"
+    WAKE_AT_RETRY = "wake at retry"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Delays in seconds: the first retry's, the longest one's (and while a pod refuses), that of a lasting failure."""
+
+    first_retry_seconds: float = 0.1
+    longest_retry_seconds: float = 5.0
+    refused_retry_seconds: float = 1.0
+    failed_retry_seconds: float = 30.0
+    jitter: float = 0.2
+
+
+@dataclass(frozen=True)
+class ChildState:
+    """A child's state; times are the caller's clock in seconds."""
+
+    phase: Phase = Phase.IDLE
+    failures: int = 0
+    retry_at: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A connection wants it."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """It says that it listens."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A byte came back through it: whatever failed before is over."""
+
+
+@dataclass(frozen=True)
+class Exited:
+    """It is gone.
+
+    Args:
+        reason: why, in a few words.
+        lasting: whether trying again soon is useless (the user may not forward ports, say).
+        refused: whether all was well but for the pod, which does not listen on that port (yet).
+        luck: a random number from 0 to 1 that spreads retries.
+    """
+
+    reason: str
+    lasting: bool = False
+    refused: bool = False
+    luck: float = 0.5
+
+
+@dataclass(frozen=True)
+class RetryDue:
+    """The time of `retry_at` has come."""
+
+
+@dataclass(frozen=True)
+class Retire:
+    """It shall get no new connection: its pod goes, the cluster was away, or it has been idle for too long."""
+
+    connections: int
+
+
+@dataclass(frozen=True)
+class Drained:
+    """Its last connection has ended."""
+
+
+Event = Wanted | Ready | Answered | Exited | RetryDue | Retire | Drained
+
+
+def transition(
+    state: ChildState, event: Event, now: float, policy: Policy | None = None
+) -> tuple[ChildState, tuple[Action, ...]]:
+    """What a child becomes through an event, and what is to be done.
+
+    An event that means nothing in a phase leaves the state as it is: events race with the process's own end.
+    """
+    policy = policy or Policy()
+    match event, state.phase:
+        case Wanted(), Phase.IDLE:
+            return replace(state, phase=Phase.STARTING), (Action.SPAWN,)
+        case Ready(), Phase.STARTING:
+            return replace(state, phase=Phase.RUNNING, reason=""), ()
+        case Answered(), Phase.RUNNING | Phase.DRAINING:
+            return replace(state, failures=0), ()
+        case Exited(), Phase.STOPPING | Phase.DRAINING:
+            return ChildState(), ()
+        case Exited(), Phase.STARTING | Phase.RUNNING:
+            return _failed(state, event, now, policy)
+        case RetryDue(), Phase.BACKOFF | Phase.FAILED if now >= state.retry_at:
+            return replace(state, phase=Phase.IDLE), ()
+        case Retire(), Phase.RUNNING | Phase.STARTING if event.connections:
+            return replace(state, phase=Phase.DRAINING), ()
+        case Retire(), Phase.RUNNING | Phase.STARTING:
+            return replace(state, phase=Phase.STOPPING), (Action.TERMINATE,)
+        case Retire(), Phase.BACKOFF | Phase.FAILED:
+            return ChildState(), ()
+        case Drained(), Phase.DRAINING:
+            return replace(state, phase=Phase.STOPPING), (Action.TERMINATE,)
+        case _:
+            return state, ()
+
+
+def _failed(state: ChildState, event: Exited, now: float, policy: Policy) -> tuple[ChildState, tuple[Action, ...]]:
+    failures = state.failures + 1
+    if event.lasting:
+        delay = policy.failed_retry_seconds
+    else:
+        longest = policy.refused_retry_seconds if event.refused else policy.longest_retry_seconds
+        delay = min(policy.first_retry_seconds * 2 ** min(failures - 1, MOST_DOUBLINGS), longest)
+    delay *= 1 + policy.jitter * (2 * event.luck - 1)
+    phase = Phase.FAILED if event.lasting else Phase.BACKOFF
+    return ChildState(phase, failures, now + delay, event.reason), (Action.WAKE_AT_RETRY,)

@@ -1,0 +1,115 @@
+"""Which names lead to which address: a pure function of what is forwarded and of the names that are taken."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from kubectl_localize.model import HostsLine, ServiceKey
+
+LONGEST_NAME = 253  # RFC 1035; a long context's name under a pod's may be longer
+
+
+@dataclass(frozen=True)
+class Named:
+    """Something with an address: a Service, or (with `label`) a pod below a Service's name."""
+
+    key: ServiceKey
+    address: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class NameRules:
+    """What names depend on besides the Services.
+
+    Args:
+        context: the context's slug, which ends the names that every context has for itself.
+        namespace: the context's namespace, whose Services have the first claim to a bare name.
+        taken: names that something else holds, and who that is.
+        public: names that really exist in public DNS.
+        writable: whether a name may stand in the hosts file at all.
+    """
+
+    context: str
+    namespace: str
+    cluster_domain: str
+    taken: Mapping[str, str]
+    public: Collection[str] = ()
+    writable: Callable[[str], bool] = lambda name: len(name) <= LONGEST_NAME
+
+
+@dataclass(frozen=True)
+class Names:
+    """The managed block's lines, and a sentence for each holder of names that had to be left alone."""
+
+    lines: tuple[HostsLine, ...]
+    warnings: tuple[str, ...]
+
+    def of(self, address: str) -> tuple[str, ...]:
+        """The names of an address."""
+        return next((line.names for line in self.lines if line.address == address), ())
+
+
+def context_slug(context: str) -> str:
+    """A context's name as the end of a host name: `arn:aws:eks:…/dev` becomes `arn-aws-eks-…-dev`."""
+    slug = re.sub(r"[^a-z0-9.-]+", "-", context.lower())
+    labels = (label.strip("-")[:63].rstrip("-") for label in slug.split("."))
+    return ".".join(label for label in labels if label) or "context"
+
+
+def assign_names(named: Sequence[Named], known: Collection[ServiceKey], rules: NameRules) -> Names:
+    """Names for all addresses; no name leads to two.
+
+    A Service's names go before a pod's. The bare name goes to the context's namespace, else to the only namespace
+    that has it; Services that are not forwarded count in that.
+
+    Args:
+        named: what has an address.
+        known: every selected Service, forwarded or not.
+    """
+    count = Counter(key.name for key in known)
+
+    def bare(key: ServiceKey) -> bool:
+        return key.namespace == rules.namespace or count[key.name] == 1
+
+    given: dict[str, str] = {}
+    left_alone: dict[str, list[str]] = {}
+    lines = []
+    for entry in sorted(set(named), key=lambda entry: (bool(entry.label), entry.key, entry.label)):
+        names = []
+        for name in dict.fromkeys(_wanted(entry, rules, bare(entry.key))):
+            if not rules.writable(name):
+                continue
+            holder = "public DNS" if name in rules.public else rules.taken.get(name)
+            if holder is not None:
+                left_alone.setdefault(holder, []).append(name)
+            elif given.setdefault(name, entry.address) == entry.address:
+                names.append(name)
+        if names:
+            lines.append(HostsLine(entry.address, tuple(names)))
+    return Names(tuple(lines), tuple(_left_alone(holder, names) for holder, names in left_alone.items()))
+
+
+def _left_alone(holder: str, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"the name {names[0]} is left alone: {holder} has it"
+    return f"{len(names)} names are left alone, such as {names[0]}: {holder} has them"
+
+
+def _wanted(entry: Named, rules: NameRules, bare: bool) -> Iterator[str]:
+    base = entry.key.name if not entry.label else f"{entry.label}.{entry.key.name}"
+    full = f"{base}.{entry.key.namespace}"
+    if bare:
+        yield base
+    yield full
+    yield f"{full}.svc"
+    yield f"{full}.svc.{rules.cluster_domain}"
+    yield f"{full}.{rules.context}"
+
+
+def shadowing(names: Iterable[str], top_level_domains: Collection[str]) -> list[str]:
+    """The `svc.ns` names that might exist in public DNS, since their namespace is called like a top-level domain."""
+    return sorted({name for name in names if "." in name and name.rpartition(".")[2] in top_level_domains})

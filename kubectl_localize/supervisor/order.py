@@ -1,0 +1,59 @@
+"""What a command asks of a supervisor, and what the supervisor may need of the command in turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.model import Connection, Options, Selection
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a command asked for; two commands agree when theirs are equal."""
+
+    connection: Connection
+    selection: Selection
+    options: Options
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a session cannot do as this user: write the hosts file, bind these ports."""
+
+    hosts: bool
+    ports: tuple[int, ...]
+
+    def __bool__(self) -> bool:
+        return self.hosts or bool(self.ports)
+
+
+def order_from_json(request: dict[str, Any]) -> Order:
+    """The order in a `start` request."""
+
+    def tuples(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+    return Order(
+        Connection(**tuples(request["connection"])),
+        Selection(**tuples(request["selection"])),
+        Options(**tuples(request["options"])),
+    )
+
+
+def nothing_selected(order: Order) -> LocalizeError:
+    """The error that says that an order's selection has no Service."""
+    selection = order.selection
+    if selection.patterns:
+        what = "no Service matches " + " ".join(selection.patterns)
+    elif selection.label_selector:
+        what = f"no Service matches -l {selection.label_selector}"
+    elif selection.namespaces:
+        what = f"there is no Service in {', '.join(selection.namespaces)}"
+    else:
+        what = "there is no Service to forward"
+    return LocalizeError(
+        f"{what} in context {order.connection.context}",
+        "`kubectl get services -A` lists what there is; -n, -l, --exclude and SERVICE narrow it down",
+    )

@@ -1,0 +1,296 @@
+"""All that runs for one selection in one context, from the first list to the last undo."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any
+
+from kubectl_localize.cluster import kubectl
+from kubectl_localize.cluster.view import ClusterView
+from kubectl_localize.host.addresses import AddressRegistry, validate_range
+from kubectl_localize.host.listen import bind_loopback, unprivileged_port_start
+from kubectl_localize.host.paths import Paths, RunPaths
+from kubectl_localize.host.peers import PeerLookup
+from kubectl_localize.host.privileged import Helper, HelperError, HelperServer, helper_argv
+from kubectl_localize.host.process import boot_ahead
+from kubectl_localize.host.resolve import addresses, exists_publicly
+from kubectl_localize.host.tlds import top_level_domains
+from kubectl_localize.model import HostsState, Options
+from kubectl_localize.supervisor.changed import Changed
+from kubectl_localize.supervisor.children.child import Target
+from kubectl_localize.supervisor.children.gate import GatedSpawner
+from kubectl_localize.supervisor.children.pool import Pool
+from kubectl_localize.supervisor.children.process import Groups, Process, Spawner
+from kubectl_localize.supervisor.discovery import Discovery
+from kubectl_localize.supervisor.link import Link, probe_address
+from kubectl_localize.supervisor.naming import Naming
+from kubectl_localize.supervisor.order import Needs, Order, nothing_selected
+from kubectl_localize.supervisor.reconcile import Reconciler
+from kubectl_localize.supervisor.traffic.binder import Binder
+from kubectl_localize.supervisor.traffic.listener import Surroundings
+from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.02  # events come in bunches; a bunch is looked at once
+REOPEN_SECONDS = 5.0
+
+
+class Session:
+    """Everything behind one order.
+
+    Args:
+        groups: what ends our children when this process is gone.
+        say: takes a line about a change worth knowing.
+        warn: takes a sentence about something that is missing.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        paths: Paths,
+        run: RunPaths,
+        groups: Groups,
+        *,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        connection, options = order.connection, order.options
+        self.order = order
+        self._hosts_by_root = options.hosts_file == Options().hosts_file
+        self._warn = warn
+        self._run = run
+        self._dirty = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.changed = Changed()
+        self.buffer = ReadBuffer()
+        self._spawner = GatedSpawner(Spawner(groups, kubectl.environment(connection, os.environ)))
+        self.link = Link(
+            probe_address(connection),
+            resolve=addresses,
+            boot_ahead=boot_ahead,
+            changed=self.changed,
+            renewed=self._renewed,
+        )
+        self._sudo = HelperServer(run.helper_socket, on_change=self._helper_changed)
+        self._own = HelperServer(run.directory / "own.sock", on_change=self._helper_changed)
+        self.pool = Pool(
+            start=self._start_child,
+            pod_exists=lambda target: self.discovery.pod_exists(target.namespace, target.pod),
+            clock=time.monotonic,
+            changed=self.changed,
+            warn=warn,
+            max_children=options.max_children,
+            idle_timeout_seconds=options.idle_timeout_seconds,
+        )
+        self._peers = PeerLookup()
+        around = Surroundings(
+            pool=self.pool,
+            link=self.link,
+            changed=self.changed,
+            clock=time.monotonic,
+            admits=self._admits,
+            wait_timeout_seconds=options.wait_timeout_seconds,
+            buffer=self.buffer,
+        )
+        view = ClusterView(self._dirty.set)
+        self.discovery = Discovery(
+            connection, order.selection, view, spawn=self._spawner.spawn, reachable=self.link.wait_up
+        )  # fmt: skip
+        self.naming = Naming(
+            connection,
+            options,
+            run.key,
+            helper=self._hosts_helper,
+            exists_publicly=exists_publicly,
+            top_level_domains=top_level_domains(),
+        )
+        self.reconciler = Reconciler(
+            connection,
+            order.selection,
+            view,
+            key=run.key,
+            registry=AddressRegistry(
+                paths.addresses, paths.addresses_lock, validate_range(options.ip_range), date.today
+            ),
+            around=around,
+            binder=Binder(bind_loopback, lambda: self._sudo.helper, HelperError),
+            naming=self.naming,
+            now=lambda: datetime.now(UTC),
+            say=say,
+        )
+
+    # -- the way up ---------------------------------------------------------------------------------------------------
+    async def begin(self) -> Needs:
+        """List the cluster and work out what shall run; nothing on this machine is changed yet.
+
+        Raises: LocalizeError where nothing can be listed, or nothing is selected.
+        """
+        await self.discovery.begin()
+        plans = self.reconciler.selected()
+        if not plans:
+            raise nothing_selected(self.order)
+        first = unprivileged_port_start() if os.geteuid() else 0
+        numbers = {binding.number for found in plans for binding in found.bindings if binding.number < first}
+        own_hosts = _writable(self.order.options.hosts_file)
+        await self._sudo.start()
+        if self.order.options.hosts and own_hosts:
+            await self._own.start()
+            await self._start_own_helper()
+        return Needs(self.order.options.hosts and self._hosts_by_root and not own_hosts, tuple(sorted(numbers)))
+
+    def needs(self) -> Needs:
+        """What is missing now: names that are not written, ports that were moved up."""
+        moved = {port for pairs in self.reconciler.moved().values() for port, _ in pairs}
+        hosts = self.naming.state is HostsState.DENIED and self._hosts_by_root and self._sudo.helper is None
+        return Needs(hosts, tuple(sorted(moved)))
+
+    async def open(self) -> list[str]:
+        """Bind, listen and write names, then keep all of it true.
+
+        Returns: sentences about what is missing.
+        """
+        await self.reconciler.reconcile()
+        missing = await self.naming.resolve()
+        self._tasks = [
+            asyncio.create_task(self._follow()),
+            asyncio.create_task(self.link.run()),
+            asyncio.create_task(self._reopen()),
+        ]
+        unresolved = [f"{len(missing)} names do not resolve, such as {missing[0]}"] if missing else []
+        return [*self.warnings(), *unresolved]
+
+    async def improve(self) -> list[str]:
+        """Do what could not be done before, now that there may be a helper; sentences about what is still missing."""
+        await self.reconciler.reopen()
+        await self.reconciler.reconcile()
+        missing = await self.naming.resolve()
+        return [*self.warnings(), *(f"the name {name} does not resolve" for name in missing[:1])]
+
+    async def _start_own_helper(self) -> None:
+        """The helper that writes the hosts file where this user may do so; it outlives us, to clean up."""
+        command = helper_argv(
+            socket=self._run.directory / "own.sock",
+            uid=os.getuid(),
+            key=self._run.key,
+            hosts_file=self.order.options.hosts_file,
+            ip_range=self.order.options.ip_range,
+            use_sudo=False,
+            interactive=False,
+        )
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        _, errors = await process.communicate()
+        if process.returncode:
+            last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+            log.warning("the helper for %s: %s", self.order.options.hosts_file, last)
+
+    # -- while it runs ------------------------------------------------------------------------------------------------
+    def warnings(self) -> list[str]:
+        """What is missing now, a sentence each."""
+        if self.naming.state is not HostsState.DENIED:
+            return self._lasting_warnings()
+        why = f": {self.naming.problem}" if self.naming.problem else ""
+        return [
+            f"{self.order.options.hosts_file} cannot be written, so names do not resolve{why}",
+            *self._lasting_warnings(),
+        ]
+
+    def _lasting_warnings(self) -> list[str]:
+        """What is missing besides the names, which `ls` tells from `hosts`."""
+        found = [*self.discovery.warnings, *self.naming.names.warnings]
+        moved = self.reconciler.moved()
+        if moved:
+            key, pairs = next(iter(moved.items()))
+            port, local = pairs[0]
+            found.append(
+                f"ports below {unprivileged_port_start()} need sudo; they are moved up, such as {key} {port} -> {local}"
+                f" ({sum(len(pairs) for pairs in moved.values())} in all)"
+            )
+        return [*found, *self.reconciler.problems(), *self.discovery.problems()]
+
+    async def _follow(self) -> None:
+        while True:
+            await self._dirty.wait()
+            await asyncio.sleep(GATHER_SECONDS)
+            self._dirty.clear()
+            try:
+                await self.reconciler.reconcile()
+            except Exception:  # one bad object must not end the following of all others
+                log.exception("reconcile")
+            self.changed.fire()
+
+    async def _reopen(self) -> None:
+        while True:
+            await asyncio.sleep(REOPEN_SECONDS)
+            if self.reconciler.problems() and await self.reconciler.reopen():
+                self.changed.fire()
+
+    def _renewed(self) -> None:
+        self.pool.renew()
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(self.discovery.renew()))
+
+    def _helper_changed(self, helper: Helper | None) -> None:
+        if helper is None:
+            log.warning("a helper is gone")
+        self.changed.fire()
+
+    def _hosts_helper(self) -> Helper | None:
+        """Who writes the hosts file. Root writes the system's only, never one of the user's choice."""
+        return self._own.helper or (self._sudo.helper if self._hosts_by_root else None)
+
+    async def _start_child(self, target: Target, on_error_line: Callable[[str], None]) -> Process:
+        command = kubectl.port_forward(self.order.connection, target.namespace, target.pod, target.port)
+        return await self._spawner.spawn(command, on_error_line)
+
+    def _admits(self, accepted: socket.socket) -> bool:
+        if self.order.options.allow_other_users or not self._peers.available:
+            return True
+        owner = self._peers.uid(accepted)
+        return owner is not None and owner in (0, os.getuid())
+
+    # -- what ls shows, and the way down ------------------------------------------------------------------------------
+    def activity(self) -> tuple[int, int]:
+        """Two numbers that grow with every change and with every byte."""
+        return self.changed.count, self.buffer.reads
+
+    def document(self, about: dict[str, Any]) -> dict[str, Any]:
+        """The `ls` document; `about` is what the supervisor knows of itself."""
+        supervisor = {
+            "context": self.order.connection.context,
+            **about,
+            "hosts": self.naming.state,
+            "children": sum(1 for child in self.pool.live() if child.pid),
+            "warnings": self._lasting_warnings(),
+        }
+        return {
+            "apiVersion": "localize/v1",
+            "kind": "List",
+            "supervisors": [supervisor],
+            "items": self.reconciler.items(),
+        }
+
+    async def end(self) -> None:
+        """Undo everything: names first, so that nobody is led to an address where nobody listens."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await asyncio.gather(self._own.close(), self._sudo.close(), self.discovery.end())
+        await self.reconciler.end()
+        await self.pool.end()
+        self._peers.close()
+
+
+def _writable(path: str) -> bool:
+    """Whether this user may write a hosts file that is there, or make it."""
+    return os.access(path, os.W_OK) or (not os.path.exists(path) and os.access(os.path.dirname(path), os.W_OK))

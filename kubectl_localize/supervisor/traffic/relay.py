@@ -1,0 +1,331 @@
+"""The bytes of one connection between its client and a child's port, each side shielded from what the other does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import struct
+from collections.abc import Callable
+from enum import Enum
+from typing import cast
+
+from kubectl_localize.supervisor.children.child import Child
+
+BUFFER_BYTES = 256 * 1024
+REPLAY_BYTES = 64 * 1024
+RETAINED_BYTES = 16 * 1024
+LINGER_SECONDS = 2.0
+SAFE_REQUEST = re.compile(rb"(?:GET|HEAD|OPTIONS) \S+ HTTP/1\.[01]\r\n")
+END_OF_HEADERS = b"\r\n\r\n"
+
+
+class Outcome(Enum):
+    """How a connection to a child ended."""
+
+    DONE = "done"  # both ways ended as they should, or the client is gone
+    EMPTY = "empty"  # the child's side ended before a byte came back
+
+
+class ReadBuffer:
+    """The memory that all sockets are read into, one after the other: what is read is written on at once.
+
+    asyncio (3.12 and later) keeps a reference to what it could not write at once; that memory is given away then.
+    `reads` counts them, so that somebody can see whether there was any traffic.
+    """
+
+    def __init__(self) -> None:
+        self.reads = 0
+        self._view = memoryview(bytearray(BUFFER_BYTES))
+
+    def get(self) -> memoryview:
+        """Where to read to."""
+        self.reads += 1
+        return self._view
+
+    def write(self, transport: asyncio.Transport, count: int) -> None:
+        """Write the first `count` bytes on."""
+        data = self._view[:count]
+        if count <= RETAINED_BYTES:
+            transport.write(bytes(data))
+            return
+        transport.write(data)
+        if transport.get_write_buffer_size():
+            self._view = memoryview(bytearray(BUFFER_BYTES))
+
+
+class Traffic:
+    """Counts for `ls`: bytes to the client (in) and from it (out), connections that are open, and of all time."""
+
+    def __init__(self) -> None:
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.open = 0
+        self.total = 0
+
+
+class ClientSide(asyncio.BufferedProtocol):
+    """The client's end. Until something came back, what it sent is kept, so that another pod can be tried.
+
+    Args:
+        accepted: called once there is a transport.
+    """
+
+    def __init__(self, relay: Relay, buffer: ReadBuffer, accepted: Callable[[ClientSide], None]) -> None:
+        self._relay = relay
+        self._buffer = buffer
+        self._accepted = accepted
+        self.transport: asyncio.Transport | None = None
+        self.ended = False
+        self.gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop after accept."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=BUFFER_BYTES)
+        self._relay.started(self)
+        self._accepted(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Called by the loop before it reads."""
+        return self._buffer.get()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Called by the loop after it has read."""
+        self._relay.from_client(nbytes)
+
+    def eof_received(self) -> bool:
+        """Called by the loop when the client has nothing more to send; True keeps the other direction open."""
+        self.ended = True
+        self._relay.client_ended()
+        return True
+
+    def pause_writing(self) -> None:
+        """Called by the loop when the client does not read."""
+        self._relay.client_stalled(True)
+
+    def resume_writing(self) -> None:
+        """Called by the loop when the client reads again."""
+        self._relay.client_stalled(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop when the client is gone."""
+        self.gone = True
+        self._relay.client_gone()
+
+
+class UpstreamSide(asyncio.BufferedProtocol):
+    """The child's end, for one attempt; there may be another attempt with another child."""
+
+    def __init__(self, relay: Relay, buffer: ReadBuffer) -> None:
+        self._relay = relay
+        self._buffer = buffer
+        self.transport: asyncio.Transport | None = None
+        self.answered = False
+        self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by the loop once the child's port has accepted."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=BUFFER_BYTES)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Called by the loop before it reads."""
+        return self._buffer.get()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Called by the loop after it has read."""
+        self._relay.from_upstream(self, nbytes)
+
+    def eof_received(self) -> bool:
+        """Called by the loop when the child sends no more: kubectl has closed both directions then."""
+        return False
+
+    def pause_writing(self) -> None:
+        """Called by the loop when the child does not read."""
+        self._relay.upstream_stalled(True)
+
+    def resume_writing(self) -> None:
+        """Called by the loop when the child reads again."""
+        self._relay.upstream_stalled(False)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Called by the loop when the child's end is closed, or gone."""
+        if not self.outcome.done():
+            self.outcome.set_result(Outcome.DONE if self.answered else Outcome.EMPTY)
+        self._relay.upstream_gone(self)
+
+
+class Relay:
+    """One accepted connection. `supervisor.listener` decides where it goes; this moves its bytes."""
+
+    def __init__(self, buffer: ReadBuffer, traffic: Traffic) -> None:
+        self._buffer = buffer
+        self._traffic = traffic
+        self._client: ClientSide | None = None
+        self._upstream: UpstreamSide | None = None
+        self._child: Child | None = None
+        self._replay: bytearray | None = bytearray()
+        self._sent = False
+        self.closed = asyncio.Event()
+        self.closed_or_ended = asyncio.Event()
+
+    # -- what the listener asks ---------------------------------------------------------------------------------------
+    @property
+    def client_is_gone(self) -> bool:
+        """Whether nobody waits for an answer any more."""
+        return self._client is None or self._client.gone
+
+    @property
+    def may_be_tried_again(self) -> bool:
+        """Whether all that the client sent is still at hand."""
+        return self._replay is not None
+
+    @property
+    def delivered_nothing(self) -> bool:
+        """Whether the client has not sent a byte to any child."""
+        return not self._sent
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether all that the client sent is one HTTP request which RFC 9110 (9.2.2) lets a proxy send once more."""
+        sent = self._replay or b""
+        return SAFE_REQUEST.match(sent) is not None and sent.find(END_OF_HEADERS) + len(END_OF_HEADERS) == len(sent)
+
+    async def through(self, child: Child) -> Outcome:
+        """Relay through a child until that ends.
+
+        Raises: OSError where the child's port does not accept.
+        """
+        loop = asyncio.get_running_loop()
+        upstream = UpstreamSide(self, self._buffer)
+        child.attach(self)  # before it is connected: nobody may take the child for an idle one meanwhile
+        try:
+            await loop.create_connection(lambda: upstream, "127.0.0.1", child.port)
+            self._upstream, self._child = upstream, child
+            child.opened(self)
+            self._begin(upstream)
+            return await upstream.outcome
+        finally:
+            child.detach(self)
+            if upstream.transport is not None:
+                upstream.transport.abort()
+            self._upstream = None
+
+    async def finish(self) -> None:
+        """Close the client's side after what is still to be written.
+
+        A client that is still sending would take a plain close for a reset and lose the end of the answer: what it
+        sends is read and dropped for a moment.
+        """
+        client = self._client
+        if client is None or client.gone or client.transport is None:
+            return
+        if not client.ended:
+            _write_eof(client.transport)
+            _pause(client.transport, False)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_SECONDS):
+                    await self.closed_or_ended.wait()
+        client.transport.close()
+
+    def reset(self) -> None:
+        """End the client's side with a TCP reset, so that nobody takes it for an orderly end."""
+        if self._client is None or self._client.transport is None or self._client.gone:
+            return
+        connection = self._client.transport.get_extra_info("socket")
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._client.transport.abort()
+
+    # -- what the two sides tell --------------------------------------------------------------------------------------
+    def started(self, client: ClientSide) -> None:
+        """The client has been accepted."""
+        self._client = client
+
+    def from_client(self, count: int) -> None:
+        """The client has sent bytes."""
+        self._traffic.bytes_out += count
+        if self._replay is not None:
+            self._replay += self._buffer.get()[:count]
+        upstream = self._upstream
+        if upstream is None or upstream.transport is None:
+            if self._replay is not None and len(self._replay) >= REPLAY_BYTES:
+                self._pause_client(True)
+            return
+        if self._replay is not None and len(self._replay) > REPLAY_BYTES:
+            self._replay = None
+        self._sent = True
+        if not upstream.transport.is_closing():
+            self._buffer.write(upstream.transport, count)
+
+    def from_upstream(self, upstream: UpstreamSide, count: int) -> None:
+        """The child has sent bytes."""
+        if not upstream.answered:
+            upstream.answered = True
+            self._replay = None
+            if self._child is not None:
+                self._child.answered(self)
+        client = self._client
+        if client is None or client.gone or client.transport is None or client.transport.is_closing():
+            return  # read on and discard: kubectl up to 1.31 wedges when its client leaves in the middle
+        self._traffic.bytes_in += count
+        self._buffer.write(client.transport, count)
+
+    def client_ended(self) -> None:
+        """The client sends no more: tell the child's side, keep reading from it."""
+        self.closed_or_ended.set()
+        if self._upstream is not None:
+            _write_eof(self._upstream.transport)
+
+    def client_gone(self) -> None:
+        """The client is gone: the pod hears of it, which makes it end its side soon; what it sends goes nowhere."""
+        self.closed.set()
+        self.client_stalled(False)
+        self.client_ended()
+
+    def upstream_gone(self, upstream: UpstreamSide) -> None:
+        """The child's side is closed."""
+        if self._upstream is upstream:
+            self._pause_client(False)
+
+    def client_stalled(self, stalled: bool) -> None:
+        """Back-pressure: the child is read only as fast as the client reads."""
+        if self._child is not None:
+            self._child.stall(self, stalled)
+        if self._upstream is not None:
+            _pause(self._upstream.transport, stalled)
+
+    def upstream_stalled(self, stalled: bool) -> None:
+        """Back-pressure the other way round."""
+        self._pause_client(stalled)
+
+    def _begin(self, upstream: UpstreamSide) -> None:
+        """Send what came while there was no upstream, and what an earlier attempt could not deliver."""
+        assert upstream.transport is not None
+        self._pause_client(False)
+        if self._replay:
+            self._sent = True
+            upstream.transport.write(bytes(self._replay))  # which may pause the client again
+        if self._client is not None and (self._client.ended or self._client.gone):
+            _write_eof(upstream.transport)
+
+    def _pause_client(self, paused: bool) -> None:
+        if self._client is not None and not self._client.gone:
+            _pause(self._client.transport, paused)
+
+
+def _pause(transport: asyncio.Transport | None, paused: bool) -> None:
+    if transport is None or transport.is_closing():
+        return
+    if paused:
+        transport.pause_reading()
+    else:
+        transport.resume_reading()
+
+
+def _write_eof(transport: asyncio.Transport | None) -> None:
+    if transport is not None and not transport.is_closing():
+        with contextlib.suppress(OSError):  # the other end may have been reset in the meantime
+            transport.write_eof()

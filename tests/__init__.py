@@ -1,0 +1,1 @@
+"""Everything that tests kubectl localize, and the real cluster that it is tested on."""

@@ -1,0 +1,1 @@
+"""A throwaway one-node Kubernetes from real parts, in namespaces of its own."""

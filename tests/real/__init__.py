@@ -1,0 +1,1 @@
+"""Tests that drive the installed `kubectl localize` on a real cluster."""

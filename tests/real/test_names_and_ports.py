@@ -1,0 +1,123 @@
+"""Services of every kind at their own names and ports. One supervisor serves all of these tests."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.real.cluster import Cluster
+from tests.real.product import Product
+from tests.real.shop import ADMIN, HTTP, Shop
+
+
+def test_a_service_answers_by_each_of_its_names(cluster: Cluster, shop: Shop, laptop: Product) -> None:
+    full = f"web.{shop.namespace}.svc.cluster.local"
+    context = f"web.{shop.namespace}.{laptop.sandbox.kubectl('config', 'current-context').strip().lower()}"
+    names = ["web", f"web.{shop.namespace}", f"web.{shop.namespace}.svc", full, context]
+    item = laptop.items()[f"{shop.namespace}/web"]
+    assert sorted(item["hostnames"]) == sorted(names)
+    assert {laptop.sandbox.resolve(name)[0] for name in names} == {item["address"]}
+    answers = laptop.fetch_all(*(f"http://{name}:7080/" for name in names))
+    assert set(answers) <= set(cluster.pods(shop.namespace, "web"))
+
+
+def test_a_bare_name_is_the_contexts_namespaces_else_the_only_ones(
+    cluster: Cluster, shop: Shop, laptop: Product
+) -> None:
+    items = laptop.items()
+    assert laptop.sandbox.resolve("web") == [items[f"{shop.namespace}/web"]["address"]]
+    assert "web" not in items[f"{shop.other}/web"]["hostnames"]
+    assert laptop.sandbox.resolve("lone") == [items[f"{shop.other}/lone"]["address"]]
+    there, lone = laptop.fetch_all(f"http://web.{shop.other}:7080/", "http://lone:7080/")
+    assert [there] == [lone] == cluster.pods(shop.other, "web")
+
+
+def test_each_port_leads_to_its_target_port_by_name_and_by_number(shop: Shop, laptop: Product) -> None:
+    urls = [shop.url("web", port, "/port") for port in (7080, 7081, 7082)]
+    assert laptop.fetch_all(*urls) == [str(HTTP), str(ADMIN), str(HTTP)]
+
+
+@pytest.mark.parametrize("name", ["node-port", "balanced"])
+def test_other_types_of_service_are_forwarded_alike(cluster: Cluster, shop: Shop, laptop: Product, name: str) -> None:
+    assert laptop.fetch_all(shop.url(name, 7080))[0] in cluster.pods(shop.namespace, "web")
+    port = laptop.items()[f"{shop.namespace}/{name}"]["ports"][0]
+    assert (port["port"], port["localPort"], port["targetPort"]) == (7080, 7080, "http")
+
+
+def test_pods_that_disagree_about_a_named_port_are_each_asked_at_their_own(shop: Shop, laptop: Product) -> None:
+    laptop.expect_answers(shop.url("mixed", 7080, "/port"), "18001", "18002")
+
+
+def test_connections_spread_over_all_ready_pods(cluster: Cluster, shop: Shop, laptop: Product) -> None:
+    laptop.expect_answers(shop.url("web", 7080), *cluster.pods(shop.namespace, "web"))
+
+
+@pytest.mark.parametrize("pod", ["db-0", "db-1"])
+def test_a_statefulsets_pod_answers_by_its_name_and_no_other_does(shop: Shop, laptop: Product, pod: str) -> None:
+    names = [f"{pod}.db", *(f"{pod}.db.{shop.namespace}{end}" for end in ("", ".svc", ".svc.cluster.local"))]
+    assert laptop.fetch_all(*[f"http://{name}:17432/" for name in names for _ in range(4)]) == [pod] * 4 * len(names)
+    shown = {entry["name"]: entry for entry in laptop.items()[f"{shop.namespace}/db"]["pods"]}
+    assert shown.keys() == {"db-0", "db-1"}
+    assert laptop.sandbox.resolve(names[-1]) == [shown[pod]["address"]]
+    assert set(names) <= set(shown[pod]["hostnames"])
+
+
+def test_a_headless_service_listens_on_the_target_port(shop: Shop, laptop: Product) -> None:
+    laptop.expect_answers(shop.url("db", 17432), "db-0", "db-1")
+    (port,) = laptop.items()[f"{shop.namespace}/web-pods"]["ports"]
+    assert (port["port"], port["localPort"]) == (7080, HTTP)
+    assert laptop.knock(laptop.sandbox.resolve(f"web-pods.{shop.namespace}")[0], 7080) == "ConnectionRefusedError"
+
+
+def test_a_headless_services_pod_without_hostname_goes_by_its_dashed_ip(
+    cluster: Cluster, shop: Shop, laptop: Product
+) -> None:
+    for pod in cluster.pods(shop.namespace, "web"):
+        address = cluster.get("pod", pod, f"--namespace={shop.namespace}")["status"]["podIP"]
+        dashed = re.sub("[.:]", "-", address)
+        name = f"{dashed}.web-pods.{shop.namespace}.svc.cluster.local"
+        assert laptop.fetch_all(*[f"http://{name}:{HTTP}/"] * 4) == [pod] * 4
+
+
+def test_a_service_without_selector_goes_where_its_slice_says(cluster: Cluster, shop: Shop, laptop: Product) -> None:
+    (answer,) = laptop.fetch_all(shop.url("by-hand", 7080))
+    assert answer == cluster.pods(shop.namespace, "web")[0]
+
+
+def test_what_cannot_be_forwarded_is_listed_with_its_reason(shop: Shop, laptop: Product) -> None:
+    items = laptop.items()
+    expected = {
+        "dns": "UDP cannot be forwarded",
+        "sctp": "SCTP cannot be forwarded",
+        "elsewhere": "ExternalName leads to example.org, outside the cluster",
+        "by-nobody": "no selector and no endpoints",
+    }
+    shown = {name: items[f"{shop.namespace}/{name}"] for name in expected}
+    assert {name: item["reason"] for name, item in shown.items()} == expected
+    for item in shown.values():
+        assert (item["status"], item["address"], item["hostnames"]) == ("Skipped", "", [])
+    assert laptop.sandbox.resolve(f"dns.{shop.namespace}") == []
+
+
+def test_a_services_tcp_port_works_beside_its_udp_port(cluster: Cluster, shop: Shop, laptop: Product) -> None:
+    (answer,) = laptop.fetch_all(shop.url("both", 7080))
+    assert answer in cluster.pods(shop.namespace, "web")
+    item = laptop.items()[f"{shop.namespace}/both"]
+    tcp, udp = item["ports"]
+    assert item["status"] in ("Idle", "Active")
+    assert (tcp["protocol"], tcp["localPort"]) == ("TCP", 7080)
+    assert (udp["protocol"], udp["status"], udp["reason"]) == ("UDP", "Skipped", "UDP cannot be forwarded")
+
+
+def test_a_service_without_pods_is_waiting(shop: Shop, laptop: Product) -> None:
+    item = laptop.items()[f"{shop.namespace}/empty"]
+    assert (item["status"], item["reason"]) == ("Waiting", "no Ready pod")
+    assert laptop.sandbox.resolve(f"empty.{shop.namespace}") == [item["address"]]
+
+
+def test_the_api_servers_own_service_is_skipped(product: Product) -> None:
+    product.detach("default/kubernetes")
+    item = product.items()["default/kubernetes"]
+    assert (item["status"], item["reason"]) == ("Skipped", "its endpoints are no pods")
+    product.stop()

@@ -1,0 +1,1 @@
+"""Tests of the `cli` room, without a cluster and without waiting."""

@@ -1,0 +1,112 @@
+"""`ls` from files to stdout and stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kubectl_localize.cli.main import main
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.host.process import Pidfile
+
+from .samples import document, forward, port, webshop
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty state directory."""
+    monkeypatch.setenv("KUBECTL_LOCALIZE_HOME", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def running(home: Path) -> Iterator[RunPaths]:
+    """A supervisor that runs: this process."""
+    run = RunPaths(home / "kind-dev-1")
+    run.directory.mkdir()
+    pidfile = Pidfile.acquire(run.pidfile)
+    assert pidfile is not None
+    run.state.write_text(json.dumps(webshop()))
+    yield run
+    pidfile.release()
+
+
+def test_nothing_runs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls"]) == 0
+    assert capsys.readouterr() == ("", 'nothing is running; start with "kubectl localize"\n')
+    assert main(["ls", "-o", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"apiVersion": "localize/v1", "kind": "List", "supervisors": [], "items": []}
+    assert err == ""
+
+
+def test_formats(running: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = json.loads(running.state.read_text())
+    whole["items"].sort(key=lambda item: (item["name"], item["kind"]))
+    assert main(["ls", "-o", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == whole
+    assert main(["ls", "-o", "yaml"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out) == whole
+    assert main(["ls", "-o", "name"]) == 0
+    assert capsys.readouterr() == ("webshop/cart\nwebshop/dns\nwebshop/queue\nwebshop/web\n", "")
+    assert main(["ls"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split()[1] for line in out.splitlines()] == ["NAME", "cart", "dns", "queue", "web"]
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("web", ["web"]),
+        ("-n webshop web queue", ["queue", "web"]),
+        ("other/*", []),
+        ("-n other", []),
+        ("-l app=x", []),
+        ("--context kind-dev *e*", ["queue", "web"]),
+        ("--context other", []),
+    ],
+)
+@pytest.mark.usefixtures("running")
+def test_filters(line: str, names: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "-o", "name", *line.split()]) == 0
+    assert capsys.readouterr().out.split() == [f"webshop/{name}" for name in names]
+
+
+@pytest.mark.usefixtures("running")
+def test_nothing_matches(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "nope"]) == 0
+    assert capsys.readouterr() == ("", "nothing that is running matches\n")
+
+
+@pytest.mark.usefixtures("running")
+def test_a_bad_selector(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "-l", "a=b=c"]) == 1
+    assert capsys.readouterr().err.startswith("error: 'a=b=c' is not a label selector\nhint: ")
+
+
+def test_what_the_supervisor_warns_of_stands_beside_the_table_only(
+    running: RunPaths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.state.write_text(json.dumps(document(forward("a", "b", port(1, 1)), hosts="denied", warnings=["half"])))
+    assert main(["ls"]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: half", "warning: names are not in the hosts file: it may not be written; start again with privileges",
+    ]  # fmt: skip
+    assert main(["ls", "-o", "json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_dead_one_is_said_in_every_format(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunPaths(home / "dead-1")
+    run.directory.mkdir()
+    run.state.write_text(json.dumps(webshop()))
+    for output in ("table", "wide", "json", "yaml", "name"):
+        assert main(["ls", "-o", output]) == 0
+        out, err = capsys.readouterr()
+        assert "webshop" not in out
+        assert err.startswith("warning: the supervisor of context kind-dev (pid 4711) is gone; ")

@@ -1,0 +1,164 @@
+"""Command lines for kubectl, and what is understood of its words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kubectl_localize.cluster import kubectl
+from kubectl_localize.errors import (
+    BadRequestError,
+    ForbiddenError,
+    GoneError,
+    KubectlError,
+    NotFoundError,
+    UnauthorizedError,
+    UnreachableError,
+)
+from tests.unit.cluster import samples
+from tests.unit.cluster.samples import CONNECTION
+
+
+def test_every_command_line_is_pinned_to_one_cluster() -> None:
+    everything = replace(
+        CONNECTION, cluster="other", user="ada", impersonate="bob", impersonate_groups=("ops", "dev")
+    )  # fmt: skip
+    assert kubectl.argv(everything, "get", "pods", namespace="shop") == [
+        "/usr/bin/kubectl",
+        "--kubeconfig=/home/ada/.kube/config",
+        "--context=dev",
+        "--cluster=other",
+        "--user=ada",
+        "--as=bob",
+        "--as-group=ops",
+        "--as-group=dev",
+        "--namespace=shop",
+        "get",
+        "pods",
+    ]
+
+
+def test_several_kubeconfig_files_are_pinned_by_the_environment() -> None:
+    several = replace(CONNECTION, kubeconfig=("/a", "/b"))
+    assert kubectl.argv(several, "version") == ["/usr/bin/kubectl", "--context=dev", "version"]
+    inherited = {"HOME": "/home/ada", "KUBECONFIG": "/elsewhere", "KUBERC": "on"}
+    assert kubectl.environment(several, inherited) == {
+        "HOME": "/home/ada",
+        "KUBECONFIG": "/a:/b",
+        "KUBERC": "off",
+        "KUBECTL_KUBERC": "false",
+    }
+
+
+def test_port_forward_names_pod_and_namespace_and_leaves_the_local_port_to_kubectl() -> None:
+    assert kubectl.port_forward(CONNECTION, "shop", "web-1", 8080)[3:] == [
+        "--namespace=shop",
+        "port-forward",
+        "--address=127.0.0.1",
+        "--pod-running-timeout=10s",
+        "pod/web-1",
+        ":8080",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group_version", "namespace", "query", "path"),
+    [
+        ("v1", "", {}, "/api/v1/services"),
+        ("v1", "shop", {"limit": "1"}, "/api/v1/namespaces/shop/services?limit=1"),
+        (
+            "discovery.k8s.io/v1",
+            "shop",
+            {"labelSelector": "tier in (a,b)"},
+            "/apis/discovery.k8s.io/v1/namespaces/shop/services?labelSelector=tier+in+%28a%2Cb%29",
+        ),
+        ("v1", "a/b?", {}, "/api/v1/namespaces/a%2Fb%3F/services"),
+    ],
+)
+def test_raw_paths(group_version: str, namespace: str, query: dict[str, str], path: str) -> None:
+    assert kubectl.raw_path(group_version, "services", namespace, query) == path
+
+
+def test_only_a_list_has_a_timeout_and_only_a_watch_is_a_stream() -> None:
+    listed = kubectl.get_raw(CONNECTION, "/api/v1/services?limit=500", timeout_seconds=15.0)
+    watched = kubectl.get_raw(CONNECTION, "/api/v1/services?watch=1&resourceVersion=7")
+    assert listed[3:] == ["get", "--raw", "/api/v1/services?limit=500", "--request-timeout=15s"]
+    assert watched[3:] == ["get", "--raw", "/api/v1/services?watch=1&resourceVersion=7"]
+    assert not kubectl.is_stream(listed)
+    assert kubectl.is_stream(watched)
+
+
+@pytest.mark.parametrize(
+    ("line", "port"),
+    [
+        ("Forwarding from 127.0.0.1:46311 -> 9999\n", 46311),
+        ("Forwarding from [::1]:46311 -> 9999\n", 46311),
+        ("Handling connection for 46311\n", None),
+        ("", None),
+    ],
+)
+def test_forwarding_port(line: str, port: int | None) -> None:
+    assert kubectl.forwarding_port(line) == port
+
+
+@pytest.mark.parametrize(
+    ("line", "fatal", "not_dialled", "words"),
+    [
+        (samples.REFUSED_27, True, True, "the pod refuses connections on this port"),
+        (samples.REFUSED_33, True, True, "the pod refuses connections on this port"),
+        (samples.RESET_33, True, False, "the pod has reset a connection on this port"),
+        (
+            samples.POD_GONE_33,
+            True,
+            True,
+            '9003 to pod 9bcb2fafe2fd, uid : network namespace for sandbox "9bcb2fafe2fd" is closed',
+        ),
+        (samples.LOST, False, False, "lost connection to pod"),
+        (samples.NO_POD, False, False, 'pods "gone" not found'),
+    ],
+)
+def test_what_port_forward_says_of_a_connection(line: str, fatal: bool, not_dialled: bool, words: str) -> None:
+    assert kubectl.is_fatal(line) == fatal
+    assert kubectl.is_dial_failure(line) == not_dialled
+    assert kubectl.brief(line) == words
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "message"),
+    [
+        ([samples.NO_POD], NotFoundError, 'pods "gone" not found'),
+        ([samples.NO_NAMESPACE], NotFoundError, 'namespaces "nosuch" not found'),
+        ([samples.FORBIDDEN], ForbiddenError, 'services is forbidden: User "nobody" cannot list resource "services"'),
+        ([samples.UNAUTHORIZED], UnauthorizedError, "You must be logged in to the server (Unauthorized)"),
+        ([samples.PLUGIN_FAILED], UnauthorizedError, "getting credentials: exec: executable false failed"),
+        ([samples.CLOSED_PORT], UnreachableError, "The connection to the server 127.0.0.1:1 was refused"),
+        ([samples.NO_ROUTE], UnreachableError, "dial tcp 10.113.0.77:6443: i/o timeout"),
+        ([samples.NO_ANSWER], UnreachableError, "net/http: request canceled while waiting for connection"),
+        ([samples.NO_HOST], UnreachableError, "dial tcp: lookup nosuch.invalid"),
+        ([samples.BAD_SELECTOR], BadRequestError, "unable to parse requirement: found 'b'"),
+        ([samples.EXPIRED], GoneError, "The resourceVersion for the provided list is too old."),
+        ([samples.LOST], KubectlError, "lost connection to pod"),
+        (["Warning: v1 Foo is deprecated", ""], KubectlError, "kubectl ended with exit code 3"),
+        ([], KubectlError, "kubectl ended with exit code 3"),
+        ([samples.UNAUTHORIZED, "", "Handling connection for 80"], UnauthorizedError, "You must be logged in"),
+    ],
+)
+def test_explain(lines: list[str], kind: type[KubectlError], message: str) -> None:
+    error = kubectl.explain(lines, 3)
+    assert type(error) is kind
+    assert error.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("version", "minor"),
+    [
+        ({"clientVersion": {"major": "1", "minor": "33", "gitVersion": "v1.33.1"}}, 33),
+        ({"clientVersion": {"major": "1", "minor": "27+"}}, 27),
+        ({"clientVersion": {"major": "", "minor": ""}}, 0),
+        ({"clientVersion": None}, 0),
+        ({}, 0),
+    ],
+)
+def test_client_minor(version: dict[str, object], minor: int) -> None:
+    assert kubectl.client_minor(version) == minor

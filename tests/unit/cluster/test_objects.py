@@ -1,0 +1,107 @@
+"""What is read from the API server's JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kubectl_localize.cluster import objects
+from kubectl_localize.model import Endpoint, EndpointSlice, Service, ServiceKey, ServicePort
+from tests.unit.cluster.samples import ENDPOINT, SERVICE, SLICE
+
+
+def service_with(**spec: Any) -> Service:
+    """The sample with other fields in its spec; None leaves one out."""
+    merged = {name: value for name, value in {**SERVICE["spec"], **spec}.items() if value is not None}
+    return objects.service({**SERVICE, "spec": merged})
+
+
+def slice_with(**fields: Any) -> EndpointSlice:
+    """The sample with other fields."""
+    found = objects.endpoint_slice({**SLICE, **fields})
+    assert found is not None
+    return found
+
+
+def test_a_service_as_the_api_server_sends_it() -> None:
+    assert objects.service(SERVICE) == Service(
+        key=ServiceKey("samples", "odd"),
+        type="ClusterIP",
+        headless=False,
+        has_selector=True,
+        ports=(ServicePort("80-9003", 80, 9003, "TCP"),),
+        labels=(("app", "odd"),),
+    )
+
+
+def test_kinds_of_services() -> None:
+    headless = service_with(clusterIP="None", clusterIPs=["None"])
+    assert headless.headless
+    external = service_with(type="ExternalName", externalName="db.example", clusterIP=None, selector=None, ports=None)
+    assert (external.type, external.external_name, external.ports) == ("ExternalName", "db.example", ())
+    assert not external.headless
+    assert not external.has_selector
+    assert not service_with(selector={}).has_selector
+    assert service_with(type="NodePort").type == "NodePort"
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [
+        ({"port": 80}, ServicePort("", 80, 80, "TCP")),
+        ({"port": 80, "targetPort": "http"}, ServicePort("", 80, "http", "TCP")),
+        ({"port": 80, "targetPort": 0}, ServicePort("", 80, 80, "TCP")),
+        ({"name": "dns", "port": 53, "protocol": "UDP"}, ServicePort("dns", 53, 53, "UDP")),
+    ],
+)
+def test_ports(port: dict[str, Any], expected: ServicePort) -> None:
+    assert service_with(ports=[port]).ports == (expected,)
+
+
+def test_a_slice_as_the_api_server_sends_it() -> None:
+    assert objects.endpoint_slice(SLICE) == EndpointSlice(
+        name="web-754nw",
+        service=ServiceKey("try", "web"),
+        ports=(("nothing", 9999), ("http", 8080)),
+        endpoints=(Endpoint("web-2cvml", 0, "10.244.0.8", ""),),
+        others=0,
+        pods=1,
+    )
+
+
+def test_a_slice_of_no_service_is_of_no_interest() -> None:
+    assert objects.endpoint_slice({**SLICE, "metadata": {"name": "x", "namespace": "y"}}) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "ready", "pods", "others"),
+    [
+        ({}, True, 1, 0),
+        ({"conditions": {}}, True, 1, 0),
+        ({"conditions": None}, True, 1, 0),
+        ({"conditions": {"ready": None}}, True, 1, 0),
+        ({"conditions": {"ready": False, "serving": False, "terminating": False}}, False, 1, 0),
+        ({"conditions": {"ready": False, "serving": True, "terminating": True}}, False, 1, 0),
+        ({"targetRef": None}, False, 0, 1),
+        ({"targetRef": {"kind": "Node", "name": "node"}}, False, 0, 1),
+    ],
+)
+def test_which_endpoints_count(changes: dict[str, Any], ready: bool, pods: int, others: int) -> None:
+    found = slice_with(endpoints=[{**ENDPOINT, **changes}])
+    assert (len(found.endpoints), found.pods, found.others) == (int(ready), pods, others)
+
+
+def test_a_hostname_is_kept() -> None:
+    assert slice_with(endpoints=[{**ENDPOINT, "hostname": "db-0"}]).endpoints[0].hostname == "db-0"
+
+
+def test_null_for_ports_endpoints_and_numbers() -> None:
+    assert slice_with(ports=None).ports == ()
+    assert slice_with(endpoints=None).endpoints == ()
+    assert slice_with(ports=[{"name": "", "port": None, "protocol": "TCP"}]).ports == (("", None),)
+
+
+def test_ports_that_are_not_tcp_are_left_out() -> None:
+    ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
+    assert slice_with(ports=ports).ports == (("dns-tcp", 53),)

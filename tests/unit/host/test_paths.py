@@ -1,0 +1,101 @@
+"""Paths: what files are called, how private they are, and sockets with long paths."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import Paths, context_key, make_private, socket_address, write_atomic
+
+
+def test_root_is_below_home_unless_the_environment_says_otherwise() -> None:
+    assert Paths.from_env({"HOME": "/home/a"}).root == Path("/home/a/.kube/localize")
+    assert Paths.from_env({"HOME": "/home/a", "KUBECTL_LOCALIZE_HOME": "/srv/x"}).root == Path("/srv/x")
+    assert Paths.from_env({"HOME": "/home/a", "KUBECTL_LOCALIZE_HOME": ""}).root == Path("/home/a/.kube/localize")
+    assert Paths.from_env({"KUBECTL_LOCALIZE_HOME": "rel"}).root.is_absolute()
+
+
+def test_all_runs_are_the_directories_with_a_state_or_a_pidfile(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    assert Paths(tmp_path / "missing").all_runs() == []
+    for key in ("b", "a", "empty"):
+        paths.run(key).directory.mkdir()
+    paths.run("b").state.touch()
+    paths.run("a").pidfile.touch()
+    paths.addresses.touch()
+    assert [run.key for run in paths.all_runs()] == ["a", "b"]
+
+
+@given(st.text(), st.text(), st.integers(0, 2**32))
+def test_context_key_is_fit_for_files_and_the_hosts_block(context: str, server: str, uid: int) -> None:
+    key = context_key(context, server, uid)
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}", key)
+    assert len(key) <= 49
+    assert key == context_key(context, server, uid)
+
+
+def test_context_key_tells_contexts_apart() -> None:
+    keys = [
+        context_key("arn:aws:eks:eu/x", "https://a", 1),
+        context_key("arn:aws:eks:eu-x", "https://a", 1),
+        context_key("arn:aws:eks:eu/x", "https://b", 1),
+        context_key("arn:aws:eks:eu/x", "https://a", 2),
+    ]
+    assert len(set(keys)) == 4
+    assert keys[0].startswith("arn-aws-eks-eu-x-")
+
+
+def test_make_private_shuts_others_out_of_an_existing_directory(tmp_path: Path) -> None:
+    directory = tmp_path / "a" / "b"
+    directory.mkdir(parents=True, mode=0o755)
+    make_private(directory)
+    assert directory.stat().st_mode & 0o777 == 0o700
+    make_private(directory / "c" / "d")
+    assert (directory / "c" / "d").stat().st_mode & 0o777 == 0o700
+
+
+def test_make_private_says_what_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LocalizeError, match="not writable") as caught:
+        make_private(tmp_path / "file" / "below")
+    assert "KUBECTL_LOCALIZE_HOME" in caught.value.hint
+
+
+def test_a_socket_with_a_long_path_can_be_bound_and_reached(tmp_path: Path) -> None:
+    directory = tmp_path / ("d" * 100)
+    directory.mkdir()
+    path = directory / "control.sock"
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        listener.bind(socket_address(path))
+        listener.listen()
+        assert path.is_socket()
+        client.connect(socket_address(path))
+    assert socket_address(Path("/run/x.sock")) == "/run/x.sock"
+
+
+def test_write_atomic_replaces_text_and_mode(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_text("old")
+    before = path.stat().st_ino
+    write_atomic(path, "new é")
+    assert path.read_text(encoding="utf-8") == "new é"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_ino != before
+    write_atomic(path, "again", mode=0o644)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert os.listdir(tmp_path) == ["state.json"]
+
+
+def test_write_atomic_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
+    target = tmp_path / "state.json"
+    target.mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_atomic(target, "text")
+    assert os.listdir(tmp_path) == ["state.json"]

@@ -1,0 +1,70 @@
+"""The resolver's view of names, and the list of top-level domains."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+
+from kubectl_localize.host.resolve import exists_publicly, lookup, unresolved
+from kubectl_localize.host.tlds import top_level_domains
+from kubectl_localize.model import HostsLine
+
+
+def test_lookup_asks_the_machines_resolver() -> None:
+    assert lookup("localhost") == {"127.0.0.1"}
+    assert lookup("127.64.0.1") == {"127.64.0.1"}
+    assert lookup("a" * 64 + ".invalid") == frozenset()
+
+
+def test_unresolved_tries_the_last_name_of_each_line() -> None:
+    known = {"web.shop": "127.64.0.1", "db.shop": "127.64.9.9"}
+    asked = []
+
+    def resolver(name: str) -> frozenset[str]:
+        asked.append(name)
+        return frozenset({known[name]} if name in known else ())
+
+    lines = [
+        HostsLine("127.64.0.1", ("web", "web.shop")),
+        HostsLine("127.64.0.2", ("db.shop",)),
+        HostsLine("127.64.0.3", ("gone.shop",)),
+        HostsLine("127.64.0.4", ()),
+    ]
+    assert unresolved(lines, resolver) == ["db.shop", "gone.shop"]
+    assert asked == ["web.shop", "db.shop", "gone.shop"]
+
+
+def test_unresolved_stops_at_its_limit() -> None:
+    lines = [HostsLine("127.64.0.1", (f"n{number}",)) for number in range(100)]
+    assert unresolved(lines, lambda name: frozenset(), limit=3) == ["n0", "n1", "n2"]
+
+
+def test_a_name_exists_publicly_when_the_resolver_knows_its_absolute_form() -> None:
+    public = {"github.com.": frozenset({"1.2.3.4"})}
+
+    def resolver(name: str) -> frozenset[str]:
+        return public.get(name, frozenset())
+
+    assert asyncio.run(exists_publicly("github.com", resolver))
+    assert asyncio.run(exists_publicly("github.com.", resolver))
+    assert not asyncio.run(exists_publicly("web.shop", resolver))
+
+
+def test_a_resolver_that_hangs_holds_nobody_up() -> None:
+    release = threading.Event()
+
+    def resolver(name: str) -> frozenset[str]:
+        release.wait(30)
+        return frozenset({"1.2.3.4"})
+
+    assert not asyncio.run(exists_publicly("github.com", resolver, timeout_seconds=0.01))
+    release.set()
+
+
+def test_top_level_domains_are_plain_labels() -> None:
+    domains = top_level_domains()
+    assert {"com", "dev", "uk", "shop", "xn--p1ai", "ck"} <= domains
+    assert not {"local", "internal", "svc", "co.uk", "", "cluster"} & domains
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]*", domain) for domain in domains)
+    assert len(domains) > 1300

@@ -1,0 +1,140 @@
+"""A listener with everything behind it, down to children that stand in for kubectl, on real loopback sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from kubectl_localize.host.listen import bind_loopback
+from kubectl_localize.host.resolve import addresses
+from kubectl_localize.model import Endpoint
+from kubectl_localize.supervisor.changed import Changed
+from kubectl_localize.supervisor.children.child import Child, Target
+from kubectl_localize.supervisor.children.pool import Pool
+from kubectl_localize.supervisor.children.process import Process, Spawner
+from kubectl_localize.supervisor.link import Link
+from kubectl_localize.supervisor.traffic.listener import Listener, Surroundings
+from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from tests.unit.supervisor.loop import Clock
+from tests.unit.supervisor.test_process import Groups
+
+STAND_IN = Path(__file__).with_name("stand_in.py")
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class Rig:
+    """One Service in namespace `shop` whose pods do as they are told.
+
+    Args:
+        pods: what the kubectl of each pod does (`stand_in`), by the pod's name.
+        log: where the pods note what they get.
+    """
+
+    def __init__(
+        self,
+        pods: dict[str, str],
+        log: Path,
+        *,
+        wait_timeout_seconds: float = 15.0,
+        max_children: int = 64,
+        admits: bool = True,
+    ) -> None:
+        self.how = pods
+        self.log = log
+        self.clock = Clock()
+        self.changed = Changed()
+        self.warnings: list[str] = []
+        self.started: list[str] = []
+        self.gone: set[str] = set()
+        self.clients: list[asyncio.StreamWriter] = []
+        self.may_start = asyncio.Event()
+        self.may_start.set()
+        self._spawner = Spawner(Groups(), os.environ)
+        self.link = Link(
+            ("127.0.0.1", 1), resolve=addresses, boot_ahead=lambda: 0.0, changed=self.changed, renewed=lambda: None
+        )
+        self.pool = Pool(
+            start=self._start,
+            pod_exists=self._exists,
+            clock=self.clock,
+            changed=self.changed,
+            warn=self.warnings.append,
+            max_children=max_children,
+            idle_timeout_seconds=60.0,
+        )
+        self.around = Surroundings(
+            pool=self.pool,
+            link=self.link,
+            changed=self.changed,
+            clock=self.clock,
+            admits=lambda _: admits,
+            wait_timeout_seconds=wait_timeout_seconds,
+            buffer=ReadBuffer(),
+        )
+        self.listener = Listener(self.around, "shop")
+        self.ready(*pods)
+
+    async def _start(self, target: Target, on_error_line: Callable[[str], None]) -> Process:
+        self.started.append(target.pod)
+        await self.may_start.wait()
+        command = [sys.executable, "-S", str(STAND_IN), target.pod, self.how[target.pod], str(self.log)]
+        return await self._spawner.spawn(command, on_error_line)
+
+    async def _exists(self, target: Target) -> bool:
+        return target.pod not in self.gone
+
+    def ready(self, *pods: str) -> None:
+        """Make these the Ready pods."""
+        self.listener.set_endpoints(tuple(Endpoint(pod, 8080) for pod in pods))
+
+    def child(self, pod: str) -> Child:
+        """The child that new connections to a pod use."""
+        found = self.pool.peek(Target("shop", pod, 8080))
+        assert found is not None
+        return found
+
+    async def connect(self, data: bytes = b"", limit: int = 65536) -> Streams:
+        """A client, which sends data at once."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.local_port, limit=limit)
+        self.clients.append(writer)
+        writer.write(data)
+        return reader, writer
+
+    async def ask(self, line: str) -> str:
+        """What comes back for a line until the end of the connection; `reset` where it was reset."""
+        reader, writer = await self.connect(line.encode() + b"\n")
+        try:
+            return (await reader.read()).decode()
+        except ConnectionResetError:
+            return "reset"
+        finally:
+            writer.close()
+
+    def noted(self) -> list[str]:
+        """What the pods got."""
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@asynccontextmanager
+async def rig(pods: dict[str, str], tmp_path: Path, **options: float) -> AsyncIterator[Rig]:
+    """A rig that listens."""
+    found = Rig(pods, tmp_path / "log", **options)  # type: ignore[arg-type]
+    bound = bind_loopback("127.0.0.1", 0)
+    assert isinstance(bound, socket.socket)
+    await found.listener.listen(bound)
+    try:
+        yield found
+    finally:
+        for writer in found.clients:
+            writer.transport.abort()
+        await found.listener.close()
+        await found.pool.end()
+        for writer in found.clients:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
