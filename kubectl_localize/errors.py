@@ -49,3 +49,15 @@ class GoneError(KubectlError):
 
 class BadRequestError(KubectlError):
     """The API server does not understand the request, such as a malformed label selector."""
+
+
+class AlreadyExistsError(KubectlError):
+    """The API server has an object of this name already."""
+
+
+class ConflictError(KubectlError):
+    """The object has changed since it was read."""
+
+
+class InvalidError(KubectlError):
+    """The API server or one of its admission plugins refuses the object."""

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, urlencode
 
 from kubectl_localize.errors import (
+    AlreadyExistsError,
     BadRequestError,
+    ConflictError,
     ForbiddenError,
     GoneError,
+    InvalidError,
     KubectlError,
     NotFoundError,
     UnauthorizedError,
@@ -19,6 +22,7 @@ from kubectl_localize.errors import (
 from kubectl_localize.model import Connection
 
 OLDEST_MINOR = 27
+SEND_TIMEOUT_SECONDS = 15
 
 
 def argv(connection: Connection, *arguments: str, namespace: str = "") -> list[str]:
@@ -45,9 +49,11 @@ def argv(connection: Connection, *arguments: str, namespace: str = "") -> list[s
 def environment(connection: Connection, inherited: Mapping[str, str]) -> dict[str, str]:
     """The environment of a kubectl child: the user's own, without what may change kubectl's output or its cluster.
 
-    KUBERC and KUBECTL_KUBERC switch kubectl's defaults file off, which from 1.34 on may add flags.
+    KUBERC and KUBECTL_KUBERC switch kubectl's defaults file off, which from 1.34 on may add flags. A kubectl that only
+    carries bytes is a quarter faster when Go does not hand them from one processor to another (GOMAXPROCS).
     """
     return {
+        "GOMAXPROCS": "1",
         **inherited,
         "KUBECONFIG": os.pathsep.join(connection.kubeconfig),
         "KUBERC": "off",
@@ -74,6 +80,11 @@ def get_raw(connection: Connection, path: str, *, timeout_seconds: float | None 
     """`kubectl get --raw PATH`; without a timeout it may stream for ever."""
     limit = [f"--request-timeout={timeout_seconds:g}s"] if timeout_seconds is not None else []
     return argv(connection, "get", "--raw", path, *limit)
+
+
+def send_raw(connection: Connection, verb: str, path: str) -> list[str]:
+    """`kubectl create|replace|delete --raw PATH -f -`: POST, PUT or DELETE of what is on its stdin."""
+    return argv(connection, verb, "--raw", path, "--filename=-", f"--request-timeout={SEND_TIMEOUT_SECONDS}s")
 
 
 _FORWARDING = re.compile(r"Forwarding from (?:127\.0\.0\.1|\[::1\]):(\d+) -> \d+")
@@ -113,6 +124,9 @@ _REASONS: tuple[tuple[str, type[KubectlError]], ...] = (
     (r"\(Unauthorized\)|You must be logged in|the server has asked for the client to provide credentials|"
      r"getting credentials|Unauthorized", UnauthorizedError),
     (r"\(NotFound\)", NotFoundError),
+    (r"\(AlreadyExists\)", AlreadyExistsError),
+    (r"\(Conflict\)", ConflictError),
+    (r"\(Invalid\)|is invalid:|admission webhook .* denied", InvalidError),
     (r"\(Expired\)|\(Gone\)|too old resource version", GoneError),
     (r"\(BadRequest\)", BadRequestError),
     (r"Unable to connect to the server|connection to the server .* was refused|i/o timeout|no such host|"

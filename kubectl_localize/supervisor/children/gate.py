@@ -23,8 +23,13 @@ class GatedSpawner:
         self._first = asyncio.Lock()
         self._proofs: set[asyncio.Task[None]] = set()
 
-    async def spawn(self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
-        """Start a kubectl, after the one that goes first where there is one.
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        on_error_line: Callable[[str], None] | None = None,
+        stdin: bytes | None = None,
+    ) -> Process:
+        """Start a kubectl, after the one that goes first where there is one; `stdin` is what it has to read.
 
         Raises: OSError where it cannot be started.
         """
@@ -36,14 +41,14 @@ class GatedSpawner:
                 on_error_line(line)
 
         if self._proven:
-            return await self._spawner.spawn(argv, hear)
+            return await self._spawner.spawn(argv, hear, stdin)
         await self._first.acquire()
         # proven by the one that was waited for; or a watch, which may be silent for long and so can prove nothing
         if self._proven or kubectl.is_stream(argv):
             self._first.release()
-            return await self._spawner.spawn(argv, hear)
+            return await self._spawner.spawn(argv, hear, stdin)
         try:
-            process = await self._spawner.spawn(argv, hear)
+            process = await self._spawner.spawn(argv, hear, stdin)
         except BaseException:
             self._first.release()
             raise

@@ -1,4 +1,4 @@
-"""One started process of ours: own session, nothing on stdin, both pipes always drained, known to the guard."""
+"""One started process of ours: own session, stdin given whole or empty, pipes always drained, known to the guard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Protocol, cast
 TAIL_LINES = 20
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 GRACE_SECONDS = 2.0
-STDOUT, STDERR = 1, 2
+STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 class Groups(Protocol):
@@ -96,7 +96,7 @@ class Process(asyncio.SubprocessProtocol):
         self._open_pipes.discard(fd)
         if fd == STDOUT:
             self.stdout.feed_eof()
-        elif self._partial:
+        elif fd == STDERR and self._partial:
             self._error_line(self._partial)
             self._partial = b""
         self._settle()
@@ -134,19 +134,28 @@ class Spawner:
         self._groups = groups
         self._environment = dict(environment)
 
-    async def spawn(self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
-        """Start `argv` in a session of its own.
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        on_error_line: Callable[[str], None] | None = None,
+        stdin: bytes | None = None,
+    ) -> Process:
+        """Start `argv` in a session of its own, with `stdin` to read, or nothing.
 
         Raises: OSError where it cannot be started at all.
         """
         loop = asyncio.get_running_loop()
-        _, process = await loop.subprocess_exec(
+        transport, process = await loop.subprocess_exec(
             lambda: Process(self._groups, on_error_line),
             *argv,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
             env=self._environment,
         )
+        if stdin is not None:
+            pipe = cast(asyncio.WriteTransport, transport.get_pipe_transport(STDIN))
+            pipe.write(stdin)
+            pipe.close()  # once all of it is written
         return process

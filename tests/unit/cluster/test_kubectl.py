@@ -44,6 +44,7 @@ def test_several_kubeconfig_files_are_pinned_by_the_environment() -> None:
     assert kubectl.argv(several, "version") == ["/usr/bin/kubectl", "--context=dev", "version"]
     inherited = {"HOME": "/home/ada", "KUBECONFIG": "/elsewhere", "KUBERC": "on"}
     assert kubectl.environment(several, inherited) == {
+        "GOMAXPROCS": "1",
         "HOME": "/home/ada",
         "KUBECONFIG": "/a:/b",
         "KUBERC": "off",
@@ -162,3 +163,8 @@ def test_explain(lines: list[str], kind: type[KubectlError], message: str) -> No
 )
 def test_client_minor(version: dict[str, object], minor: int) -> None:
     assert kubectl.client_minor(version) == minor
+
+
+def test_go_uses_one_processor_unless_the_user_says_otherwise() -> None:
+    assert kubectl.environment(CONNECTION, {})["GOMAXPROCS"] == "1"
+    assert kubectl.environment(CONNECTION, {"GOMAXPROCS": "4"})["GOMAXPROCS"] == "4"

@@ -1,0 +1,178 @@
+"""The journal: a Lease per workload that says who exposes it and what to put back (design.md, *Exposure*).
+
+Creating it is the lock against colleagues. It is made before anything else and deleted last; what it holds is enough to
+undo everything, by this program or by hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from kubectl_localize.cluster.exposing.values import MANAGED_BY, MANAGED_BY_LABEL, SESSION_LABEL, WorkloadRef
+
+GROUP_VERSION = "coordination.k8s.io/v1"
+ANNOTATION = "kubectl-localize/journal"
+LEASE_SECONDS = 60
+RENEW_SECONDS = 20.0
+VERSION = 1
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who exposes: the API's user, and the process on the machine where it runs.
+
+    Args:
+        user: the API server's name for them.
+        login: `alice@laptop`.
+        machine: a hash that tells machines apart.
+        uid: the user's number on that machine.
+        pid, started: the supervisor's process, and when it started (seconds since the epoch).
+        pid_namespace: where that pid counts; empty where the system has no such thing.
+    """
+
+    user: str
+    login: str
+    machine: str
+    uid: int
+    pid: int
+    started: float
+    pid_namespace: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.login})" if self.user else self.login
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One journal.
+
+    Args:
+        session: the exposure's random id, which all its objects carry as a label.
+        workload: what was scaled down; of an exposure with `--keep` the Service itself, with `replicas` None.
+        uid: the workload's.
+        replicas: what to bring back.
+        services: the Services that were asked for, as `ns/name`.
+        since: when it began, in UTC.
+        renewed: when its owner last said that they live.
+        lease_uid, version: the Lease's own uid and resourceVersion, as far as known.
+    """
+
+    owner: Owner
+    session: str
+    workload: WorkloadRef
+    uid: str
+    replicas: int | None
+    services: tuple[str, ...]
+    since: datetime
+    renewed: datetime
+    lease_uid: str = ""
+    version: str = ""
+
+    @property
+    def namespace(self) -> str:
+        """Where all of it is."""
+        return self.workload.namespace
+
+    @property
+    def name(self) -> str:
+        """The Lease's name: derived from the workload, so that it is a lock."""
+        return lease_name(self.workload)
+
+    @property
+    def path(self) -> str:
+        """The Lease's path in the API."""
+        return f"{collection(self.namespace)}/{self.name}"
+
+
+def collection(namespace: str) -> str:
+    """The path of the Leases of a namespace; of all namespaces where it is empty."""
+    return f"/apis/{GROUP_VERSION}" + (f"/namespaces/{namespace}" if namespace else "") + "/leases"
+
+
+def lease_name(workload: WorkloadRef) -> str:
+    """The name of a workload's journal, at most 253 characters: `localize-deployment-cart`."""
+    name = f"localize-{workload.kind.lower()}-{workload.name}"
+    if len(name) <= 253:
+        return name
+    return f"{name[:244]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def manifest(entry: Entry) -> Json:
+    """The Lease of a journal (https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/)."""
+    content = {
+        "version": VERSION,
+        "session": entry.session,
+        "owner": asdict(entry.owner),
+        "workload": asdict(entry.workload),
+        "uid": entry.uid,
+        "replicas": entry.replicas,
+        "services": list(entry.services),
+    }
+    metadata: Json = {
+        "name": entry.name,
+        "namespace": entry.namespace,
+        "labels": {MANAGED_BY_LABEL: MANAGED_BY, SESSION_LABEL: entry.session},
+        "annotations": {ANNOTATION: json.dumps(content)},
+    }
+    if entry.version:
+        metadata["resourceVersion"] = entry.version
+    return {
+        "apiVersion": GROUP_VERSION,
+        "kind": "Lease",
+        "metadata": metadata,
+        "spec": {
+            "holderIdentity": str(entry.owner),
+            "leaseDurationSeconds": LEASE_SECONDS,
+            "acquireTime": _micro_time(entry.since),
+            "renewTime": _micro_time(entry.renewed),
+        },
+    }
+
+
+def parse(lease: Mapping[str, Any]) -> Entry | None:
+    """The journal in a Lease; None where it is none of ours, or of a version that we do not know."""
+    meta, spec = lease["metadata"], lease.get("spec") or {}
+    try:
+        content = json.loads((meta.get("annotations") or {})[ANNOTATION])
+        if content["version"] != VERSION:
+            return None
+        return Entry(
+            owner=Owner(**content["owner"]),
+            session=content["session"],
+            workload=WorkloadRef(**{**content["workload"], "namespace": meta["namespace"]}),
+            uid=content["uid"],
+            replicas=content["replicas"],
+            services=tuple(content["services"]),
+            since=_moment(spec["acquireTime"]),
+            renewed=_moment(spec["renewTime"]),
+            lease_uid=meta.get("uid") or "",
+            version=meta.get("resourceVersion") or "",
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def renewed(entry: Entry, now: datetime) -> Entry:
+    """The journal of an owner who lives."""
+    return replace(entry, renewed=now)
+
+
+def in_words(entry: Entry, now: datetime) -> str:
+    """Whose it is: `alice (alice@laptop), since 12:31 UTC, last seen 40 s ago`."""
+    seen = max(0, int((now - entry.renewed).total_seconds()))
+    return f"{entry.owner}, since {entry.since:%Y-%m-%d %H:%M} UTC, last seen {seen} s ago"
+
+
+def _micro_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

@@ -1,0 +1,157 @@
+"""What an exposure is made of: workloads, ports, and what was asked for. Frozen dataclasses, passed between the rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kubectl_localize.model import ServiceKey
+
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "kubectl-localize"
+SESSION_LABEL = "kubectl-localize/session"
+SSHD_CONTAINER = "sshd"
+FAILSAFE_CONTAINER = "failsafe"
+
+
+@dataclass(frozen=True, order=True)
+class WorkloadRef:
+    """Which workload: `api_version` is `apps/v1` or `v1`, `kind` is Deployment, StatefulSet, ReplicaSet, …"""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def plural(self) -> str:
+        """The resource's name in the API: `deployments`."""
+        return f"{self.kind.lower()}s"
+
+    @property
+    def path(self) -> str:
+        """Its path in the API, such as `/apis/apps/v1/namespaces/shop/deployments/cart`."""
+        prefix = f"/apis/{self.api_version}" if "/" in self.api_version else f"/api/{self.api_version}"
+        return f"{prefix}/namespaces/{self.namespace}/{self.plural}/{self.name}"
+
+    @property
+    def by_hand(self) -> str:
+        """How kubectl is told of it: `deployment/cart`."""
+        return f"{self.kind.lower()}/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A workload as it was found: `replicas` is `spec.replicas`, `object` the whole object as the API server sent it."""
+
+    ref: WorkloadRef
+    uid: str
+    replicas: int
+    object: Mapping[str, Any] = field(compare=False)
+
+    @property
+    def template(self) -> Mapping[str, Any]:
+        """Its pod template."""
+        template: Mapping[str, Any] = self.object["spec"]["template"]
+        return template
+
+
+@dataclass(frozen=True, order=True)
+class PortMap:
+    """One `--map [SERVICE=][HOST:]LOCAL[:PORT]`.
+
+    Args:
+        service: whose port, `svc` or `ns/svc`; empty where only one Service is exposed.
+        host: where the local process listens; empty means 127.0.0.1.
+        local_port: its port there.
+        port: the Service's port: name, number or target port as typed; empty where the Service has only one.
+    """
+
+    service: str
+    host: str
+    local_port: int
+    port: str
+
+
+@dataclass(frozen=True)
+class CarriedPort:
+    """One target port of the exposure pod and the local process behind it.
+
+    Args:
+        number: the port that sshd listens on in the pod for us.
+        names: what the pod calls it (`containerPort` names), so that named target ports keep resolving.
+        host, local_port: where the local process listens.
+        services: each Service and its port number that lead here.
+        asked: whether one of them was asked for; the others only keep their endpoint.
+    """
+
+    number: int
+    names: tuple[str, ...]
+    host: str
+    local_port: int
+    services: tuple[tuple[ServiceKey, int], ...]
+    asked: bool = True
+
+    @property
+    def local(self) -> str:
+        """`127.0.0.1:3000`, with brackets around an IPv6 address."""
+        return f"[{self.host}]:{self.local_port}" if ":" in self.host else f"{self.host}:{self.local_port}"
+
+
+@dataclass(frozen=True)
+class FailsafePlan:
+    """How the cluster brings the workloads back by itself.
+
+    Args:
+        after_seconds: how long the session may be gone.
+        image: an image with curl and sh.
+        service_account: who may scale the workloads.
+        own: whether ServiceAccount, Role and RoleBinding are ours to make and delete.
+        targets: each workload and its replicas.
+    """
+
+    after_seconds: int
+    image: str
+    service_account: str
+    own: bool
+    targets: tuple[tuple[WorkloadRef, int], ...]
+
+
+@dataclass(frozen=True)
+class ExposurePlan:
+    """Everything that is decided before anything is changed.
+
+    Args:
+        namespace: where all of it is.
+        services: the Services that were asked for.
+        workloads: what is scaled down; empty with `--keep`.
+        replaced: the pod template that the exposure pod stands in for (of the first workload, or of a pod).
+        labels: the exposure pod's labels, without hashes and without ours.
+        hostname, subdomain: a StatefulSet's pod that it stands in for, else empty.
+        ports: what is carried.
+        sshd_port: where sshd itself listens, none of the carried ones.
+        image: an image with sshd and sh.
+        image_pull_secrets: names, the workload's own included.
+        session: the random id of this exposure, which names its objects.
+        failsafe: None where it is off.
+        keep: whether the workloads are left running.
+    """
+
+    namespace: str
+    services: tuple[ServiceKey, ...]
+    workloads: tuple[Workload, ...]
+    replaced: Mapping[str, Any] = field(compare=False)
+    labels: tuple[tuple[str, str], ...]
+    ports: tuple[CarriedPort, ...]
+    sshd_port: int
+    image: str
+    session: str
+    image_pull_secrets: tuple[str, ...] = ()
+    hostname: str = ""
+    subdomain: str = ""
+    failsafe: FailsafePlan | None = None
+    keep: bool = False

@@ -1,0 +1,78 @@
+"""Who and where we are, as a journal tells it to colleagues, and whether the process that wrote a journal still lives."""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import socket
+from dataclasses import dataclass
+
+from kubectl_localize.host.process import start_time
+
+MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
+SAME_START_SECONDS = 1.5  # psutil works start times out from the boot time, which is known to a second
+
+
+@dataclass(frozen=True)
+class Here:
+    """This process on this machine.
+
+    Args:
+        login: `alice@laptop`.
+        machine: a hash of the machine's id and name; neither can be had from it.
+        uid: this user's number.
+        pid, started: this process, and when it started (seconds since the epoch).
+        pid_namespace: where pids count; empty where the system has no such thing.
+    """
+
+    login: str
+    machine: str
+    uid: int
+    pid: int
+    started: float
+    pid_namespace: str
+
+
+def here() -> Here:
+    """Look who and where this process is."""
+    name = socket.gethostname()
+    return Here(
+        login=f"{_login()}@{name}",
+        machine=hashlib.sha256(f"{_machine_id()}\0{name}".encode()).hexdigest()[:16],
+        uid=os.getuid(),
+        pid=os.getpid(),
+        started=start_time(os.getpid()) or 0.0,
+        pid_namespace=pid_namespace(),
+    )
+
+
+def lives(pid: int, started: float) -> bool:
+    """Whether the process with this number is the one that started then."""
+    found = start_time(pid)
+    return found is not None and abs(found - started) < SAME_START_SECONDS
+
+
+def pid_namespace() -> str:
+    """What tells this pid namespace from others on the machine, such as containers'; empty where there are none."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user whom passwd does not know
+        return str(os.getuid())
+
+
+def _machine_id() -> str:
+    for path in MACHINE_ID_FILES:
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                return file.read().strip()
+        except OSError:
+            continue
+    return ""
