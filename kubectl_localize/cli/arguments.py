@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kubectl_localize.cluster.exposing.values import PortMap
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionFlags:
@@ -82,6 +84,38 @@ class StartArgs(Arguments):
     idle_timeout_seconds: float = 300.0
     max_children: int = 64
     wait_timeout_seconds: float = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposeArgs(Arguments):
+    """`expose SERVICE… [-- COMMAND…]`.
+
+    Args:
+        maps: the values of `--map`, parsed.
+        failsafe_seconds: 0 for `off`.
+        command: what comes after `--`.
+    """
+
+    services: tuple[str, ...] = ()
+    maps: tuple[PortMap, ...] = ()
+    detach: bool = False
+    stop: bool = False
+    keep: bool = False
+    dry_run: bool = False
+    force: bool = False
+    failsafe_seconds: float = 600.0
+    failsafe_service_account: str = ""
+    image: str = ""
+    failsafe_image: str = ""
+    image_pull_secret: str = ""
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreArgs(Arguments):
+    """`restore`."""
+
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, socket_address
 END_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
 POLL_SECONDS = 0.02
+RECEIVE_BYTES = 65536
 
 
 class Control:
@@ -24,7 +25,8 @@ class Control:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self._file = connection.makefile("rb")
+        self._lines: list[bytes] = []
+        self._partial = b""
 
     def send(self, op: str, **fields: Any) -> None:
         """Send a request; a supervisor that is gone shows by the end of the events."""
@@ -37,17 +39,36 @@ class Control:
         """How long to wait for an event from now on; None: for ever. When the time is up, the events end."""
         self._connection.settimeout(seconds)
 
-    def events(self) -> Iterator[dict[str, Any]]:
-        """Events as they come, until the supervisor closes the connection, is gone, or does not answer in time."""
+    def fileno(self) -> int:
+        """What `select` waits on; events that are here already do not show there, see `waiting`."""
+        return self._connection.fileno()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an event is here already."""
+        return bool(self._lines)
+
+    def next(self) -> dict[str, Any] | None:
+        """The next event; None when the supervisor has closed the connection, is gone, or does not answer in time."""
         try:
-            for line in self._file:
-                yield json.loads(line)
+            while not self._lines:
+                data = self._connection.recv(RECEIVE_BYTES)
+                if not data:
+                    return None
+                *lines, self._partial = (self._partial + data).split(b"\n")
+                self._lines += lines
+            event: dict[str, Any] = json.loads(self._lines.pop(0))
         except (OSError, ValueError):
-            return
+            return None
+        return event
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Events as they come, until `next` has no more."""
+        while (event := self.next()) is not None:
+            yield event
 
     def close(self) -> None:
         """Close the connection: what this command alone held ends."""
-        self._file.close()
         self._connection.close()
 
 

@@ -75,6 +75,29 @@ _START_FLAGS = (
     Flag("cluster-domain", "the cluster's DNS domain (cluster.local)", value="NAME", group=_NAMES),
     Flag("allow-other-users", "let every user of this machine connect, not only this one and root", group=_NAMES),
 )  # fmt: skip
+_WHERE = "Where the local process is"
+_SAFETY = "Safety"
+_EXPOSE_FLAGS = (
+    Flag("map", "where the local process listens, and for which port of the Service; may be repeated",
+         value="[HOST:]LOCAL[:PORT]", many=True, group=_WHERE),
+    Flag("namespace", "the Services' namespace", short="n", value="NS", many=True, group=_CONNECTION),
+    Flag("detach", "return once it is live; it runs on until --stop", short="d", group=_RUNNING),
+    Flag("stop", "end it, and return when the workload is back", group=_RUNNING),
+    Flag("keep", "leave the workload running beside the local process", group=_RUNNING),
+    Flag("dry-run", "check, say what would be changed, and change nothing", group=_SAFETY),
+    Flag("force", "go on though something speaks against it that may be overruled", group=_SAFETY),
+    Flag("failsafe", "when the cluster brings the workload back without this machine (10m), or off", value="TIME",
+         group=_SAFETY),
+    Flag("failsafe-service-account", "who does that, where you may make no Roles", value="NAME", group=_SAFETY),
+    Flag("image", "an image with sshd", value="IMAGE", group=_RUNNING),
+    Flag("failsafe-image", "an image with curl (the same)", value="IMAGE", group=_RUNNING),
+    Flag("image-pull-secret", "for these images, besides the workload's own", value="NAME", group=_RUNNING),
+)  # fmt: skip
+_RESTORE_FLAGS = (
+    Flag("dry-run", "say what would be undone, and undo nothing"),
+    Flag("namespace", "look in this namespace where all of them may not be listed; may be repeated", short="n",
+         value="NS", many=True),
+)  # fmt: skip
 _LS_FLAGS = (
     Flag(
         "namespace", "only this namespace; may be repeated", short="n", value="NS", many=True, group=_WHICH
@@ -95,6 +118,8 @@ _VERSION_FLAGS = (
 START = ""
 _FLAGS: Mapping[str, tuple[Flag, ...]] = {
     START: _START_FLAGS,
+    "expose": _EXPOSE_FLAGS,
+    "restore": _RESTORE_FLAGS,
     "ls": _LS_FLAGS,
     "stop": _STOP_FLAGS,
     "logs": _LOGS_FLAGS,

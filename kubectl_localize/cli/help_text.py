@@ -38,13 +38,50 @@ Examples:
   kubectl localize stop
 
 Commands (kubectl localize COMMAND -h):
-  ls       what is forwarded, with its health
+  expose   send a Service's traffic to a process on this machine
+  restore  undo what a crashed run left
+  ls       what is forwarded and exposed, with its health
   stop     end what runs in the background
   logs     the supervisor's log
   version  the versions of kubectl localize, kubectl, ssh and the server
 
 A Service that is called like a command is written with its namespace: webshop/ls.
 Times are written like 500ms, 30s, 5m or 1h30m.""",
+)
+
+_EXPOSE = HelpText(
+    usage="kubectl localize expose SERVICE… [flags] [-- COMMAND…]",
+    description="""\
+Sends a Service's traffic to a process on this machine, until Ctrl-C. The workload behind the Service is scaled
+down meanwhile, and is back and Ready when this returns.""",
+    positional="svc or ns/svc",
+    epilog="""\
+Examples:
+  # what listens on the Service's target port here gets its traffic
+  kubectl localize expose webshop/cart
+  # on another port
+  kubectl localize expose webshop/cart --map 3000
+  # start it, too, with the environment of the container that it replaces
+  kubectl localize expose webshop/cart --map 3000 -- npm run dev
+  # what would be changed
+  kubectl localize expose webshop/cart --dry-run
+  # in the background, and its end
+  kubectl localize expose webshop/cart -d
+  kubectl localize expose webshop/cart --stop
+
+After a crash `kubectl localize restore`, or simply the next start, puts everything back.""",
+)
+
+_RESTORE = HelpText(
+    usage="kubectl localize restore [flags]",
+    description="""\
+Finds what crashed runs of yours left, in the cluster and on this machine, and undoes it. What a live run or
+somebody else holds is left alone and named.""",
+    epilog="""\
+Examples:
+  kubectl localize restore --dry-run
+  kubectl localize restore
+  kubectl localize restore -n webshop""",
 )
 
 _LS = HelpText(
@@ -93,7 +130,15 @@ Examples:
   kubectl localize version --client -o json""",
 )
 
-_TEXTS = {START: _START, "ls": _LS, "stop": _STOP, "logs": _LOGS, "version": _VERSION}
+_TEXTS = {
+    START: _START,
+    "expose": _EXPOSE,
+    "restore": _RESTORE,
+    "ls": _LS,
+    "stop": _STOP,
+    "logs": _LOGS,
+    "version": _VERSION,
+}
 
 
 def help_text(command: str) -> HelpText:

@@ -9,7 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from kubectl_localize.cli import terminal
-from kubectl_localize.cli.arguments import Arguments, HelpArgs, LogsArgs, LsArgs, StartArgs, StopArgs, VersionArgs
+from kubectl_localize.cli.arguments import (
+    Arguments,
+    ExposeArgs,
+    HelpArgs,
+    LogsArgs,
+    LsArgs,
+    RestoreArgs,
+    StartArgs,
+    StopArgs,
+    VersionArgs,
+)
 from kubectl_localize.cli.parser import parse
 from kubectl_localize.errors import LocalizeError, UsageError
 
@@ -87,6 +97,14 @@ def run(args: Arguments) -> int:
         from kubectl_localize.cli import stop
 
         return stop.run(args)
+    if isinstance(args, ExposeArgs):
+        from kubectl_localize.cli import expose
+
+        return expose.run(args)
+    if isinstance(args, RestoreArgs):
+        from kubectl_localize.cli import restore
+
+        return restore.run(args)
     from kubectl_localize.cli import start
 
     return start.run(_as(args, StartArgs))

@@ -11,9 +11,11 @@ from typing import Any, NoReturn
 from kubectl_localize.cli.arguments import (
     Arguments,
     ConnectionFlags,
+    ExposeArgs,
     HelpArgs,
     LogsArgs,
     LsArgs,
+    RestoreArgs,
     StartArgs,
     StopArgs,
     VersionArgs,
@@ -21,7 +23,7 @@ from kubectl_localize.cli.arguments import (
 from kubectl_localize.cli.duration import parse_duration
 from kubectl_localize.cli.flags import COMMANDS, Flag, flags_of
 from kubectl_localize.cli.help_text import help_text
-from kubectl_localize.cli.scan import find_command, normalise, see_help, usage_name
+from kubectl_localize.cli.scan import find_command, normalise, see_help, split_program, usage_name
 from kubectl_localize.errors import UsageError
 from kubectl_localize.model import Options, Selection
 
@@ -32,14 +34,15 @@ def parse(argv: Sequence[str]) -> Arguments:
     Raises:
         UsageError: it cannot be what the user meant.
     """
+    argv, program = split_program(argv)
     command, rest = find_command(argv)
-    flags, words = normalise(command, rest)
+    flags, words = normalise(command, rest if command == "expose" else (*rest, *program))
     values = vars(build_parser(command).parse_args([*flags, "--", *words]))
     if values["help"]:
         return HelpArgs(text=build_parser(command).format_help())
     if words and not help_text(command).positional:
         raise UsageError(f"{usage_name(command)} takes no arguments, but {words[0]!r} was given", see_help(command))
-    return _arguments(command, values)
+    return _arguments(command, values, program[1:])
 
 
 def did_you_mean_command(word: str) -> str | None:
@@ -93,7 +96,7 @@ def _add(group: argparse._ArgumentGroup, flag: Flag) -> None:
         )  # fmt: skip
 
 
-def _arguments(command: str, values: dict[str, Any]) -> Arguments:
+def _arguments(command: str, values: dict[str, Any], program: Sequence[str]) -> Arguments:
     for flag in flags_of(command):
         _check_value(flag, values[flag.name.replace("-", "_")])
     common: dict[str, Any] = {
@@ -107,6 +110,10 @@ def _arguments(command: str, values: dict[str, Any]) -> Arguments:
         "no_color": values["no_color"],
     }
     services = tuple(values["services"])
+    if command == "expose":
+        return _expose_arguments(common, services, values, tuple(program))
+    if command == "restore":
+        return RestoreArgs(**common, dry_run=values["dry_run"])
     for pattern in services:
         _check_pattern(pattern)
     if command == "ls":
@@ -147,6 +154,41 @@ def _start_arguments(common: dict[str, Any], services: tuple[str, ...], values: 
     return args
 
 
+def _expose_arguments(
+    common: dict[str, Any], services: tuple[str, ...], values: dict[str, Any], program: tuple[str, ...]
+) -> ExposeArgs:
+    from kubectl_localize.cluster.exposing.ports import parse_map
+
+    if not services:
+        raise UsageError("no Service is named", "for example kubectl localize expose webshop/cart")
+    for name in services:
+        if not _SERVICE.fullmatch(name):
+            raise UsageError(f"{name!r} is not the name of a Service", "write svc or ns/svc")
+    if program and len(services) > 1:
+        raise UsageError("a command takes exactly one Service", "expose the others by themselves")
+    if program and values["detach"]:
+        raise UsageError("-d and a command exclude each other", "start the command yourself, or leave -d out")
+    off = values["failsafe"] in ("off", "0")
+    try:
+        maps = tuple(parse_map(text) for text in values["map"])
+    except ValueError as error:
+        raise UsageError(f"--map: {error}", "for example --map 3000 or --map webshop/cart=3000:http") from error
+    return ExposeArgs(
+        **common,
+        services=services,
+        maps=maps,
+        failsafe_seconds=0.0 if off else _seconds("--failsafe", values["failsafe"], ExposeArgs.failsafe_seconds),
+        command=program,
+        **{
+            name: values[name]
+            for name in (
+                "detach", "stop", "keep", "dry_run", "force", "failsafe_service_account", "image", "failsafe_image",
+                "image_pull_secret",
+            )
+        },
+    )  # fmt: skip
+
+
 def selection(args: StartArgs) -> Selection:
     """Which Services are meant; `-A` widens over `-n`, as with kubectl."""
     return Selection(
@@ -177,6 +219,7 @@ def options(args: StartArgs) -> Options:
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _NAME = re.compile(_LABEL)
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_SERVICE = re.compile(rf"(?:{_LABEL}/)?{_LABEL}")
 _GLOB = re.compile(r"[-a-z0-9.*?\[\]!]+")
 
 

@@ -72,6 +72,17 @@ def find_command(argv: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     return first.text, (*argv[: first.index], *argv[first.index + 1 :])
 
 
+def split_program(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    """The command line up to the first `--`, and from there on (with it)."""
+    known = all_by_spelling()
+    last = len(argv)
+    for token in tokens(argv, known):
+        if token.escaped:
+            last = argv.index("--", 0, token.index)
+            break
+    return argv[:last], argv[last:]
+
+
 def normalise(command: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
     """Flags as `--name` or `--name=value`, and the words.
 

@@ -42,7 +42,7 @@ def stop(run: RunPaths) -> bool:
     if control is None:
         pid = owner(run.pidfile)
         if pid is None:
-            _sweep(run)
+            sweep(run)
             return False
         raise LocalizeError(
             f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
@@ -56,7 +56,7 @@ def stop(run: RunPaths) -> bool:
     return True
 
 
-def _sweep(run: RunPaths) -> None:
+def sweep(run: RunPaths) -> None:
     """Remove the files that a killed supervisor left."""
     for path in (run.state, run.pidfile, run.control, run.helper_socket, run.directory / "own.sock"):
         with contextlib.suppress(OSError):

@@ -50,7 +50,7 @@ class Api:
         except NotFoundError:
             return None
 
-    async def list(self, group_version: str, plural: str, namespace: str, selector: str = "") -> list[Json]:
+    async def items(self, group_version: str, plural: str, namespace: str, selector: str = "") -> list[Json]:
         """The objects of a namespace (of the cluster where it is empty), by labels; raises as `get`."""
         path = kubectl.raw_path(group_version, plural, namespace, {})
         items: list[Json] = (await self.get(path, {"labelSelector": selector} if selector else {})).get("items") or []

@@ -1,4 +1,4 @@
-"""Who and where we are, as a journal tells it to colleagues, and whether the process that wrote a journal still lives."""
+"""Who and where we are, as a journal tells it to colleagues, and whether the process that wrote one still lives."""
 
 from __future__ import annotations
 

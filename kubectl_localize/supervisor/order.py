@@ -31,15 +31,20 @@ class Needs:
 
 def order_from_json(request: dict[str, Any]) -> Order:
     """The order in a `start` request."""
-
-    def tuples(values: dict[str, Any]) -> dict[str, Any]:
-        return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-
     return Order(
-        Connection(**tuples(request["connection"])),
-        Selection(**tuples(request["selection"])),
-        Options(**tuples(request["options"])),
+        connection_from_json(request),
+        Selection(**_tuples(request["selection"])),
+        Options(**_tuples(request["options"])),
     )
+
+
+def connection_from_json(request: dict[str, Any]) -> Connection:
+    """Which cluster a request means, and as whom."""
+    return Connection(**_tuples(request["connection"]))
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def nothing_selected(order: Order) -> LocalizeError:

@@ -32,7 +32,8 @@ def toolbox(cache: Cache, out: Path) -> None:
         (root / "tmp").chmod(0o1777)
         _add_busybox(root, cache.find("busybox"))
         _add_binary(root, cache.find("sshd"), Path("/usr/sbin/sshd"), cache)
-        _add_binary(root, Path("/usr/bin/ssh-keygen"), Path("/usr/bin/ssh-keygen"), cache)
+        for binary in (Path("/usr/bin/ssh-keygen"), Path("/usr/bin/curl")):
+            _add_binary(root, binary, binary, cache)
         _add_python(root, cache)
         (root / "etc/passwd").write_text(PASSWD)
         (root / "etc/group").write_text(GROUP)

@@ -1,1 +1,1 @@
-"""An exposure in Kubernetes' terms: whose pods, which rights, which objects, and the journal. Nothing here decides when."""
+"""An exposure in Kubernetes' terms: whose pods, which rights, which objects, and the journal."""

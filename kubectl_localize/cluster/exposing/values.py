@@ -1,4 +1,4 @@
-"""What an exposure is made of: workloads, ports, and what was asked for. Frozen dataclasses, passed between the rooms."""
+"""What an exposure is made of: workloads, ports, and what was asked for. Passed between the rooms."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class WorkloadRef:
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload as it was found: `replicas` is `spec.replicas`, `object` the whole object as the API server sent it."""
+    """A workload as it was found: `replicas` is `spec.replicas`, `object` all of it as it came from the API."""
 
     ref: WorkloadRef
     uid: str

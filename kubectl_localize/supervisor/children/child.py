@@ -73,6 +73,7 @@ class Child:
     ) -> None:
         self.target = target
         self.state = ChildState()
+        self.host = "127.0.0.1"
         self.port = 0
         self.pid = 0
         self.restarts = 0

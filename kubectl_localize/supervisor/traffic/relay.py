@@ -9,9 +9,7 @@ import socket
 import struct
 from collections.abc import Callable
 from enum import Enum
-from typing import cast
-
-from kubectl_localize.supervisor.children.child import Child
+from typing import Protocol, cast
 
 BUFFER_BYTES = 256 * 1024
 REPLAY_BYTES = 64 * 1024
@@ -19,6 +17,26 @@ RETAINED_BYTES = 16 * 1024
 LINGER_SECONDS = 2.0
 SAFE_REQUEST = re.compile(rb"(?:GET|HEAD|OPTIONS) \S+ HTTP/1\.[01]\r\n")
 END_OF_HEADERS = b"\r\n\r\n"
+
+
+class Upstream(Protocol):
+    """Where a connection goes, and who is told of it: a child, or the user's own process."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+    def attach(self, connection: object) -> None: ...
+
+    def opened(self, connection: object) -> None: ...
+
+    def answered(self, connection: object) -> None: ...
+
+    def stall(self, connection: object, stalled: bool) -> None: ...
+
+    def detach(self, connection: object) -> None: ...
 
 
 class Outcome(Enum):
@@ -165,9 +183,10 @@ class Relay:
         self._traffic = traffic
         self._client: ClientSide | None = None
         self._upstream: UpstreamSide | None = None
-        self._child: Child | None = None
+        self._child: Upstream | None = None
         self._replay: bytearray | None = bytearray()
         self._sent = False
+        self._news = asyncio.Event()
         self.closed = asyncio.Event()
         self.closed_or_ended = asyncio.Event()
 
@@ -193,7 +212,19 @@ class Relay:
         sent = self._replay or b""
         return SAFE_REQUEST.match(sent) is not None and sent.find(END_OF_HEADERS) + len(END_OF_HEADERS) == len(sent)
 
-    async def through(self, child: Child) -> Outcome:
+    @property
+    def received(self) -> bytes:
+        """What the client has sent while nothing came back yet."""
+        return bytes(self._replay or b"")
+
+    async def wait_received(self, seconds: float) -> None:
+        """Wait until the client has sent something more, has ended its side, or the time is up."""
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._news.wait()
+
+    async def through(self, child: Upstream) -> Outcome:
         """Relay through a child until that ends.
 
         Raises: OSError where the child's port does not accept.
@@ -202,7 +233,7 @@ class Relay:
         upstream = UpstreamSide(self, self._buffer)
         child.attach(self)  # before it is connected: nobody may take the child for an idle one meanwhile
         try:
-            await loop.create_connection(lambda: upstream, "127.0.0.1", child.port)
+            await loop.create_connection(lambda: upstream, child.host, child.port)
             self._upstream, self._child = upstream, child
             child.opened(self)
             self._begin(upstream)
@@ -249,6 +280,7 @@ class Relay:
         self._traffic.bytes_out += count
         if self._replay is not None:
             self._replay += self._buffer.get()[:count]
+            self._news.set()
         upstream = self._upstream
         if upstream is None or upstream.transport is None:
             if self._replay is not None and len(self._replay) >= REPLAY_BYTES:
@@ -276,6 +308,7 @@ class Relay:
     def client_ended(self) -> None:
         """The client sends no more: tell the child's side, keep reading from it."""
         self.closed_or_ended.set()
+        self._news.set()
         if self._upstream is not None:
             _write_eof(self._upstream.transport)
 

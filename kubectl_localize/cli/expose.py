@@ -1,0 +1,249 @@
+"""`kubectl localize expose`: a Service's traffic to a local process, until Ctrl-C, or with a supervisor that stays."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+from kubectl_localize.cli import terminal
+from kubectl_localize.cli.arguments import ExposeArgs
+from kubectl_localize.cli.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
+from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.run_command import Command, check
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import RunPaths, make_private
+from kubectl_localize.host.process import owner
+from kubectl_localize.model import Connection, ServiceKey
+from kubectl_localize.supervisor.exposing.order import ExposeOrder, to_json
+
+COMMAND_GRACE_SECONDS = 10.0
+CTRL_C = 130
+
+
+def run(args: ExposeArgs) -> int:
+    """Begin an exposure and hold it until Ctrl-C, or end one (`--stop`).
+
+    Returns: the exit code, the command's own where there is one.
+    Raises: LocalizeError where it cannot be begun; nothing has changed then.
+    """
+    if args.command:
+        check(args.command)
+    connection = resolve(args.connection)
+    namespace = args.namespaces[-1] if args.namespaces else connection.namespace
+    keys = tuple(dict.fromkeys(_key(name, namespace) for name in args.services))
+    paths = run_paths(connection)
+    if args.stop:
+        return _stop(args, paths, keys)
+    make_private(paths.directory.parent)
+    make_private(paths.directory)
+    return _Expose(args, connection, paths, keys).run()
+
+
+class _Expose:
+    """One run of the command."""
+
+    def __init__(self, args: ExposeArgs, connection: Connection, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> None:
+        self._args = args
+        self._paths = paths
+        self._steps = _Steps(terminal.stderr_console(args.no_color))
+        self._console = self._steps.console
+        self._command: Command | None = None
+        order = ExposeOrder(
+            services=keys,
+            command=bool(args.command),
+            **{
+                name: getattr(args, name)
+                for name in (
+                    "maps", "keep", "force", "dry_run", "failsafe_seconds", "failsafe_service_account", "image",
+                    "failsafe_image", "image_pull_secret",
+                )
+            },
+        )  # fmt: skip
+        self._request = {**to_json(order, connection), "detach": args.detach}
+
+    def run(self) -> int:
+        control = connect(self._paths) or spawn(self._paths)
+        signal.signal(signal.SIGTERM, _as_ctrl_c)
+        signal.signal(signal.SIGHUP, _as_ctrl_c)
+        live = False
+        try:
+            answer = self._begin(control)
+            while answer is None:
+                control.close()
+                control = another(self._paths)
+                answer = self._begin(control)
+            if answer["event"] == "plan":
+                for line in answer["lines"]:
+                    sys.stdout.write(f"{line}\n")
+                return 0
+            live = True
+            self._tell(answer["document"])
+            return 0 if self._args.detach else self._hold(control)
+        except KeyboardInterrupt:
+            code = self._end_command()
+            self._release(control)
+            return code if code is not None else 0 if live else CTRL_C
+        finally:
+            if self._command is not None:
+                self._command.end(COMMAND_GRACE_SECONDS)
+            control.close()
+
+    def _begin(self, control: Control) -> dict[str, Any] | None:
+        """The last event of the way up; None where another supervisor has to be asked."""
+        control.patient(ANSWER_SECONDS)
+        control.send("expose", **self._request)
+        answered = False
+        for event in control.events():
+            if not answered:
+                control.patient(None)
+                answered = True
+            match event["event"]:
+                case "step":
+                    self._steps.done(event["text"])
+                case "warning":
+                    self._console.warning(event["text"])
+                case "run":
+                    self._start_command(dict(event["variables"]))
+                    control.send("started")
+                case "error":
+                    raise LocalizeError(event["message"], event["hint"])
+                case "taken" | "ended":
+                    return None
+                case "exposed" | "plan":
+                    return event
+        pid = owner(self._paths.pidfile)
+        if pid is not None and not answered:
+            raise LocalizeError(f"the supervisor with pid {pid} does not answer", "`kubectl localize stop` ends it")
+        raise LocalizeError(
+            "the supervisor ended while it began the exposure", "`kubectl localize restore` undoes what there is of it"
+        )
+
+    def _start_command(self, variables: dict[str, str]) -> None:
+        self._command = Command(self._args.command, {**os.environ, **variables})
+        self._command.start()
+        self._console.line(f"started {self._args.command[0]}")
+
+    def _tell(self, document: dict[str, Any]) -> None:
+        for item in document["items"]:
+            if item["kind"] != "Exposure" or item["status"] != "Exposed":
+                continue
+            ports = ", ".join(f"{port['port']} -> {port['local']}" for port in item["ports"])
+            end = "`kubectl localize expose --stop` ends it" if self._args.detach else "Ctrl-C ends it"
+            self._console.line(f"Exposed {item['namespace']}/{item['name']}: {ports}; {end}")
+
+    def _hold(self, control: Control) -> int:
+        """Show what happens until the command ends or the exposure does."""
+        while True:
+            code = self._command.poll() if self._command is not None else None
+            if code is not None:
+                self._console.line(f"{self._args.command[0]} has ended with exit code {code}")
+                self._release(control)
+                return code
+            wanted: list[Any] = [control, *([self._command] if self._command is not None else [])]
+            if control.waiting or control in select.select(wanted, [], [])[0]:
+                event = control.next()
+                if event is None:
+                    raise LocalizeError(
+                        "the supervisor has crashed or was killed", "`kubectl localize restore` puts the workload back"
+                    )
+                self._hear(event)
+                if event["event"] == "ended":
+                    return 0
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        match event["event"]:
+            case "step":
+                self._steps.done(event["text"])
+            case "change":
+                self._console.line(event["text"])
+            case "warning":
+                self._console.warning(event["text"])
+            case "over" | "error":
+                raise LocalizeError(event["message"], event["hint"])
+            case "ended":
+                wait_ended(self._paths)
+                self._console.line("the supervisor was stopped")
+
+    def _end_command(self) -> int | None:
+        """Ctrl-C ends the command first."""
+        return self._command.end(COMMAND_GRACE_SECONDS) if self._command is not None else None
+
+    def _release(self, control: Control) -> None:
+        """Let go, and wait until everything is back."""
+        self._steps.restart()
+        control.patient(None)
+        control.send("release")
+        failure = None
+        for event in control.events():
+            match event["event"]:
+                case "step":
+                    self._steps.done(event["text"])
+                case "error":
+                    failure = LocalizeError(event["message"], event["hint"])
+                case "released":
+                    if event["ending"]:
+                        wait_ended(self._paths)
+                    break
+        else:
+            wait_ended(self._paths)
+        if failure is not None:
+            raise failure
+
+
+class _Steps:
+    """Shows each step with the time it took: `✓ exposure pod Ready (0.9 s)`."""
+
+    def __init__(self, console: terminal.Console) -> None:
+        self.console = console
+        self._began = time.monotonic()
+
+    def restart(self) -> None:
+        """The next step begins now."""
+        self._began = time.monotonic()
+
+    def done(self, text: str) -> None:
+        """A step is done."""
+        now = time.monotonic()
+        self.console.line(f"✓ {text} ({now - self._began:.1f} s)")
+        self._began = now
+
+
+def _stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int:
+    """End exposures that run, and wait until the workloads are back."""
+    control = connect(paths)
+    if control is None:
+        raise LocalizeError(
+            f"{keys[0]} is not exposed from here, nothing runs for this context",
+            "`kubectl localize restore` undoes what a crashed run left",
+        )
+    steps = _Steps(terminal.stderr_console(args.no_color))
+    try:
+        control.send("unexpose", services=[asdict(key) for key in keys])
+        for event in control.events():
+            match event["event"]:
+                case "step":
+                    steps.done(event["text"])
+                case "error":
+                    raise LocalizeError(event["message"], event["hint"])
+                case "restored":
+                    if event["ending"]:
+                        wait_ended(paths)
+                    return 0
+    finally:
+        control.close()
+    wait_ended(paths)
+    return 0
+
+
+def _key(name: str, namespace: str) -> ServiceKey:
+    place, slash, rest = name.partition("/")
+    return ServiceKey(place, rest) if slash else ServiceKey(namespace, name)
+
+
+def _as_ctrl_c(*_: object) -> None:
+    raise KeyboardInterrupt

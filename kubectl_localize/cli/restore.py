@@ -1,0 +1,94 @@
+"""`kubectl localize restore`: finds what crashed runs of this user left, and undoes it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from datetime import UTC, datetime
+
+from kubectl_localize.cli import terminal
+from kubectl_localize.cli.arguments import RestoreArgs
+from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.stop import sweep
+from kubectl_localize.cluster import kubectl
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing import journal
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.identity import here, lives
+from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
+from kubectl_localize.host.process import owner
+from kubectl_localize.model import Connection
+from kubectl_localize.supervisor.children.process import Process, Spawner
+from kubectl_localize.supervisor.exposing import restoring
+from kubectl_localize.supervisor.exposing.back import Clock
+from kubectl_localize.supervisor.exposing.record import Record, record_path
+
+
+def run(args: RestoreArgs) -> int:
+    """Undo what dead sessions of this user left; name what is left alone.
+
+    Returns: the exit code, 1 where something could not be undone.
+    Raises: LocalizeError where the cluster cannot be asked.
+    """
+    connection = resolve(args.connection)
+    console = terminal.stderr_console(args.no_color)
+    swept = [] if args.dry_run else _sweep_machine()
+    for paths in swept:
+        console.line(f"removed what a killed supervisor left in {paths.directory}")
+    failures, found = asyncio.run(_restore(args, connection, console))
+    for failure in failures:
+        terminal.error(failure.message, failure.hint, no_color=args.no_color)
+    if not found and not swept:
+        console.line("there is nothing to undo")
+    return 1 if failures else 0
+
+
+async def _restore(
+    args: RestoreArgs, connection: Connection, console: terminal.Console
+) -> tuple[list[LocalizeError], bool]:
+    """What could not be undone, and whether there was anything."""
+    spawner = Spawner(_NoGroups(), kubectl.environment(connection, os.environ))
+
+    async def run_kubectl(argv: list[str], stdin: bytes | None) -> Process:
+        return await spawner.spawn(argv, stdin=stdin)
+
+    api = Api(connection, run_kubectl)
+    record = Record(record_path(run_paths(connection)), write_atomic)
+    recorded = record.sessions()
+    entries, everywhere = await restoring.find(api, [*args.namespaces, *recorded.values(), connection.namespace])
+    now = datetime.now(UTC)
+    judged = restoring.judge(entries, here(), lives, now)
+    for entry in judged.others:
+        console.line(f"left alone: {', '.join(entry.services)}, exposed by {journal.in_words(entry, now)}")
+    if not everywhere:
+        console.line("not all namespaces may be looked at; -n names others")
+    if args.dry_run:
+        for entry in (entry for some in judged.dead for entry in some):
+            back = f" back to {entry.replicas}" if entry.replicas is not None else ""
+            sys.stdout.write(f"would undo the exposure of {', '.join(entry.services)}: {entry.workload}{back}\n")
+        return [], bool(judged.dead)
+    failures = await restoring.undo(api, judged.dead, Clock(time.monotonic, asyncio.sleep), console.line)
+    if not failures:
+        for session in recorded.keys() - {entry.session for entry in judged.others}:
+            record.remove(session)
+    return failures, bool(judged.dead)
+
+
+def _sweep_machine() -> list[RunPaths]:
+    """Remove the files of supervisors that are gone; which ones."""
+    dead = [paths for paths in Paths.from_env(os.environ).all_runs() if owner(paths.pidfile) is None]
+    for paths in dead:
+        sweep(paths)
+    return dead
+
+
+class _NoGroups:
+    """Nothing has to end our kubectl processes: each lives for one request."""
+
+    def add(self, pgid: int) -> None:
+        """Do nothing."""
+
+    def remove(self, pgid: int) -> None:
+        """Do nothing."""

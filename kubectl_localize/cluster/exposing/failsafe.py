@@ -1,0 +1,232 @@
+"""The failsafe: a second container of the exposure pod that scales the workloads up when the session has been gone.
+
+It needs sh, grep, sed and curl. Its ServiceAccount may get and update the scale of exactly these workloads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kubectl_localize.cluster.exposing.about import About, metadata
+from kubectl_localize.cluster.exposing.values import FAILSAFE_CONTAINER, ExposurePlan, FailsafePlan
+
+ACCOUNT_DIRECTORY = "/run/failsafe/account"
+STATE_DIRECTORY = "/run/failsafe/state"
+ACCOUNT_VOLUME = "failsafe-account"
+STATE_VOLUME = "failsafe-state"
+FIRED = "fired"
+RBAC = "rbac.authorization.k8s.io"
+
+Json = dict[str, Any]
+
+# Arguments: seconds, the pattern of the session's listener, then PATH=REPLICAS of each workload's scale.
+#
+# A scale is written as it was read, with another count and its resourceVersion, so that somebody else's change in
+# between is never overwritten; a `spec` without a count is zero. The user agent is not curl's, to which the API server
+# would answer with indented JSON. The token goes by stdin, since everybody in the pod sees an argument.
+# The first loop proves all of this with dryRun=All. The second one counts by uptime, which no wall clock moves.
+# When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once.
+SCRIPT = r"""
+after=$1 listening=$2 ending=
+shift 2
+account=/run/failsafe/account state=/run/failsafe/state
+case $KUBERNETES_SERVICE_HOST in
+  *:*) server=https://[$KUBERNETES_SERVICE_HOST]:$KUBERNETES_SERVICE_PORT ;;
+  *) server=https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT ;;
+esac
+trap 'ending=yes' TERM
+
+call() { # METHOD PATH [BODY]
+  printf 'Authorization: Bearer %s\n' "$(cat "$account/token")" |
+    curl -q -sS -f --noproxy '*' --max-time 5 --cacert "$account/ca.crt" -A kubectl-localize-failsafe \
+      -H @- -H 'Content-Type: application/json' -X "$1" ${3:+--data "$3"} "$server$2" 2>&1
+}
+put() { # PATH REPLICAS, of the scale that was found
+  call PUT "$1" "$(printf '%s' "$found" | sed 's/"spec":{[^}]*}/"spec":{"replicas":'"$2"'}/')"
+}
+prove() { # PATH REPLICAS
+  found=$(call GET "$1") && found=$(put "$1?dryRun=All" "$2") || return 1
+  case $found in *'"spec":{"replicas":'"$2"'}'*) ;; *) return 1 ;; esac
+}
+restore() { # PATH REPLICAS
+  found=$(call GET "$1") || case $found in *'error: 404'*) return 0 ;; *) return 1 ;; esac
+  case $found in *'"spec":{}'* | *'"spec":{"replicas":0}'*) found=$(put "$1" "$2") ;; esac
+}
+each() { # FUNCTION TARGET…
+  action=$1 failed=
+  shift
+  for target; do "$action" "${target%=*}" "${target##*=}" || failed="${target%=*}: $found"; done
+  [ -z "$failed" ]
+}
+now() {
+  read -r uptime _ </proc/uptime
+  echo "${uptime%%.*}"
+}
+
+if [ -e "$state/fired" ]; then
+  cat "$state/fired" >/dev/termination-log
+  while [ -z "$ending" ]; do sleep 1; done
+  exit 0
+fi
+
+tries=5
+until [ -e "$state/proven" ]; do
+  [ -z "$ending" ] || exit 0
+  if each prove "$@"; then
+    : >"$state/proven"
+  elif tries=$((tries - 1)) && [ "$tries" -gt 0 ]; then
+    sleep 1
+  else
+    printf '%s' "$failed" >/dev/termination-log
+    exit 1
+  fi
+done
+
+seen=$(now)
+while :; do
+  if grep -qs "$listening" /proc/net/tcp /proc/net/tcp6; then
+    seen=$(now)
+    [ -z "$ending" ] || exit 0
+  elif [ -n "$ending" ] || [ $(($(now) - seen)) -ge "$after" ]; then
+    if each restore "$@"; then
+      date -u '+fired %Y-%m-%dT%H:%M:%SZ' >"$state/fired"
+      cat "$state/fired" >/dev/termination-log
+      exit 0
+    fi
+    echo "$failed" >&2
+  fi
+  sleep 1
+done
+"""
+
+
+def listens(port: int) -> str:
+    """What grep finds in /proc/net/tcp or tcp6 if something listens on the port (proc_net_tcp(5))."""
+    return f"^ *[0-9]*: [0-9A-F]*:{port:04X} [0-9A-F]*:0000 0A "
+
+
+def container(plan: ExposurePlan) -> Json:
+    """The failsafe's container. It has `started` once it has proven its rights, so the pod is not Ready before."""
+    failsafe = _failsafe(plan)
+    targets = [f"{ref.path}/scale={replicas}" for ref, replicas in failsafe.targets]
+    arguments = [str(failsafe.after_seconds), listens(plan.ports[0].number), *targets]
+    return {
+        "name": FAILSAFE_CONTAINER,
+        "image": failsafe.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", SCRIPT, FAILSAFE_CONTAINER, *arguments],
+        "startupProbe": {
+            "exec": {"command": ["sh", "-c", f"[ -e {STATE_DIRECTORY}/proven ]"]},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+            "failureThreshold": 3600,  # it gives up by itself, and says why
+        },
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"cpu": "500m", "memory": "64Mi"},
+        },
+        "volumeMounts": [
+            {"name": ACCOUNT_VOLUME, "mountPath": ACCOUNT_DIRECTORY, "readOnly": True},
+            {"name": STATE_VOLUME, "mountPath": STATE_DIRECTORY},
+        ],
+    }
+
+
+def volumes() -> list[Json]:
+    """What the container mounts: its account, and what it has to remember when it is restarted.
+
+    The sources are those of the volume that admission would mount into every container
+    (https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#bound-service-account-token-volume).
+    """
+    sources: list[Json] = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    ]
+    return [
+        {"name": ACCOUNT_VOLUME, "projected": {"sources": sources, "defaultMode": 0o440}},
+        {"name": STATE_VOLUME, "emptyDir": {"sizeLimit": "1Mi"}},
+    ]
+
+
+def account_name(session: str) -> str:
+    """What our own ServiceAccount, Role and RoleBinding are called."""
+    return f"localize-failsafe-{session}"
+
+
+def service_account(plan: ExposurePlan, about: About, secret: tuple[str, str]) -> Json:
+    """Our own ServiceAccount, which belongs to the Secret of this name and uid."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": metadata(plan, _failsafe(plan).service_account, about, secret),
+        "automountServiceAccountToken": False,
+    }
+
+
+def role(plan: ExposurePlan, about: About, secret: tuple[str, str]) -> Json:
+    """What the failsafe may do: read and write the scale of these workloads, and nothing else."""
+    failsafe = _failsafe(plan)
+    rules = [
+        {
+            "apiGroups": [ref.api_version.rpartition("/")[0]],
+            "resources": [f"{ref.plural}/scale"],
+            "resourceNames": [ref.name],
+            "verbs": ["get", "update"],
+        }
+        for ref, _ in failsafe.targets
+    ]
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "Role",
+        "metadata": metadata(plan, failsafe.service_account, about, secret),
+        "rules": rules,
+    }
+
+
+def role_binding(plan: ExposurePlan, about: About, secret: tuple[str, str]) -> Json:
+    """Gives our own ServiceAccount our own Role."""
+    name = _failsafe(plan).service_account
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": metadata(plan, name, about, secret),
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": plan.namespace}],
+    }
+
+
+def fired(pod: Mapping[str, Any]) -> str:
+    """What the failsafe said when it had scaled the workloads up, `fired 2026-01-31T12:00:00Z`; empty if it has not."""
+    return next((message for message in _last_words(pod) if message.startswith(FIRED)), "")
+
+
+def proven(pod: Mapping[str, Any]) -> bool:
+    """Whether the failsafe has proven that it can do its work."""
+    return bool(_status(pod).get("started"))
+
+
+def problem(pod: Mapping[str, Any]) -> str:
+    """Why the failsafe cannot do its work, as far as known; empty where nothing speaks against it yet."""
+    if proven(pod) or fired(pod):
+        return ""
+    said = next((message for message in _last_words(pod) if message), "")
+    waiting = (_status(pod).get("state") or {}).get("waiting") or {}
+    return said or str(waiting.get("message") or "")
+
+
+def _last_words(pod: Mapping[str, Any]) -> list[str]:
+    """The termination messages of the container and of the one before it."""
+    ends = [(_status(pod).get(key) or {}).get("terminated") or {} for key in ("state", "lastState")]
+    return [(end.get("message") or "").strip() for end in ends]
+
+
+def _status(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return next((status for status in statuses if status["name"] == FAILSAFE_CONTAINER), {})
+
+
+def _failsafe(plan: ExposurePlan) -> FailsafePlan:
+    if plan.failsafe is None:
+        raise ValueError("the plan has no failsafe")
+    return plan.failsafe

@@ -1,0 +1,209 @@
+"""The exposure pod and its Secret: an OpenSSH server that only this session may use, and only for these ports.
+
+It passes the Pod Security Standard `restricted` (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubectl_localize.cluster.exposing import failsafe
+from kubectl_localize.cluster.exposing.about import About, metadata
+from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, CarriedPort, ExposurePlan
+
+# Its tags `version-…` are rebuilt for security fixes and stay; the ones of single builds are deleted after a while.
+DEFAULT_IMAGE = "lscr.io/linuxserver/openssh-server:version-10.3_p1-r1"
+USER = "localize"
+UID = 1000
+DIRECTORY = "/etc/kubectl-localize"
+PRE_STOP_SECONDS = 5  # until no node sends to the pod any more
+GRACE_SECONDS = 10
+PRIVILEGED_BELOW = 1024
+
+Json = dict[str, Any]
+
+# Some images keep sshd outside of their PATH, and Alpine's with PAM has another name. From 9.8 on sshd turns away an
+# address from which unfinished logins come; here all come from the port-forward's, which is the pod's own.
+START = f"""
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+sshd=$(command -v sshd || command -v sshd.pam) || {{ echo 'the image has no sshd' >/dev/termination-log; exit 127; }}
+set -- -f {DIRECTORY}/sshd_config
+"$sshd" -t "$@" -o PerSourcePenalties=no 2>/dev/null && set -- "$@" -o PerSourcePenalties=no
+exec "$sshd" -D -e "$@"
+"""
+
+LISTENING = 'for pattern; do grep -qs "$pattern" /proc/net/tcp /proc/net/tcp6 || exit 1; done'
+
+
+def secret(
+    plan: ExposurePlan,
+    *,
+    name: str,
+    authorized_key: str,
+    host_private_key: str,
+    host_public_key: str,
+    about: About,
+    uid: int = UID,
+) -> Json:
+    """The Secret with all that sshd reads; it owns the other objects.
+
+    Args:
+        authorized_key: the line of the session's public key.
+        uid: the user that the pod will run as.
+    """
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": metadata(plan, name, about),
+        "type": "Opaque",
+        "immutable": True,
+        "stringData": {
+            "sshd_config": _sshd_config(plan),
+            "authorized_keys": _authorized_keys(plan, authorized_key),
+            "host_key": host_private_key,
+            "host_key.pub": f"{host_public_key.strip()}\n",
+            "passwd": _passwd(uid),
+        },
+    }
+
+
+def pod(
+    plan: ExposurePlan, *, name: str, secret_name: str, secret_uid: str, about: About, uid: int | None = UID
+) -> Json:
+    """The exposure pod.
+
+    Args:
+        secret_name, secret_uid: its owner.
+        uid: the user that it runs as; None leaves the choice to the cluster's admission.
+    """
+    meta = metadata(plan, name, about, (secret_name, secret_uid))
+    no_mesh = {"sidecar.istio.io/inject": "false"}
+    meta["labels"] = {**dict(plan.labels), **no_mesh, **meta["labels"]}
+    meta["annotations"] = {**no_mesh, "linkerd.io/inject": "disabled", **meta["annotations"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": _spec(plan, secret_name, uid)}
+
+
+def _spec(plan: ExposurePlan, secret_name: str, uid: int | None) -> Json:
+    containers = [_sshd_container(plan)]
+    volumes: list[Json] = [{"name": "sshd", "secret": {"secretName": secret_name, "defaultMode": 0o440}}]
+    spec: Json = {
+        "containers": containers,
+        "volumes": volumes,
+        "securityContext": _pod_security(plan, uid),
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        **_like_the_replaced(plan),
+    }
+    if plan.hostname:
+        spec |= {"hostname": plan.hostname, "subdomain": plan.subdomain}
+    if plan.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": one} for one in plan.image_pull_secrets]
+    if plan.failsafe:
+        spec["serviceAccountName"] = plan.failsafe.service_account
+        containers.append(failsafe.container(plan))
+        volumes += failsafe.volumes()
+    for container in containers:
+        container["securityContext"] = {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        }
+    return spec
+
+
+def _sshd_container(plan: ExposurePlan) -> Json:
+    patterns = [failsafe.listens(port.number) for port in plan.ports]
+    return {
+        "name": SSHD_CONTAINER,
+        "image": plan.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", START],
+        "ports": [entry for port in plan.ports for entry in _container_ports(port)],
+        # On sshd's own sockets, for a probe by TCP would knock at the user's process every second.
+        "readinessProbe": {
+            "exec": {"command": ["sh", "-c", LISTENING, "listening", *patterns]},
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+        },
+        "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(PRE_STOP_SECONDS)]}}},
+        # A processor is all that a session's one thread can use, so the limit slows nothing.
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"cpu": "1", "memory": "256Mi"},
+        },
+        "volumeMounts": [
+            {"name": "sshd", "mountPath": DIRECTORY, "readOnly": True},
+            # sshd wants a name for the user it runs as, and the image may not have one.
+            {"name": "sshd", "mountPath": "/etc/passwd", "subPath": "passwd", "readOnly": True},
+        ],
+    }
+
+
+def _container_ports(port: CarriedPort) -> list[Json]:
+    entry: Json = {"containerPort": port.number, "protocol": "TCP"}
+    return [{"name": name, **entry} for name in port.names] or [entry]
+
+
+def _pod_security(plan: ExposurePlan, uid: int | None) -> Json:
+    security: Json = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    if uid is not None:
+        security |= {"runAsUser": uid, "runAsGroup": uid, "fsGroup": uid}
+    if any(port.number < PRIVILEGED_BELOW for port in plan.ports):
+        # Safe from Kubernetes 1.22 on; an older node refuses it, so only who needs it asks for it.
+        security["sysctls"] = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+    return security
+
+
+def _like_the_replaced(plan: ExposurePlan) -> Json:
+    """Where the replaced pods may run, the exposure pod may too, and it is as important as they are."""
+    replaced = plan.replaced.get("spec") or {}
+    spec = {key: replaced[key] for key in ("nodeSelector", "tolerations", "priorityClassName") if replaced.get(key)}
+    node_affinity = (replaced.get("affinity") or {}).get("nodeAffinity")
+    if node_affinity:
+        spec["affinity"] = {"nodeAffinity": node_affinity}
+    return spec
+
+
+def _sshd_config(plan: ExposurePlan) -> str:
+    """sshd_config(5). A session that is silent for 6 s is dropped, or its ports would stay taken."""
+    listen = " ".join(f"*:{port.number}" for port in plan.ports)
+    return f"""\
+Port {plan.sshd_port}
+HostKey {DIRECTORY}/host_key
+AuthorizedKeysFile {DIRECTORY}/authorized_keys
+AllowUsers {USER}
+AuthenticationMethods publickey
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+UsePAM no
+StrictModes no
+PidFile none
+LoginGraceTime 20
+ClientAliveInterval 2
+ClientAliveCountMax 3
+MaxSessions 0
+PermitTTY no
+PermitTunnel no
+PermitUserRC no
+X11Forwarding no
+AllowAgentForwarding no
+AllowStreamLocalForwarding no
+AllowTcpForwarding remote
+GatewayPorts clientspecified
+PermitListen {listen}
+PermitOpen none
+"""
+
+
+def _authorized_keys(plan: ExposurePlan, key: str) -> str:
+    """The session's key, restricted once more (sshd(8), *AUTHORIZED_KEYS FILE FORMAT*)."""
+    listen = ",".join(f'permitlisten="*:{port.number}"' for port in plan.ports)
+    return f"restrict,port-forwarding,{listen} {key.strip()}\n"
+
+
+def _passwd(uid: int) -> str:
+    """passwd(5) with the user that sshd runs as and lets in; its shell has to exist."""
+    users = ((USER, uid), ("root", 0), ("sshd", 22), ("nobody", 65534))
+    return "".join(f"{name}:x:{number}:{number}::/:/bin/sh\n" for name, number in users)

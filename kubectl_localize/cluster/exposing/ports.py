@@ -1,0 +1,274 @@
+"""Which ports an exposure carries and whereto, and the labels by which Services find its pod: pure decisions."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from kubectl_localize.cluster import objects
+from kubectl_localize.cluster.api import Json
+from kubectl_localize.cluster.exposing.objections import KEEP
+from kubectl_localize.cluster.exposing.values import CarriedPort, PortMap
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.model import ServiceKey, ServicePort
+
+SSHD_PORT = 2222
+LAST_PORT = 65535
+LOCALHOST = "127.0.0.1"
+
+# What a controller or the node writes on each pod; of no meaning on a pod that none of them made.
+HASH_LABELS = frozenset(
+    {
+        "pod-template-hash",
+        "controller-revision-hash",
+        "pod-template-generation",
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+    }
+)
+
+_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_SERVICE = re.compile(rf"({_NAME}/)?{_NAME}")
+_PORT = re.compile(_NAME)
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True)
+class _Lead:
+    """A TCP port of a Service and the number in the pod to which it leads."""
+
+    key: ServiceKey
+    port: ServicePort
+    number: int
+    asked: bool
+
+    def __str__(self) -> str:
+        return f"{self.port.port} ({self.port.name})" if self.port.name else str(self.port.port)
+
+
+# -- --map ------------------------------------------------------------------------------------------------------------
+def parse_map(text: str) -> PortMap:
+    """Read one `--map [SERVICE=][HOST:]LOCAL[:PORT]`, an IPv6 host in brackets.
+
+    The local port is the first part that is all digits, so `3000:80` has no host and `localhost:3000` no PORT.
+
+    Raises: ValueError, its message in words.
+    """
+    service, equals, rest = text.rpartition("=")
+    if equals and not _SERVICE.fullmatch(service):
+        raise ValueError(f"{service!r} is not a Service's name, as svc or ns/svc")
+    bracketed = re.fullmatch(r"\[([^]]*)\]:(.*)", rest)
+    if bracketed:
+        host, parts = _ipv6(bracketed[1]), bracketed[2].split(":")
+    else:
+        host, parts = "", rest.split(":")
+        if not _is_digits(parts[0]):
+            host = parts.pop(0)
+            if not _HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is not a host; an IPv6 address goes in brackets")
+    if not parts or not _is_digits(parts[0]):
+        raise ValueError(f"{text!r} has no local port")
+    if len(parts) > 2:
+        raise ValueError(f"{text!r} has too many parts; an IPv6 address goes in brackets")
+    port = parts[1] if len(parts) == 2 else ""
+    if len(parts) == 2 and not _PORT.fullmatch(port):
+        raise ValueError(f"{port!r} is neither a port's name nor its number")
+    if _is_digits(port):
+        port = str(_number(port))
+    return PortMap(service, host, _number(parts[0]), port)
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IPv6 address") from None
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _number(text: str) -> int:
+    if len(text) > 5 or not 1 <= int(text) <= LAST_PORT:
+        raise ValueError(f"{text} is not a port: they go from 1 to {LAST_PORT}")
+    return int(text)
+
+
+# -- what is carried --------------------------------------------------------------------------------------------------
+def carried(
+    services: Sequence[Json], others: Sequence[Json], template: Json, maps: Sequence[PortMap]
+) -> tuple[tuple[CarriedPort, ...], tuple[str, ...]]:
+    """All TCP ports of some Services, as the ports of the pod to which they lead.
+
+    Each goes to the same number on 127.0.0.1 where no map says otherwise.
+
+    Args:
+        services: the Services (JSON) that were asked for.
+        others: other Services on the same pods, which must not lose their endpoint.
+        template: the pod template that is replaced; its container ports say what the named target ports mean.
+        maps: the `--map`s; one that names no Service means the only one that was asked for.
+
+    Returns: the ports by number, and in words what is not carried: `53/UDP of dns`.
+    Raises: LocalizeError: a Service without a TCP port, a target port that the pods do not name, a map that matches no
+        port or not only one, maps that contradict each other.
+    """
+    numbers = _named_ports(template)
+    leads: list[_Lead] = []
+    skipped: list[str] = []
+    for item, asked in [*((one, True) for one in services), *((one, False) for one in others)]:
+        some, words = _leads(item, numbers, asked=asked)
+        leads += some
+        skipped += words
+    local = _local([lead for lead in leads if lead.asked], maps)
+    ports = []
+    for number in sorted({lead.number for lead in leads}):
+        here = [lead for lead in leads if lead.number == number]
+        host, local_port = local.get(number, (LOCALHOST, number))
+        names = tuple(sorted(name for name, known in numbers.items() if known == number))
+        keys = tuple((lead.key, lead.port.port) for lead in here)
+        ports.append(CarriedPort(number, names, host, local_port, keys, asked=any(lead.asked for lead in here)))
+    return tuple(ports), tuple(skipped)
+
+
+def _named_ports(template: Json) -> dict[str, int]:
+    """The TCP container ports that have a name, those of sidecars (init containers that go on running) included.
+
+    A name that several containers use means the first one's, as it does for a Service.
+    """
+    spec = template["spec"]
+    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
+    found: dict[str, int] = {}
+    for container in [*spec["containers"], *sidecars]:
+        for port in container.get("ports") or ():
+            if port.get("name") and (port.get("protocol") or "TCP") == "TCP":
+                found.setdefault(port["name"], port["containerPort"])
+    return found
+
+
+def _leads(item: Json, numbers: Mapping[str, int], *, asked: bool) -> tuple[list[_Lead], list[str]]:
+    """The TCP ports of a Service, and in words its others."""
+    service = objects.service(item)
+    leads, skipped = [], []
+    for port in service.ports:
+        number = numbers.get(port.target_port) if isinstance(port.target_port, str) else port.target_port
+        if port.protocol != "TCP":
+            skipped.append(f"{port.port}/{port.protocol} of {service.key.name}")
+        elif number is not None:
+            leads.append(_Lead(service.key, port, number, asked))
+        elif asked:
+            raise LocalizeError(
+                f"port {port.port} of {service.key} leads to a port called {port.target_port},"
+                " but no container of its pods has one",
+                "name a containerPort so in the pod template, or give the Service's targetPort a number",
+            )
+        else:  # it has no endpoint on these pods now either, so it loses none
+            skipped.append(f"{port.port} of {service.key.name} (no container has a port called {port.target_port})")
+    if asked and not leads:
+        raise LocalizeError(f"{service.key} has no TCP port", "only TCP ports can be exposed")
+    return leads, skipped
+
+
+def _local(leads: Sequence[_Lead], maps: Sequence[PortMap]) -> dict[int, tuple[str, int]]:
+    """Where the maps send target ports: host and port by number."""
+    found: dict[int, tuple[str, int]] = {}
+    for one in maps:
+        lead = _mapped(one, leads)
+        local = (one.host or LOCALHOST, one.local_port)
+        if found.setdefault(lead.number, local) != local:
+            raise LocalizeError(
+                f"--map sends target port {lead.number} of {lead.key} to two places: {_place(*found[lead.number])} and"
+                f" {_place(*local)}",
+                "all ports of Services that lead to one target port go to one local port",
+            )
+    return found
+
+
+def _place(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _mapped(one: PortMap, leads: Sequence[_Lead]) -> _Lead:
+    """The port that a map means."""
+    keys = sorted({lead.key for lead in leads if one.service in ("", lead.key.name, str(lead.key))})
+    if not keys:
+        raise LocalizeError(f"--map names {one.service}, which is not exposed", "name one of the Services given")
+    if len(keys) > 1:
+        raise LocalizeError(
+            f"--map {_words(one)} does not say whose port it is, and several Services are exposed",
+            f"write --map {keys[0]}={_words(one)}",
+        )
+    of_service = [lead for lead in leads if lead.key == keys[0]]
+    having = "its ports are " + ", ".join(map(str, of_service))
+    candidates = list(_candidates(one.port, of_service))
+    if not candidates:
+        raise LocalizeError(f"--map names port {one.port}, but {keys[0]} has no such TCP port", having)
+    if len({lead.number for lead in candidates}) > 1:
+        raise LocalizeError(
+            f"--map {_words(one)} does not say which port of {keys[0]} it means",
+            f"write --map {_words(one)}:PORT; {having}",
+        )
+    return candidates[0]
+
+
+def _candidates(port: str, leads: Sequence[_Lead]) -> Iterator[_Lead]:
+    """The ports that a map's PORT may mean: by name, else by number, else by target port; all where it is empty."""
+    for meant in (
+        lambda lead: not port or lead.port.name == port,
+        lambda lead: str(lead.port.port) == port,
+        lambda lead: port in (str(lead.port.target_port), str(lead.number)),
+    ):
+        found = [lead for lead in leads if meant(lead)]
+        if found:
+            yield from found
+            return
+
+
+def _words(one: PortMap) -> str:
+    """A map as it was typed, without its Service."""
+    local = _place(one.host, one.local_port) if one.host else str(one.local_port)
+    return f"{local}:{one.port}" if one.port else local
+
+
+def sshd_port(taken: Collection[int]) -> int:
+    """Where sshd itself listens: 2222, or the next number that is not taken."""
+    return next(port for port in range(SSHD_PORT, LAST_PORT + 1) if port not in taken)
+
+
+# -- labels -----------------------------------------------------------------------------------------------------------
+def matching(services: Sequence[Json], labels: Mapping[str, str]) -> list[Json]:
+    """The Services whose selector finds a pod with these labels; one without a selector finds none."""
+    return [
+        one for one in services if (selector := _selector(one)) and all(labels.get(k) == v for k, v in selector.items())
+    ]
+
+
+def pod_labels(templates: Sequence[Json], services: Sequence[Json]) -> dict[str, str]:
+    """The exposure pod's labels: the first template's, and what else the Services select by.
+
+    Args:
+        templates: the pod templates that it replaces, at least one.
+        services: those that have to find it: the ones asked for, then others on the same pods.
+
+    Raises: LocalizeError naming a Service that no pod can satisfy beside the ones before it.
+    """
+    own = (templates[0].get("metadata") or {}).get("labels") or {}
+    labels = {key: value for key, value in own.items() if key not in HASH_LABELS}
+    for service in services:
+        for key, value in _selector(service).items():
+            if labels.setdefault(key, value) != value:
+                name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+                raise LocalizeError(
+                    f"{name} would lose its endpoint: it selects {key}={value}, but the exposure pod has"
+                    f" {key}={labels[key]}",
+                    f"expose Services with one {key} at a time; {KEEP}",
+                )
+    return labels
+
+
+def _selector(service: Json) -> dict[str, str]:
+    """What a Service selects its pods by; one of type ExternalName does not, whatever it says."""
+    spec = service.get("spec") or {}
+    return {} if spec.get("type") == "ExternalName" else dict(spec.get("selector") or {})

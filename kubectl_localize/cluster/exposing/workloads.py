@@ -1,0 +1,117 @@
+"""Whose pods: from pods through their controllers up to what can be scaled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubectl_localize.cluster.api import Api, Json
+from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
+
+SCALABLE = frozenset(
+    {
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "ReplicaSet"),
+        ("apps/v1", "StatefulSet"),
+        ("v1", "ReplicationController"),
+    }
+)
+
+
+@dataclass(frozen=True, order=True)
+class Controller:
+    """The owner reference that is an object's controller
+    (https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/).
+    """
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+    @property
+    def scalable(self) -> bool:
+        """Whether it is of a kind that we scale."""
+        return (self.api_version, self.kind) in SCALABLE
+
+    def __str__(self) -> str:
+        """`DaemonSet logs`; with its API where that is none of Kubernetes' own: `Rollout argoproj.io/v1alpha1 cart`."""
+        group = self.api_version.rpartition("/")[0]
+        own = "." not in group or group.endswith(".k8s.io")
+        return f"{self.kind} {self.name}" if own else f"{self.kind} {self.api_version} {self.name}"
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Whose pods they are.
+
+    Args:
+        workloads: what can be scaled.
+        others: what owns the remaining pods, in words: `DaemonSet logs`, `no owner (pod cart-1)`.
+    """
+
+    workloads: tuple[Workload, ...]
+    others: tuple[str, ...]
+
+
+def controller(item: Mapping[str, Any]) -> Controller | None:
+    """The controller of an object, None where it has none."""
+    for owner in item["metadata"].get("ownerReferences") or ():
+        if owner.get("controller"):
+            return Controller(owner["apiVersion"], owner["kind"], owner["name"], owner["uid"])
+    return None
+
+
+async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
+    """Find what owns these pods and can be scaled, and what else owns some of them.
+
+    A ReplicaSet of a Deployment leads on to that. One of something else is itself what is scaled; that something is an
+    objection (objections.py). Each object is fetched once, in the pods' own namespace, which owner references never
+    leave; one of another uid is not the owner but bears the name of one that was deleted.
+
+    Raises: KubectlError (a subclass that names the reason).
+    """
+    direct = {pod["metadata"]["name"]: controller(pod) for pod in pods}
+    found = await _fetch(api, namespace, {one for one in direct.values() if one and one.scalable})
+    above = {one: _deployment(item) for one, item in found.items()}
+    found |= await _fetch(api, namespace, {one for one in above.values() if one})
+
+    workloads: dict[WorkloadRef, Workload] = {}
+    others = set()
+    for pod, owner in direct.items():
+        top = (above.get(owner) or owner) if owner else None
+        if top is None:
+            others.add(f"no owner (pod {pod})")
+        elif not top.scalable:
+            others.add(str(top))
+        elif top not in found:
+            others.add(f"the deleted {top}")
+        else:
+            workload = _workload(top, namespace, found[top])
+            workloads[workload.ref] = workload
+    return Owners(tuple(workloads[ref] for ref in sorted(workloads)), tuple(sorted(others)))
+
+
+async def _fetch(api: Api, namespace: str, wanted: Collection[Controller]) -> dict[Controller, Json]:
+    """The objects that are still there under the same uid."""
+    ordered = sorted(wanted)
+    answers = await asyncio.gather(*(api.find(_ref(one, namespace).path) for one in ordered))
+    return {
+        one: item for one, item in zip(ordered, answers, strict=True) if item and item["metadata"]["uid"] == one.uid
+    }
+
+
+def _deployment(item: Json) -> Controller | None:
+    """The Deployment above a ReplicaSet."""
+    owner = controller(item)
+    return owner if owner and (owner.api_version, owner.kind) == ("apps/v1", "Deployment") else None
+
+
+def _ref(owner: Controller, namespace: str) -> WorkloadRef:
+    return WorkloadRef(owner.api_version, owner.kind, namespace, owner.name)
+
+
+def _workload(owner: Controller, namespace: str, item: Json) -> Workload:
+    return Workload(_ref(owner, namespace), owner.uid, int(item["spec"].get("replicas", 1)), item)

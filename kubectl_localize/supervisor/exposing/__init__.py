@@ -1,0 +1,1 @@
+"""Exposures: a Service's traffic to a local process, step by step there, and always back again."""

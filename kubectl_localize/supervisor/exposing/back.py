@@ -1,0 +1,251 @@
+"""The way back, in the order that leaves no gap: it needs only the journals, so it works after any crash as well.
+
+Scale up, wait until Ready and the endpoints quiet, delete the exposure pods, the Secret (and what it owns), the Lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from typing import Any
+
+from kubectl_localize.cluster import objects
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing import journal
+from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing.values import MANAGED_BY, MANAGED_BY_LABEL, SESSION_LABEL
+from kubectl_localize.cluster.objects import SERVICE_NAME_LABEL
+from kubectl_localize.errors import ConflictError, ForbiddenError, LocalizeError, NotFoundError, UnreachableError
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+QUIET_SECONDS = 1.0  # kube-proxy syncs at most once a second
+LOOK_SECONDS = 0.3  # between two looks at what nobody tells us of
+READY_SECONDS = 120.0
+GONE_SECONDS = 60.0
+AWAY_SECONDS = 20.0  # how long an API server may be silent before the way back is left to `restore`
+CONFLICTS = 5
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Time, as the way back sees it: seconds, monotonic; and a pause."""
+
+    now: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
+
+
+class _Scaled(Enum):
+    """What became of a workload."""
+
+    BY_US = "by us"
+    BEFORE = "before"  # by somebody else, by the failsafe, by an attempt that was killed, or it had never been at zero
+    UNTOUCHED = "untouched"  # there is none, or it was left running
+
+
+class Back:
+    """Undoes one session.
+
+    Args:
+        say: takes what has been done, in words, and what was found different.
+    """
+
+    def __init__(self, api: Api, entries: Sequence[Entry], clock: Clock, say: Callable[[str], None]) -> None:
+        self._api = api
+        self._entries = entries
+        self._clock = clock
+        self._say = say
+        self._session = entries[0].session
+        self._namespace = entries[0].namespace
+
+    async def run(self) -> None:
+        """Undo everything; what is done already is left alone.
+
+        Raises: LocalizeError where something could not be undone. The journals stay then, for `restore`.
+        """
+        pods = await self._patiently(self._pods)
+        scaled = [await self._patiently(partial(self._scale_up, entry)) for entry in self._entries]
+        if pods:
+            for entry, how in zip(self._entries, scaled, strict=True):
+                if how is _Scaled.BY_US:
+                    await self._wait_ready(entry)
+            expected = any(how is not _Scaled.UNTOUCHED for how in scaled)
+            await self._wait_quiet({pod["metadata"]["name"] for pod in pods}, expected=expected)
+        await self._patiently(self._delete_pods)
+        await self._patiently(self._delete_secret)
+        for entry in self._entries:
+            await self._patiently(partial(self._delete_lease, entry))
+
+    # -- the steps ----------------------------------------------------------------------------------------------------
+    async def _scale_up(self, entry: Entry) -> _Scaled:
+        if entry.replicas is None:
+            return _Scaled.UNTOUCHED
+        for _ in range(CONFLICTS):
+            try:
+                found = await self._api.scale(entry.workload, 0, entry.replicas)
+            except ConflictError:
+                continue
+            except NotFoundError:
+                self._say(f"{entry.workload} is gone: somebody has deleted it")
+                return _Scaled.UNTOUCHED
+            if found == 0:
+                self._say(f"{entry.workload} scaled up to {entry.replicas}")
+                return _Scaled.BY_US
+            if found != entry.replicas:
+                self._say(f"{entry.workload} stays at {found}: somebody else has scaled it (it had {entry.replicas})")
+            return _Scaled.BEFORE
+        raise ConflictError(f"{entry.workload} changes all the time", "`kubectl localize restore` tries again")
+
+    async def _wait_ready(self, entry: Entry) -> int:
+        """Wait until as many pods are Ready as the workload now asks for; how many that are."""
+        began = self._clock.now()
+        while True:
+            found = await self._patiently(lambda: self._api.find(entry.workload.path))
+            if found is None:
+                return 0
+            wanted = int(found["spec"].get("replicas") or 0)
+            ready = int((found.get("status") or {}).get("readyReplicas") or 0)
+            if ready >= wanted and _is_observed(found):
+                self._say(f"{entry.workload}: {ready} of {wanted} pods Ready")
+                return wanted
+            if self._clock.now() - began > READY_SECONDS:
+                self._say(
+                    f"{entry.workload}: only {ready} of {wanted} pods Ready after {READY_SECONDS:.0f} s, see"
+                    f" `kubectl describe -n {entry.namespace} {entry.workload.by_hand}`; going on"
+                )
+                return ready
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def _wait_quiet(self, ours: set[str], *, expected: bool) -> None:
+        """Wait until the endpoints have not changed for long enough that kube-proxy knows them.
+
+        Args:
+            ours: the exposure pods.
+            expected: whether every Service has to have another endpoint by then.
+        """
+        names = sorted({service.partition("/")[2] for entry in self._entries for service in entry.services})
+        selector = f"{SERVICE_NAME_LABEL} in ({','.join(names)})"
+        seen: Any = None
+        began = quiet_since = self._clock.now()
+        while self._clock.now() - quiet_since < QUIET_SECONDS:
+            found = await self._patiently(
+                lambda: self._api.items("discovery.k8s.io/v1", "endpointslices", self._namespace, selector)
+            )
+            now = sorted((one["metadata"]["name"], one["metadata"]["resourceVersion"]) for one in found)
+            served = {
+                one.service.name
+                for one in map(objects.endpoint_slice, found)
+                if one is not None and any(endpoint.pod not in ours for endpoint in one.endpoints)
+            }
+            waiting = expected and not served >= set(names) and self._clock.now() - began < GONE_SECONDS
+            if now != seen or waiting:
+                seen, quiet_since = now, self._clock.now()
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def _pods(self) -> list[Json]:
+        return await self._api.items("v1", "pods", self._namespace, f"{SESSION_LABEL}={self._session}")
+
+    async def _delete_pods(self) -> None:
+        """Delete the exposure pods and wait until their objects are gone: until then ssh has to stay."""
+        began = self._clock.now()
+        asked: set[str] = set()
+        while pods := await self._pods():
+            for pod in pods:
+                meta = pod["metadata"]
+                if meta["uid"] not in asked:
+                    asked.add(meta["uid"])
+                    await self._api.delete(f"/api/v1/namespaces/{self._namespace}/pods/{meta['name']}", uid=meta["uid"])
+            if self._clock.now() - began > GONE_SECONDS:
+                raise LocalizeError(
+                    f"pod {pods[0]['metadata']['name']} does not go away",
+                    f"see `kubectl describe pod -n {self._namespace} {pods[0]['metadata']['name']}`",
+                )
+            await self._clock.sleep(LOOK_SECONDS)
+        if asked:
+            self._say("exposure pod deleted")
+
+    async def _delete_secret(self) -> None:
+        name = object_name(self._session)
+        await self._api.delete(f"/api/v1/namespaces/{self._namespace}/secrets/{name}")
+
+    async def _delete_lease(self, entry: Entry) -> None:
+        """Delete it if it is this session's: after an undoing by hand somebody else may have one of that name."""
+        lease = await self._api.find(entry.path)
+        there = journal.parse(lease) if lease is not None else None
+        if there is not None and there.session == self._session:
+            await self._api.delete(entry.path, uid=there.lease_uid)
+
+    async def _patiently(self, step: Callable[[], Awaitable[Any]]) -> Any:
+        """One step, tried again while the API server is away for a moment.
+
+        Raises: LocalizeError where it is away for long, or refuses.
+        """
+        began = self._clock.now()
+        while True:
+            try:
+                return await step()
+            except UnreachableError as error:
+                if self._clock.now() - began > AWAY_SECONDS:
+                    raise UnreachableError(
+                        f"{_names(self._entries)} could not be brought back: {error.message}",
+                        "`kubectl localize restore` does it as soon as the API server answers again",
+                    ) from error
+            except ForbiddenError as error:
+                raise ForbiddenError(
+                    f"{_names(self._entries)} could not be brought back: {error.message}", by_hand(self._entries)
+                ) from error
+            await self._clock.sleep(LOOK_SECONDS)
+
+
+def object_name(session: str) -> str:
+    """The name of a session's Secret, and of what else it makes but pods and Leases."""
+    return f"localize-{session}"
+
+
+def by_hand(entries: Sequence[Entry]) -> str:
+    """How to undo a session without this program, in one line."""
+    namespace = entries[0].namespace
+    scale = [
+        f"kubectl scale -n {namespace} {entry.workload.by_hand} --replicas={entry.replicas}"
+        for entry in entries
+        if entry.replicas is not None
+    ]
+    selector = f"-l {SESSION_LABEL}={entries[0].session}"
+    return " && ".join([*scale, f"kubectl delete -n {namespace} pod,secret,lease {selector}"])
+
+
+async def journals(api: Api, namespaces: Sequence[str]) -> list[Entry]:
+    """The journals in some namespaces; in all of them where none is named.
+
+    Raises: KubectlError where they cannot be listed.
+    """
+    selector = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    lists = await asyncio.gather(
+        *(api.items(journal.GROUP_VERSION, "leases", namespace, selector) for namespace in namespaces or [""])
+    )
+    found = (journal.parse(lease) for leases in lists for lease in leases)
+    return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.path)
+
+
+def sessions(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Journals by their session, each of which is undone as one."""
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(f"{entry.namespace}/{entry.session}", []).append(entry)
+    return list(found.values())
+
+
+def _is_observed(workload: Json) -> bool:
+    """Whether its controller has seen its newest specification, so that its status speaks of that."""
+    generation = workload["metadata"].get("generation") or 0
+    return int((workload.get("status") or {}).get("observedGeneration") or 0) >= int(generation)
+
+
+def _names(entries: Sequence[Entry]) -> str:
+    return ", ".join(str(entry.workload) for entry in entries)

@@ -1,0 +1,374 @@
+"""All that is found out before anything is changed: what is exposed, whose pods go, and what speaks against it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing import access, failsafe, journal, ports
+from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing.objections import Objection, foreign, objections
+from kubectl_localize.cluster.exposing.pod import DEFAULT_IMAGE
+from kubectl_localize.cluster.exposing.values import (
+    SESSION_LABEL,
+    CarriedPort,
+    ExposurePlan,
+    FailsafePlan,
+    PortMap,
+    Workload,
+    WorkloadRef,
+)
+from kubectl_localize.cluster.exposing.workloads import Owners, owners
+from kubectl_localize.errors import ForbiddenError, LocalizeError
+from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.exposing.back import by_hand, journals, object_name
+from kubectl_localize.supervisor.exposing.order import ExposeOrder
+
+Json = dict[str, Any]
+
+SESSION_CHARACTERS = "bcdfghjkmnpqrstvwxz2456789"  # none that make words or are taken for one another
+SESSION_LENGTH = 6
+RBAC_HINT = "docs/rbac.yaml of kubectl localize is the role that has all of them"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One Service that was asked for, and who is behind it."""
+
+    key: ServiceKey
+    service: Json
+    pods: tuple[Json, ...]
+    owners: Owners
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the checks have come to.
+
+    Args:
+        plans: one for each group of Services that share workloads.
+        user: the API server's name for us; empty where it does not say.
+        warnings: what is missing but does not stop it.
+        not_carried: ports that stay without an endpoint, in words.
+    """
+
+    plans: tuple[ExposurePlan, ...]
+    user: str
+    warnings: tuple[str, ...]
+    not_carried: tuple[str, ...]
+
+
+class Checks:
+    """The checks for one order.
+
+    Args:
+        listens: whether something listens on a host and port of this machine; None where that cannot be known.
+        now: the wall clock, in UTC.
+    """
+
+    def __init__(
+        self, api: Api, order: ExposeOrder, *, listens: Callable[[str, int], bool | None], now: Callable[[], datetime]
+    ) -> None:
+        self._api = api
+        self._order = order
+        self._listens = listens
+        self._now = now
+        self._warnings: list[str] = []
+        self._not_carried: list[str] = []
+
+    async def run(self) -> Findings:
+        """Check everything.
+
+        Raises: LocalizeError with what speaks against it; nothing has been changed.
+        """
+        namespaces = sorted({key.namespace for key in self._order.services})
+        user, plans = await asyncio.gather(
+            access.who(self._api), asyncio.gather(*(self._namespace(namespace) for namespace in namespaces))
+        )
+        found = tuple(plan for some in plans for plan in some)
+        if not (self._order.force or self._order.command):
+            self._must_listen(found)
+        return Findings(found, user, tuple(self._warnings), tuple(dict.fromkeys(self._not_carried)))
+
+    async def _namespace(self, namespace: str) -> list[ExposurePlan]:
+        keys = [key for key in self._order.services if key.namespace == namespace]
+        services, autoscalers, leases = await asyncio.gather(
+            self._api.items("v1", "services", namespace),
+            self._autoscalers(namespace),
+            self._journals(namespace),
+        )
+        found = await asyncio.gather(*(self._find(key, services) for key in keys))
+        kinds = {workload.ref.kind for one in found for workload in one.owners.workloads}
+        own = await self._judge_rights(namespace, kinds)
+        for one in found:
+            self._judge_owners(one, autoscalers)
+        self._judge_journals(found, leases)
+        return [self._plan(group, services, own_failsafe=own) for group in _groups(found)]
+
+    async def _autoscalers(self, namespace: str) -> list[Json]:
+        """The HorizontalPodAutoscalers; none where they may not be listed, which the check of rights says."""
+        try:
+            return await self._api.items("autoscaling/v2", "horizontalpodautoscalers", namespace)
+        except ForbiddenError:
+            return []
+
+    async def _journals(self, namespace: str) -> list[Entry]:
+        try:
+            return await journals(self._api, [namespace])
+        except ForbiddenError:
+            return []
+
+    # -- whose pods ---------------------------------------------------------------------------------------------------
+    async def _find(self, key: ServiceKey, services: Sequence[Json]) -> Found:
+        service = next((one for one in services if one["metadata"]["name"] == key.name), None)
+        if service is None:
+            raise LocalizeError(f"there is no Service {key.name} in namespace {key.namespace}", _near(key, services))
+        selector = (service["spec"] or {}).get("selector") or {}
+        if service["spec"].get("type") == "ExternalName":
+            raise LocalizeError(f"{key} is of type ExternalName, so there is nothing that could be replaced")
+        if not selector:
+            raise LocalizeError(f"{key} has no selector, so no pod can take its traffic", "give the Service a selector")
+        labels = ",".join(f"{name}={value}" for name, value in sorted(selector.items()))
+        pods = [
+            pod
+            for pod in await self._api.items("v1", "pods", key.namespace, labels)
+            if SESSION_LABEL not in (pod["metadata"].get("labels") or {}) and _counts(pod)
+        ]
+        behind = await owners(self._api, key.namespace, pods)
+        return Found(key, service, tuple(pods), behind)
+
+    def _judge_owners(self, found: Found, autoscalers: Sequence[Json]) -> None:
+        if self._order.keep:
+            return
+        if not found.pods:
+            raise LocalizeError(
+                f"{found.key} has no pods, so there is nothing to replace",
+                f"see `kubectl get pods -n {found.key.namespace}`; `kubectl localize restore` undoes a crashed run",
+            )
+        objection = foreign(found.owners)
+        against = [objection] if objection is not None else []
+        for workload in found.owners.workloads:
+            against += objections(workload, autoscalers)
+        for one in sorted(against, key=lambda one: one.forcible):
+            self._object(one)
+
+    def _object(self, objection: Objection) -> None:
+        if objection.forcible and self._order.force:
+            self._warnings.append(objection.message)
+        else:
+            raise LocalizeError(objection.message, objection.hint)
+
+    # -- rights and colleagues ----------------------------------------------------------------------------------------
+    @property
+    def _own_failsafe(self) -> bool:
+        order = self._order
+        return bool(order.failsafe_seconds) and not order.failsafe_service_account and not order.keep
+
+    async def _judge_rights(self, namespace: str, kinds: Collection[str]) -> bool:
+        """Whether the failsafe may be ours; it is done without where its rights are missing."""
+        needed = set(access.needed(command=self._order.command, failsafe=False, kinds=kinds))
+        wanted = access.needed(command=self._order.command, failsafe=self._own_failsafe, kinds=kinds)
+        lacking = await access.missing(self._api, namespace, wanted)
+        refused = [right for right in lacking if right in needed]
+        if refused:
+            words = ", ".join(access.in_words(right, namespace) for right in refused)
+            raise ForbiddenError(f"you may not {words}", f"ask for it; {RBAC_HINT}")
+        if lacking:
+            words = ", ".join(access.in_words(right, namespace) for right in lacking)
+            self._warnings.append(
+                "if this machine vanishes, only `kubectl localize restore` brings the pods back: for a failsafe in the"
+                f" cluster you would have to {words}, or name a --failsafe-service-account"
+            )
+        return self._own_failsafe and not lacking
+
+    def _judge_journals(self, found: Sequence[Found], leases: Sequence[Entry]) -> None:
+        held = {entry.workload: entry for entry in leases}
+        for one in found:
+            for ref in _refs(one, keep=self._order.keep):
+                entry = held.get(ref)
+                if entry is not None:
+                    raise exposed_already(one.key, entry, self._now())
+
+    # -- the plan -----------------------------------------------------------------------------------------------------
+    def _plan(self, group: Sequence[Found], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
+        order = self._order
+        workloads = () if order.keep else _workloads(group)
+        templates = [workload.template for workload in _workloads(group)] or [_as_template(group)]
+        asked = [one.service for one in group]
+        names = {one.key.name for one in group}
+        template_labels = [dict((template.get("metadata") or {}).get("labels") or {}) for template in templates]
+        others = [
+            service
+            for service in services
+            if service["metadata"]["name"] not in names
+            and any(ports.matching([service], labels) for labels in template_labels)
+        ]
+        labels = ports.pod_labels([dict(template) for template in templates], [*asked, *others])
+        carried, not_carried = ports.carried(asked, others, dict(templates[0]), self._maps(group))
+        self._not_carried += not_carried
+        standing_in = next((workload for workload in workloads if workload.ref.kind == "StatefulSet"), None)
+        session = "".join(secrets.choice(SESSION_CHARACTERS) for _ in range(SESSION_LENGTH))
+        image = order.image or DEFAULT_IMAGE
+        pull_secrets = [
+            one["name"] for template in templates for one in (template["spec"].get("imagePullSecrets") or ())
+        ]
+        return ExposurePlan(
+            namespace=group[0].key.namespace,
+            services=tuple(one.key for one in group),
+            workloads=workloads,
+            replaced=templates[0],
+            labels=tuple(sorted(labels.items())),
+            ports=carried,
+            sshd_port=ports.sshd_port([port.number for port in carried]),
+            image=image,
+            session=session,
+            image_pull_secrets=tuple(
+                dict.fromkeys([*pull_secrets, *([order.image_pull_secret] if order.image_pull_secret else [])])
+            ),
+            hostname=f"{standing_in.ref.name}-{_first_ordinal(standing_in)}" if standing_in else "",
+            subdomain=str(standing_in.object["spec"].get("serviceName") or "") if standing_in else "",
+            failsafe=self._failsafe(workloads, session, image, own=own_failsafe),
+            keep=order.keep,
+        )
+
+    def _failsafe(self, workloads: Sequence[Workload], session: str, image: str, *, own: bool) -> FailsafePlan | None:
+        order = self._order
+        if not workloads or not order.failsafe_seconds or not (own or order.failsafe_service_account):
+            return None
+        return FailsafePlan(
+            after_seconds=max(1, round(order.failsafe_seconds)),
+            image=order.failsafe_image or image,
+            service_account=order.failsafe_service_account or failsafe.account_name(session),
+            own=not order.failsafe_service_account,
+            targets=tuple((workload.ref, workload.replicas) for workload in workloads),
+        )
+
+    def _maps(self, group: Sequence[Found]) -> list[PortMap]:
+        """The maps for this group; one that names no Service is for the only one that was asked for."""
+        names = {str(one.key) for one in group}
+        found = []
+        for one in self._order.maps:
+            if not one.service and len(self._order.services) > 1:
+                raise LocalizeError(
+                    f"--map {one.local_port} does not say whose port it is, and several Services are exposed",
+                    "write --map ns/svc=LOCAL:PORT",
+                )
+            matching = [key for key in self._order.services if one.service in ("", key.name, str(key))]
+            if not matching:
+                raise LocalizeError(f"--map names {one.service}, which is not exposed", "name a Service that is")
+            found += [replace(one, service=str(key)) for key in matching if str(key) in names]
+        return found
+
+    def _must_listen(self, plans: Sequence[ExposurePlan]) -> None:
+        for port in (port for plan in plans for port in plan.ports):
+            if self._listens(port.host, port.local_port) is False:
+                raise LocalizeError(f"nothing listens on {port.local}, where {_whose(port)}", self._listen_hint(port))
+
+    def _listen_hint(self, port: CarriedPort) -> str:
+        if port.host == "127.0.0.1" and self._listens("::1", port.local_port):
+            return f"something listens on [::1]:{port.local_port}: --map [::1]:{port.local_port}"
+        return "start it, name another port with --map, or go on with --force"
+
+
+def exposed_already(key: ServiceKey, entry: Entry, now: datetime) -> LocalizeError:
+    """The error that names who exposes a Service, or its workload, already."""
+    others = f" (with {', '.join(entry.services)})" if str(key) not in entry.services else ""
+    return LocalizeError(
+        f"{key} is exposed already{others} by {journal.in_words(entry, now)}",
+        f"they end it with Ctrl-C or `kubectl localize expose --stop`; by hand: {by_hand([entry])}",
+    )
+
+
+def journal_entries(plan: ExposurePlan, owner: journal.Owner, now: datetime) -> tuple[Entry, ...]:
+    """The journals of a plan: one for each workload; with `--keep` one for each Service."""
+    services = tuple(str(key) for key in plan.services)
+    common: Mapping[str, Any] = {
+        "owner": owner, "session": plan.session, "services": services, "since": now, "renewed": now
+    }  # fmt: skip
+    if plan.workloads:
+        return tuple(
+            Entry(workload=one.ref, uid=one.uid, replicas=one.replicas, **common) for one in plan.workloads
+        )  # fmt: skip
+    return tuple(
+        Entry(workload=_as_workload(key), uid="", replicas=None, **common) for key in plan.services
+    )  # fmt: skip
+
+
+def in_words(plan: ExposurePlan) -> list[str]:
+    """What would be made and changed, a line each."""
+    names = [one.ref for one in plan.workloads] or [_as_workload(key) for key in plan.services]
+    carried = ", ".join(f"{port.number} -> {port.local}" for port in plan.ports)
+    lines = [
+        *(f"create the journal, Lease {journal.lease_name(ref)}" for ref in names),
+        f"create Secret {object_name(plan.session)} and an exposure pod with {plan.image} for port {carried}",
+    ]
+    if plan.failsafe is not None:
+        whose = "its own ServiceAccount" if plan.failsafe.own else f"ServiceAccount {plan.failsafe.service_account}"
+        lines.append(f"failsafe: with {whose}, scale up after {plan.failsafe.after_seconds} s without this machine")
+    return [*lines, *(f"scale {one.ref} from {one.replicas} to 0, and back at the end" for one in plan.workloads)]
+
+
+def _groups(found: Sequence[Found]) -> list[list[Found]]:
+    """Services that share a workload go together: one exposure pod stands in for all of them."""
+    groups: list[list[Found]] = []
+    for one in found:
+        refs = {workload.ref for workload in one.owners.workloads}
+        touching = [
+            group for group in groups if refs & {workload.ref for other in group for workload in other.owners.workloads}
+        ]
+        groups = [group for group in groups if group not in touching]
+        groups.append([*(other for group in touching for other in group), one])
+    return groups
+
+
+def _workloads(group: Sequence[Found]) -> tuple[Workload, ...]:
+    found = {workload.ref: workload for one in group for workload in one.owners.workloads}
+    return tuple(found[ref] for ref in sorted(found))
+
+
+def _refs(one: Found, *, keep: bool) -> list[WorkloadRef]:
+    """What a journal of this Service is for."""
+    return [_as_workload(one.key)] if keep else [workload.ref for workload in one.owners.workloads]
+
+
+def _as_workload(key: ServiceKey) -> WorkloadRef:
+    """With `--keep` no workload is touched; the Service itself is what is held."""
+    return WorkloadRef("v1", "Service", key.namespace, key.name)
+
+
+def _as_template(group: Sequence[Found]) -> Json:
+    """What stands in for a pod template where there is no workload: a pod, or what the Service selects."""
+    pod = next((pod for one in group for pod in one.pods), None)
+    if pod is not None:
+        return {"metadata": {"labels": pod["metadata"].get("labels") or {}}, "spec": pod["spec"]}
+    return {"metadata": {"labels": group[0].service["spec"]["selector"]}, "spec": {"containers": []}}
+
+
+def _counts(pod: Json) -> bool:
+    """Whether a pod is there to stay: it neither terminates nor has ended."""
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return not ended and not pod["metadata"].get("deletionTimestamp")
+
+
+def _first_ordinal(workload: Workload) -> int:
+    return int((workload.object["spec"].get("ordinals") or {}).get("start") or 0)
+
+
+def _near(key: ServiceKey, services: Sequence[Json]) -> str:
+    from difflib import get_close_matches
+
+    names = [one["metadata"]["name"] for one in services]
+    near = get_close_matches(key.name, names, 1)
+    return f"did you mean {near[0]}?" if near else f"`kubectl get services -n {key.namespace}` lists those that exist"
+
+
+def _whose(port: CarriedPort) -> str:
+    key, number = port.services[0]
+    if port.asked:
+        return f"port {number} of {key} would lead"
+    return f"port {number} of {key} would lead, which has the same pods"

@@ -1,0 +1,472 @@
+"""One exposure: its way up, its life, and its way back (design.md, *Exposure*)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from kubectl_localize.cluster import kubectl
+from kubectl_localize.cluster.exposing import failsafe, journal
+from kubectl_localize.cluster.exposing.about import About
+from kubectl_localize.cluster.exposing.journal import Entry, Owner
+from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan
+from kubectl_localize.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    KubectlError,
+    LocalizeError,
+    NotFoundError,
+)
+from kubectl_localize.model import ServiceKey, Status
+from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back, by_hand
+from kubectl_localize.supervisor.exposing.checks import exposed_already, journal_entries
+from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
+from kubectl_localize.supervisor.exposing.means import Means
+from kubectl_localize.supervisor.exposing.observed import Observed
+from kubectl_localize.supervisor.exposing.pods import (
+    ExposurePods,
+    Keys,
+    explain_refusal,
+    is_lost,
+    is_ready,
+    is_running,
+    make_keys,
+    trouble,
+)
+from kubectl_localize.supervisor.exposing.proof import send_proof
+from kubectl_localize.supervisor.forward import rfc3339
+
+log = logging.getLogger(__name__)
+
+POD_SECONDS = 120.0
+CONNECT_SECONDS = 30.0
+LEAVE_SECONDS = 120.0
+LOOK_SECONDS = 2.0
+RETRY_SECONDS = (0.3, 1.0, 3.0, 5.0)
+
+Step = Callable[[str], None]
+StartCommand = Callable[[], Awaitable[None]]
+
+
+class _EndingError(Exception):
+    """The way up, or the life, is cut short: the exposure is to end."""
+
+
+class Exposure:
+    """Brings a local process in front of Services, keeps it there, and takes it back.
+
+    Args:
+        owner: who we are, for the journal.
+        step: takes each step as it is done, in words.
+        changed: called when `ls` would show something else.
+        start_command: starts the local process, once all checks have passed; None where it runs already.
+    """
+
+    def __init__(
+        self,
+        plan: ExposurePlan,
+        means: Means,
+        owner: Owner,
+        *,
+        step: Step,
+        start_command: StartCommand | None = None,
+    ) -> None:
+        self.plan = plan
+        self.status = Status.EXPOSING
+        self.reason = ""
+        self.failure: LocalizeError | None = None
+        self.since = means.now()
+        self.step = step
+        self.exposed = asyncio.Event()
+        self.done = asyncio.Event()
+        self._means = means
+        self._start_command = start_command
+        self._entries = list(journal_entries(plan, owner, self.since))
+        self._journalled: list[Entry] = []
+        self._ending = asyncio.Event()
+        self._renewing: asyncio.Task[None] | None = None
+        self._keys: Keys | None = None
+        self._pods: ExposurePods | None = None
+        self._local = {
+            port.number: LocalPort(
+                LocalProcess(port.host, port.local_port), means.buffer, admits=means.admits, clock=means.clock.now
+            )
+            for port in plan.ports
+        }
+        services = sorted({key.name for port in plan.ports for key, _ in port.services})
+        self._observed = Observed(
+            means.connection,
+            plan.namespace,
+            plan.session,
+            services,
+            changed=means.changed,
+            clock=means.clock.now,
+            spawn=means.spawn_kubectl,
+            reachable=means.reachable,
+        )
+
+    # -- its life -----------------------------------------------------------------------------------------------------
+    def end(self) -> None:
+        """Begin the way back, wherever it is now; `done` is set when nothing is left."""
+        self._ending.set()
+        self._means.changed.fire()
+
+    async def run(self) -> None:
+        """Live, from the first check to the last undo; what went wrong is in `failure`."""
+        try:
+            await self._up()
+            self._show(Status.EXPOSED, "")
+            self.exposed.set()
+            await self._stay()
+        except _EndingError:
+            pass
+        except LocalizeError as error:
+            self.failure = error
+        except Exception as error:
+            log.exception("exposure of %s", self.plan.services[0])
+            self.failure = LocalizeError(
+                f"internal error: {error}", "see `kubectl localize logs`, and please report it"
+            )
+        finally:
+            await self._down()
+            self.done.set()
+            self._means.changed.fire()
+
+    async def prepare(self) -> None:
+        """The last checks, for which keys are needed; nothing is changed in the cluster.
+
+        Raises: LocalizeError.
+        """
+        loop = asyncio.get_running_loop()
+        self._keys = await loop.run_in_executor(None, make_keys, self._means.directory, self.plan.session)
+        for port in self._local.values():
+            await port.listen()
+        about = About(
+            owner=str(self._entries[0].owner),
+            origin=self._entries[0].owner.login,
+            since=rfc3339(self.since),
+            undo=by_hand(self._entries),
+        )
+        self._pods = ExposurePods(self.plan, self._means, self._keys, about, self._local)
+        try:
+            await self._pods.try_out()
+        except (InvalidError, ForbiddenError) as error:
+            raise LocalizeError(*explain_refusal(error, self.plan.namespace)) from error
+
+    async def discard(self) -> None:
+        """Put away what `prepare` made."""
+        for port in self._local.values():
+            await port.close()
+        if self._keys is not None:
+            self._keys.remove()
+
+    # -- the way up ---------------------------------------------------------------------------------------------------
+    async def _up(self) -> None:
+        if self._pods is None:
+            await self.prepare()
+        assert self._pods is not None
+        self.step("checks passed")
+        if self._start_command is not None:
+            await self._unless_ending(self._start_command())
+        await self._write_journals()
+        self._go_on()
+        await self._pods.make_secret()
+        self._go_on()
+        await self._pods.make_pod()
+        await self._observed.begin()
+        await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "runs")
+        self._pods.connect()
+        await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "is Ready")
+        self.step(f"exposure pod {self._pods.name} Ready")
+        await self._prove()
+        await self._until(self._is_served, CONNECT_SECONDS, "is an endpoint of the Service")
+        if self._start_command is not None:
+            await self._until(self._listens, POD_SECONDS, "", self._nothing_listens)
+        await self._scale_down()
+
+    async def _write_journals(self) -> None:
+        self._means.record.add(self.plan.session, self.plan.namespace)
+        for number, entry in enumerate(self._entries):
+            self._go_on()
+            self._journalled.append(entry)
+            try:
+                lease = await self._means.api.create(journal.collection(entry.namespace), journal.manifest(entry))
+            except AlreadyExistsError:
+                raise await self._who_was_first(entry) from None
+            self._entries[number] = self._journalled[-1] = replace(
+                entry, lease_uid=lease["metadata"]["uid"], version=lease["metadata"]["resourceVersion"]
+            )
+        self._renewing = asyncio.create_task(self._renew())
+
+    async def _who_was_first(self, entry: Entry) -> LocalizeError:
+        lease = await self._means.api.find(entry.path)
+        there = journal.parse(lease) if lease is not None else None
+        if there is None:
+            return LocalizeError(f"Lease {entry.namespace}/{entry.name} is in the way", "it is no journal")
+        return exposed_already(self.plan.services[0], there, self._means.now())
+
+    async def _prove(self) -> None:
+        """A nonce sent to the pod's port has to come out at our listener, before anything depends on it."""
+        assert self._pods is not None
+        port = next(port for port in self.plan.ports if port.asked)
+        nonce = secrets.token_bytes(24)
+        local = self._local[port.number]
+        local.expect(nonce)
+        try:
+            argv = kubectl.port_forward(self._means.connection, self.plan.namespace, self._pods.name, port.number)
+            await self._unless_ending(send_proof(argv, nonce, self._means.spawn_kubectl))
+        finally:
+            local.expect_no_more()
+        self.step(f"port {port.number} of the pod leads here")
+
+    async def _scale_down(self) -> None:
+        for workload in self.plan.workloads:
+            self._go_on()
+            try:
+                found = await self._means.api.scale(workload.ref, workload.replicas, 0)
+            except ConflictError:
+                found = -1
+            if found != workload.replicas:
+                raise LocalizeError(f"somebody scales {workload.ref} at this moment", "try again when it has settled")
+        if self.plan.workloads:
+            await self._until(lambda: not self._others(), LEAVE_SECONDS, "is the only endpoint")
+            names = ", ".join(f"{one.ref} ({one.replicas})" for one in self.plan.workloads)
+            self.step(f"{names} scaled down")
+
+    # -- while it lives -----------------------------------------------------------------------------------------------
+    async def _stay(self) -> None:
+        failures = 0
+        while True:
+            self._go_on()
+            assert self._pods is not None
+            pod = self._observed.pods.get(self._pods.name)
+            fired = failsafe.fired(pod) if pod is not None else ""
+            if fired:
+                raise LocalizeError(
+                    f"the failsafe has brought {self._workloads_in_words()} back ({fired}), as this machine was gone",
+                    "expose it again; --failsafe sets the time",
+                )
+            if is_lost(pod) and self._means.link.up:
+                try:
+                    await self._replace_pod(pod)
+                    failures = 0
+                except KubectlError as error:
+                    self._show(Status.BACKOFF, f"the exposure pod is gone: {error.message}")
+                    await self._pause(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                    failures += 1
+                continue
+            if pod is not None and is_running(pod) and self._pods.remote is None:
+                self._pods.connect()
+            await self._look(pod)
+            await self._pause(LOOK_SECONDS)
+
+    async def _replace_pod(self, lost: dict[str, Any] | None) -> None:
+        assert self._pods is not None
+        for entry in self._entries:
+            if await self._means.api.find(entry.path) is None:
+                raise LocalizeError(
+                    f"the journal of {entry.workload} is gone: somebody has ended this exposure by hand"
+                )
+        old = self._pods.name
+        await self._pods.make_pod()
+        if lost is not None and not lost["metadata"].get("deletionTimestamp"):
+            await self._pods.delete_pod(old)
+        self.step(f"exposure pod {old} is gone, now {self._pods.name}")
+        with contextlib.suppress(LocalizeError):
+            await self._until(lambda: self._pods is not None and self._pods.name in self._observed.pods, 10.0, "")
+
+    async def _look(self, pod: dict[str, Any] | None) -> None:
+        """Work out what `ls` shows."""
+        assert self._pods is not None
+        remote = self._pods.remote
+        if not self._means.link.up:
+            self._show(Status.BACKOFF, "the API server does not answer")
+        elif pod is None or not is_ready(pod):
+            why = trouble(pod)[0] if pod is not None else ""
+            broken = remote.problem if remote is not None else ""
+            self._show(Status.BACKOFF, why or broken or "the exposure pod is not Ready")
+        elif not self._listens():
+            self._show(Status.EXPOSED, self._nothing_listens())
+        elif self.plan.workloads and self._others():
+            self._show(Status.EXPOSED, await self._scaled_by_others())
+        else:
+            self._show(Status.EXPOSED, "")
+
+    async def _scaled_by_others(self) -> str:
+        counts = []
+        for workload in self.plan.workloads:
+            with contextlib.suppress(KubectlError):
+                found = await self._means.api.get(f"{workload.ref.path}/scale")
+                counts.append(int((found.get("spec") or {}).get("replicas") or 0))
+        scaled = [str(count) for count in counts if count]
+        return f"scaled to {', '.join(scaled)} by others; traffic is shared" if scaled else ""
+
+    async def renewed(self) -> None:
+        """The API server is back after it was away: what still looks connected may be dead."""
+        await self._observed.renew()
+        if self._pods is not None and self._pods.remote is not None:
+            await self._pods.remote.renew()
+
+    async def _renew(self) -> None:
+        """Tell colleagues that we live, as long as we do."""
+        while True:
+            await self._means.clock.sleep(journal.RENEW_SECONDS)
+            for number, entry in enumerate(self._entries):
+                try:
+                    wanted = journal.renewed(entry, self._means.now())
+                    lease = await self._means.api.replace(entry.path, journal.manifest(wanted))
+                    self._entries[number] = replace(wanted, version=lease["metadata"]["resourceVersion"])
+                except ConflictError:
+                    self._entries[number] = replace(entry, version="")
+                except NotFoundError:
+                    self.failure = LocalizeError(
+                        f"the journal of {entry.workload} is gone: somebody has ended this exposure by hand"
+                    )
+                    self.end()
+                    return
+                except KubectlError as error:
+                    log.info("renewing the journal of %s: %s", entry.workload, error.message)
+
+    # -- the way back -------------------------------------------------------------------------------------------------
+    async def _down(self) -> None:
+        self._show(Status.RESTORING, "")
+        if self._renewing is not None:
+            self._renewing.cancel()
+        try:
+            if self._journalled:
+                await Back(self._means.api, self._journalled, self._means.clock, self.step).run()
+            self._means.record.remove(self.plan.session)
+        except (LocalizeError, OSError) as error:
+            log.warning("the way back: %s", error)
+            if not isinstance(self.failure, LocalizeError) or isinstance(error, LocalizeError):
+                self.failure = error if isinstance(error, LocalizeError) else LocalizeError(str(error))
+        finally:
+            if self._pods is not None:
+                await self._pods.disconnect()
+            await self._observed.end()
+            await self.discard()
+
+    # -- what it waits for --------------------------------------------------------------------------------------------
+    def _go_on(self) -> None:
+        if self._ending.is_set():
+            raise _EndingError
+
+    async def _pause(self, seconds: float) -> None:
+        await self._means.changed.wait(seconds)
+
+    async def _unless_ending(self, work: Awaitable[None]) -> None:
+        """Wait for something that may take long and changes nothing that has to be undone."""
+        task = asyncio.ensure_future(work)
+        ending = asyncio.ensure_future(self._ending.wait())
+        try:
+            await asyncio.wait((task, ending), return_when=asyncio.FIRST_COMPLETED)
+            self._go_on()
+            await task
+        finally:
+            ending.cancel()
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def _until(
+        self, condition: Callable[[], bool], seconds: float, what: str, why: Callable[[], str] | None = None
+    ) -> None:
+        """Wait for a condition.
+
+        Raises: LocalizeError when the time is up, or the pod cannot start.
+        """
+        deadline = self._means.clock.now() + seconds
+        while not condition():
+            self._go_on()
+            problem, hopeless = self._trouble()
+            if hopeless or self._means.clock.now() > deadline:
+                raise self._never(what, why() if why is not None else "", problem)
+            await self._pause(0.2)
+
+    def _never(self, what: str, why: str, problem: str) -> LocalizeError:
+        """The error that says what did not come about."""
+        assert self._pods is not None
+        remote = self._pods.remote
+        reason = problem or (remote.problem if remote is not None else "")
+        message = why or f"exposure pod {self._pods.name} never {what}" + (f": {reason}" if reason else "")
+        return LocalizeError(message, "--image and --image-pull-secret name another image" if "Image" in reason else "")
+
+    def _trouble(self) -> tuple[str, bool]:
+        pod = self._observed.pods.get(self._pods.name) if self._pods is not None else None
+        return trouble(pod) if pod is not None else ("", False)
+
+    def _pod_is(self, state: Callable[[dict[str, Any]], bool]) -> bool:
+        pod = self._observed.pods.get(self._pods.name) if self._pods is not None else None
+        return pod is not None and state(pod)
+
+    def _is_served(self) -> bool:
+        """Whether all Services that were asked for know our pod, and kube-proxy has had the time to hear of it."""
+        assert self._pods is not None
+        known = all(self._pods.name in self._observed.ready(key) for key in self.plan.services)
+        return known and self._observed.quiet_seconds >= QUIET_SECONDS
+
+    def _others(self) -> set[str]:
+        """The pods besides ours that get traffic of these Services."""
+        ours = set(self._observed.pods)
+        return {pod for key in self.plan.services for pod in self._observed.ready(key)} - ours
+
+    def _silent(self) -> CarriedPort | None:
+        """The first port that was asked for and behind which nothing listens, as far as that can be known."""
+        for port in self.plan.ports:
+            found = self._means.listens(port.host, port.local_port)
+            if port.asked and (found is False or (found is None and self._local[port.number].refused)):
+                return port
+        return None
+
+    def _listens(self) -> bool:
+        return self._silent() is None
+
+    def _nothing_listens(self) -> str:
+        port = self._silent()
+        return f"nothing listens on {port.local}" if port is not None else ""
+
+    # -- what ls shows ------------------------------------------------------------------------------------------------
+    def _show(self, status: Status, reason: str) -> None:
+        if (self.status, self.reason) != (status, reason):
+            self.status, self.reason = status, reason
+            self._means.changed.fire()
+
+    def _workloads_in_words(self) -> str:
+        return ", ".join(str(one.ref) for one in self.plan.workloads)
+
+    def items(self, context: str) -> list[dict[str, Any]]:
+        """The items of the `ls` document (cli.md), one for each Service that was asked for."""
+        return [self._item(context, key) for key in self.plan.services]
+
+    def _item(self, context: str, key: ServiceKey) -> dict[str, Any]:
+        ports = [
+            {
+                "port": number,
+                "targetPort": port.number,
+                "local": port.local,
+                "connections": self._local[port.number].traffic.open,
+            }
+            for port in self.plan.ports
+            for service, number in port.services
+            if service == key
+        ]
+        return {
+            "kind": "Exposure",
+            "context": context,
+            "namespace": key.namespace,
+            "name": key.name,
+            "status": self.status,
+            "reason": self.reason,
+            "pod": self._pods.name if self._pods is not None else "",
+            "ports": ports,
+            "workloads": [
+                {"kind": one.ref.kind, "name": one.ref.name, "replicas": one.replicas} for one in self.plan.workloads
+            ],
+            "since": rfc3339(self.since),
+        }

@@ -1,0 +1,274 @@
+"""All exposures of a supervisor: begun on a command's order, ended when it lets go, restored after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kubectl_localize.cluster import kubectl
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing.environment import container_environment, pick_container
+from kubectl_localize.cluster.exposing.journal import Owner
+from kubectl_localize.cluster.exposing.values import ExposurePlan
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.identity import here, lives
+from kubectl_localize.host.listening import listens
+from kubectl_localize.host.paths import RunPaths, write_atomic
+from kubectl_localize.host.peers import PeerLookup
+from kubectl_localize.host.process import boot_ahead
+from kubectl_localize.host.resolve import addresses
+from kubectl_localize.model import Connection, ServiceKey
+from kubectl_localize.supervisor.changed import Changed
+from kubectl_localize.supervisor.children.gate import GatedSpawner
+from kubectl_localize.supervisor.children.process import Groups, Process, Spawner
+from kubectl_localize.supervisor.exposing import checks, restoring
+from kubectl_localize.supervisor.exposing.back import Clock, journals
+from kubectl_localize.supervisor.exposing.exposure import Exposure
+from kubectl_localize.supervisor.exposing.means import Means
+from kubectl_localize.supervisor.exposing.order import ExposeOrder
+from kubectl_localize.supervisor.exposing.record import Record, record_path
+from kubectl_localize.supervisor.link import Link, probe_address
+from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+
+log = logging.getLogger(__name__)
+
+Variables = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who is told of an order's progress.
+
+    Args:
+        step: takes each step as it is done.
+        warn: takes a sentence about something that is missing.
+        run: starts the command with these variables; None where there is no command.
+    """
+
+    step: Callable[[str], None]
+    warn: Callable[[str], None]
+    run: Callable[[Variables], Awaitable[None]] | None = None
+
+
+class Exposures:
+    """See the module.
+
+    Args:
+        over: called with each exposure that has ended, whatever ended it.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        run: RunPaths,
+        groups: Groups,
+        *,
+        over: Callable[[Exposure], None],
+    ) -> None:
+        self.connection = connection
+        self.changed = Changed()
+        self._over = over
+        self._here = here()
+        self._record = Record(record_path(run), write_atomic)
+        self._live: dict[Exposure, object] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._peers = PeerLookup()
+        spawner = Spawner(groups, kubectl.environment(connection, os.environ))
+        gated = GatedSpawner(spawner)
+
+        async def run_kubectl(argv: list[str], stdin: bytes | None) -> Process:
+            return await gated.spawn(argv, stdin=stdin)
+
+        self.api = Api(connection, run_kubectl)
+        self._means = Means(
+            connection=connection,
+            api=self.api,
+            spawn_kubectl=gated.spawn,
+            spawn_ssh=Spawner(groups, os.environ).spawn,
+            link=Link(
+                probe_address(connection),
+                resolve=addresses,
+                boot_ahead=boot_ahead,
+                changed=self.changed,
+                renewed=self._renewed,
+            ),
+            changed=self.changed,
+            clock=Clock(time.monotonic, asyncio.sleep),
+            now=_now,
+            buffer=ReadBuffer(),
+            admits=self._admits,
+            listens=listens,
+            directory=run.directory,
+            record=self._record,
+        )
+        self._probing = asyncio.create_task(self._means.link.run())
+
+    # -- orders -------------------------------------------------------------------------------------------------------
+    async def expose(self, order: ExposeOrder, owner: object, listener: Listener) -> list[str]:
+        """Do what was ordered, and return when it is live; with `dry_run` return what would be done.
+
+        Raises: LocalizeError where it cannot be done; everything is as before then.
+        """
+        await self.restore(listener.step)
+        findings = await checks.Checks(self.api, order, listens=listens, now=_now).run()
+        for warning in findings.warnings:
+            listener.warn(warning)
+        for port in findings.not_carried:
+            listener.warn(f"{port} is not carried, only TCP is")
+        us = Owner(
+            user=findings.user, login=self._here.login, machine=self._here.machine, uid=self._here.uid,
+            pid=self._here.pid, started=self._here.started, pid_namespace=self._here.pid_namespace,
+        )  # fmt: skip
+        exposures = [
+            Exposure(plan, self._means, us, step=listener.step, start_command=self._starter(plan, listener))
+            for plan in findings.plans
+        ]
+        if order.dry_run:
+            for exposure in exposures:
+                try:
+                    await exposure.prepare()
+                finally:
+                    await exposure.discard()
+            return [line for plan in findings.plans for line in checks.in_words(plan)]
+        await self._begin(exposures, owner)
+        return []
+
+    def _starter(self, plan: ExposurePlan, listener: Listener) -> Callable[[], Awaitable[None]] | None:
+        run = listener.run
+        if run is None:
+            return None
+
+        async def start() -> None:
+            selector = ",".join(f"{name}={value}" for name, value in plan.labels)
+            pods = await self.api.items("v1", "pods", plan.namespace, selector)
+            pod: dict[str, Any] = (
+                pods[0] if pods else {"metadata": {"namespace": plan.namespace}, "spec": plan.replaced["spec"]}
+            )
+            container = pick_container(pod, plan.ports)
+            found = await container_environment(self.api, plan.namespace, pod, container)
+            if found.unresolved:
+                listener.warn(f"the command does without {', '.join(found.unresolved)} of the container's environment")
+            await run(list(found.variables))
+
+        return start
+
+    async def _begin(self, exposures: Sequence[Exposure], owner: object) -> None:
+        for exposure in exposures:
+            self._live[exposure] = owner
+            task = asyncio.create_task(self._live_out(exposure))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        waiting = [asyncio.create_task(_exposed_or_done(exposure)) for exposure in exposures]
+        pending = set(waiting)
+        while pending and not any(exposure.done.is_set() or exposure.failure for exposure in exposures):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        if all(exposure.exposed.is_set() and not exposure.failure for exposure in exposures):
+            return
+        await self._end(exposures)
+        raise next((one.failure for one in exposures if one.failure), LocalizeError("it was ended before it was live"))
+
+    async def _live_out(self, exposure: Exposure) -> None:
+        try:
+            await exposure.run()
+        finally:
+            self._live.pop(exposure, None)
+            self._over(exposure)
+
+    # -- their end ----------------------------------------------------------------------------------------------------
+    @property
+    def live(self) -> list[Exposure]:
+        """Those that have not ended."""
+        return list(self._live)
+
+    def of(self, owner: object) -> list[Exposure]:
+        """Those that a command holds."""
+        return [exposure for exposure, holder in self._live.items() if holder is owner]
+
+    def keep(self, owner: object) -> None:
+        """The command goes and what it has begun stays."""
+        for exposure in self.of(owner):
+            self._live[exposure] = None
+
+    def of_services(self, keys: Iterable[ServiceKey]) -> list[Exposure]:
+        """Those of any of these Services."""
+        wanted = set(keys)
+        return [exposure for exposure in self._live if wanted & set(exposure.plan.services)]
+
+    async def end(self, exposures: Sequence[Exposure], step: Callable[[str], None]) -> list[LocalizeError]:
+        """End some and wait until everything is back; what could not be brought back."""
+        for exposure in exposures:
+            exposure.step = step
+        await self._end(exposures)
+        return [exposure.failure for exposure in exposures if exposure.failure is not None]
+
+    async def _end(self, exposures: Sequence[Exposure]) -> None:
+        for exposure in exposures:
+            exposure.end()
+        await asyncio.gather(*(exposure.done.wait() for exposure in exposures))
+
+    async def close(self, step: Callable[[str], None]) -> list[LocalizeError]:
+        """End all of them, and everything else."""
+        failures = await self.end(self.live, step)
+        self._probing.cancel()
+        await asyncio.wait((self._probing, *self._tasks))
+        self._peers.close()
+        return failures
+
+    # -- after a crash ------------------------------------------------------------------------------------------------
+    async def restore(self, say: Callable[[str], None]) -> None:
+        """Undo what crashed runs left in this context, as far as this machine remembers; quick where there is nothing.
+
+        Raises: LocalizeError where it cannot be undone now.
+        """
+        ours = {exposure.plan.session for exposure in self._live}
+        recorded = {session: place for session, place in self._record.sessions().items() if session not in ours}
+        if not recorded:
+            return
+        entries = await journals(self.api, sorted(set(recorded.values())))
+        judged = restoring.judge(entries, self._here, lives, _now())
+        failures = await restoring.undo(self.api, judged.dead, self._means.clock, say)
+        if failures:
+            raise failures[0]
+        for session in recorded.keys() - {entry.session for entry in judged.others}:
+            self._record.remove(session)
+
+    # -- what ls shows ------------------------------------------------------------------------------------------------
+    def items(self) -> list[dict[str, Any]]:
+        """The items of the `ls` document, by namespace and name."""
+        found = [item for exposure in self._live for item in exposure.items(self.connection.context)]
+        return sorted(found, key=lambda item: (item["namespace"], item["name"]))
+
+    @property
+    def activity(self) -> tuple[int, int]:
+        """Two numbers that grow with every change and with every byte."""
+        return self.changed.count, self._means.buffer.reads
+
+    def _renewed(self) -> None:
+        for exposure in self._live:
+            task = asyncio.create_task(exposure.renewed())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _admits(self, accepted: socket.socket) -> bool:
+        """Our ssh runs as this user; nobody else has a reason to connect here."""
+        return not self._peers.available or self._peers.uid(accepted) == os.getuid()
+
+
+async def _exposed_or_done(exposure: Exposure) -> None:
+    ways = [asyncio.ensure_future(exposure.exposed.wait()), asyncio.ensure_future(exposure.done.wait())]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for way in ways:
+            way.cancel()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,51 @@
+"""What all exposures of a supervisor share: how they reach the cluster and this machine, and who they are."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.model import Connection
+from kubectl_localize.supervisor.changed import Changed
+from kubectl_localize.supervisor.exposing.back import Clock
+from kubectl_localize.supervisor.exposing.record import Record
+from kubectl_localize.supervisor.exposing.remote import SpawnProcess
+from kubectl_localize.supervisor.link import Link
+from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+
+
+@dataclass(frozen=True)
+class Means:
+    """See the module.
+
+    Args:
+        spawn_kubectl, spawn_ssh: start a process of ours.
+        clock: seconds, monotonic, and a pause.
+        now: the wall clock, in UTC.
+        admits: whether the owner of the other end of an accepted connection is served.
+        listens: whether something listens on a host and port of this machine; None where that cannot be known.
+        directory: where this supervisor's files are (0700).
+    """
+
+    connection: Connection
+    api: Api
+    spawn_kubectl: SpawnProcess
+    spawn_ssh: SpawnProcess
+    link: Link
+    changed: Changed
+    clock: Clock
+    now: Callable[[], datetime]
+    buffer: ReadBuffer
+    admits: Callable[[socket.socket], bool]
+    listens: Callable[[str, int], bool | None]
+    directory: Path
+    record: Record
+
+    @property
+    def reachable(self) -> Callable[[], Awaitable[None]]:
+        """Returns once the API server can be reached."""
+        return self.link.wait_up

@@ -1,0 +1,272 @@
+"""An exposure's objects in the cluster: Secret, failsafe, and one pod after the other, each with its connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubectl_localize.cluster import kubectl
+from kubectl_localize.cluster.exposing import failsafe, pod
+from kubectl_localize.cluster.exposing.about import About
+from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, ExposurePlan
+from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError, KubectlError
+from kubectl_localize.host import ssh
+from kubectl_localize.supervisor.exposing.back import object_name
+from kubectl_localize.supervisor.exposing.local import LocalPort
+from kubectl_localize.supervisor.exposing.means import Means
+from kubectl_localize.supervisor.exposing.remote import RemoteForward
+
+Json = dict[str, Any]
+
+LOGIN = "localize"
+NO_UID_YET = "00000000-0000-0000-0000-000000000000"
+# A pod that shows one of these does not start by waiting longer.
+HOPELESS = (
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What one session logs in with.
+
+    Args:
+        client, host: the client's and the pod's key pair.
+        identity, known_hosts: the client's files, for this user only.
+    """
+
+    client: ssh.KeyPair
+    host: ssh.KeyPair
+    identity: Path
+    known_hosts: Path
+
+    def remove(self) -> None:
+        """Delete the files."""
+        for path in (self.identity, self.known_hosts, self.identity.with_name(f"{self.identity.name}.pub")):
+            path.unlink(missing_ok=True)
+
+
+def make_keys(directory: Path, session: str) -> Keys:
+    """Make both key pairs; the host's private half is in memory only when this returns.
+
+    Raises: LocalizeError where there is no OpenSSH; OSError.
+    """
+    client = ssh.make_key(directory, f"ssh-{session}")
+    host_name = f"host-{session}"
+    host = ssh.make_key(directory, host_name)
+    for name in (host_name, f"{host_name}.pub"):
+        (directory / name).unlink(missing_ok=True)
+    known_hosts = directory / f"known-{session}"
+    known_hosts.write_text(ssh.known_hosts_line(object_name(session), host.public) + "\n")
+    known_hosts.chmod(0o600)
+    return Keys(client, host, directory / f"ssh-{session}", known_hosts)
+
+
+class ExposurePods:
+    """Makes them, and knows the current one.
+
+    Args:
+        about: who, from where, since when, and how to undo it by hand.
+        local: our listener for each carried port, by the port's number.
+    """
+
+    def __init__(
+        self, plan: ExposurePlan, means: Means, keys: Keys, about: About, local: Mapping[int, LocalPort]
+    ) -> None:
+        self._plan = plan
+        self._means = means
+        self._keys = keys
+        self._about = about
+        self._local = local
+        self._uid: int | None = pod.UID
+        self._secret_uid = ""
+        self._made = 0
+        self.name = ""
+        self.remote: RemoteForward | None = None
+
+    @property
+    def _path(self) -> str:
+        return f"/api/v1/namespaces/{self._plan.namespace}"
+
+    async def try_out(self) -> None:
+        """Ask the API server and its admission plugins whether they would take Secret and pod; nothing is made.
+
+        Raises: KubectlError with what they object to.
+        """
+        api, path = self._means.api, self._path
+        await api.create(f"{path}/secrets", self._secret(pod.UID), dry_run=True)
+        try:
+            await api.create(f"{path}/pods", self._on_trial(pod.UID), dry_run=True)
+        except (InvalidError, ForbiddenError):
+            # Where admission hands out user numbers (OpenShift), it refuses ours and tells its own.
+            answer = await api.create(f"{path}/pods", self._on_trial(None), dry_run=True)
+            given = _given_uid(answer)
+            if given is None:
+                raise
+            self._uid = given
+
+    def _on_trial(self, uid: int | None) -> Json:
+        """The pod without what is not there yet."""
+        manifest = self._pod(NO_UID_YET, uid)
+        if self._plan.failsafe is not None and self._plan.failsafe.own:
+            del manifest["spec"]["serviceAccountName"]
+        return manifest
+
+    async def make_secret(self) -> None:
+        """Make the Secret, and what the failsafe needs.
+
+        Raises: KubectlError.
+        """
+        api, plan = self._means.api, self._plan
+        made = await api.create(f"{self._path}/secrets", self._secret(self._uid or pod.UID))
+        self._secret_uid = made["metadata"]["uid"]
+        if plan.failsafe is None or not plan.failsafe.own:
+            return
+        about = (self._about, (object_name(plan.session), self._secret_uid))
+        rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{plan.namespace}"
+        await asyncio.gather(
+            api.create(f"{self._path}/serviceaccounts", failsafe.service_account(plan, *about)),
+            api.create(f"{rbac}/roles", failsafe.role(plan, *about)),
+            api.create(f"{rbac}/rolebindings", failsafe.role_binding(plan, *about)),
+        )
+
+    async def make_pod(self) -> None:
+        """Make a pod, the current one from now on; the one before is disconnected.
+
+        Raises: KubectlError.
+        """
+        await self.disconnect()
+        self._made += 1
+        self.name = self._pod_name()
+        with contextlib.suppress(AlreadyExistsError):  # an earlier attempt whose answer was lost
+            await self._means.api.create(f"{self._path}/pods", self._pod(self._secret_uid, self._uid))
+
+    async def delete_pod(self, name: str) -> None:
+        """Delete a pod that has failed; raises KubectlError."""
+        await self._means.api.delete(f"{self._path}/pods/{name}")
+
+    def connect(self) -> None:
+        """Connect to the current pod, and keep connected."""
+        means, plan = self._means, self._plan
+        forwards = [(port.number, "127.0.0.1", self._local[port.number].number) for port in plan.ports]
+
+        def client(local_port: int) -> Sequence[str]:
+            return ssh.client_argv(
+                port=local_port,
+                user=LOGIN,
+                identity=self._keys.identity,
+                known_hosts=self._keys.known_hosts,
+                forwards=forwards,
+                host_key_alias=object_name(plan.session),
+            )
+
+        self.remote = RemoteForward(
+            kubectl.port_forward(means.connection, plan.namespace, self.name, plan.sshd_port),
+            client,
+            spawn_kubectl=means.spawn_kubectl,
+            spawn_ssh=means.spawn_ssh,
+            reachable=means.reachable,
+            clock=means.clock.now,
+            changed=means.changed,
+        )
+        self.remote.begin()
+
+    async def disconnect(self) -> None:
+        """End the connection to the current pod."""
+        if self.remote is not None:
+            await self.remote.end()
+            self.remote = None
+
+    def _secret(self, uid: int) -> Json:
+        return pod.secret(
+            self._plan,
+            name=object_name(self._plan.session),
+            authorized_key=self._keys.client.public,
+            host_private_key=self._keys.host.private,
+            host_public_key=self._keys.host.public,
+            about=self._about,
+            uid=uid,
+        )
+
+    def _pod(self, secret_uid: str, uid: int | None) -> Json:
+        return pod.pod(
+            self._plan,
+            name=self.name or self._pod_name(),
+            secret_name=object_name(self._plan.session),
+            secret_uid=secret_uid,
+            about=self._about,
+            uid=uid,
+        )
+
+    def _pod_name(self) -> str:
+        """`localize-cart-x7k2p`, at most 63 characters, as it is a host name too; later ones are numbered."""
+        number = f"-{self._made}" if self._made > 1 else ""
+        end = f"-{self._plan.session}{number}"
+        return f"localize-{self._plan.services[0].name}"[: 63 - len(end)].rstrip("-.") + end
+
+
+def is_ready(found: Json) -> bool:
+    """Whether a pod is Ready and stays."""
+    conditions = (found.get("status") or {}).get("conditions") or ()
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return ready and not found["metadata"].get("deletionTimestamp")
+
+
+def is_running(found: Json) -> bool:
+    """Whether its sshd runs."""
+    statuses = (found.get("status") or {}).get("containerStatuses") or ()
+    return any(one["name"] == SSHD_CONTAINER and "running" in (one.get("state") or {}) for one in statuses)
+
+
+def is_lost(found: Json | None) -> bool:
+    """Whether a pod is gone, going, or has ended: another one has to take its place."""
+    if found is None or found["metadata"].get("deletionTimestamp"):
+        return True
+    return (found.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+
+
+def trouble(found: Json) -> tuple[str, bool]:
+    """Why a pod does not start, in words, and whether waiting longer does not help; empty where nothing is known."""
+    status = found.get("status") or {}
+    for one in status.get("containerStatuses") or ():
+        waiting = (one.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") and waiting["reason"] not in ("ContainerCreating", "PodInitializing"):
+            return f"{one['name']}: {waiting['reason']}: {waiting.get('message') or ''}".rstrip(": "), (
+                waiting["reason"] in HOPELESS
+            )
+        ended = (one.get("lastState") or {}).get("terminated") or {}
+        if ended.get("exitCode"):
+            return (
+                f"{one['name']} ended with exit code {ended['exitCode']} {ended.get('message') or ''}".rstrip(),
+                False,
+            )
+    if problem := failsafe.problem(found):
+        return f"the failsafe: {problem}", True
+    for one in status.get("conditions") or ():
+        if one["type"] == "PodScheduled" and one["status"] == "False":
+            return one.get("message") or one.get("reason") or "it is not scheduled", False
+    if status.get("phase") == "Failed":
+        return f"{status.get('reason') or 'it has failed'}: {status.get('message') or ''}".rstrip(": "), True
+    return "", False
+
+
+def _given_uid(answer: Json) -> int | None:
+    spec = answer["spec"]
+    places = [spec.get("securityContext") or {}, *((one.get("securityContext") or {}) for one in spec["containers"])]
+    return next((int(place["runAsUser"]) for place in places if place.get("runAsUser") is not None), None)
+
+
+def explain_refusal(error: KubectlError, namespace: str) -> tuple[str, str]:
+    """What the API server objects to in Secret or pod, as a message and a hint."""
+    return (
+        f"namespace {namespace} does not take an exposure pod: {error.message}",
+        "quota, Pod Security and admission plugins decide that; --image and --image-pull-secret may help",
+    )
