@@ -75,12 +75,9 @@ def find_command(argv: Sequence[str]) -> tuple[str, tuple[str, ...]]:
 def split_program(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """The command line up to the first `--`, and from there on (with it)."""
     known = all_by_spelling()
-    last = len(argv)
-    for token in tokens(argv, known):
-        if token.escaped:
-            last = argv.index("--", 0, token.index)
-            break
-    return argv[:last], argv[last:]
+    first = next((token for token in tokens(argv, known) if token.escaped), None)
+    end = len(argv) if first is None else first.index - 1
+    return argv[:end], argv[end:]
 
 
 def normalise(command: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -104,7 +101,7 @@ def normalise(command: str, argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _normal_flag(command: str, token: Token, flag: Flag) -> list[str]:
     if flag.value:
-        if token.value is None:
+        if token.value in (None, "--"):  # argparse would drop the dashes
             raise UsageError(f"flag {token.text} needs a value", f"{token.text} {flag.value}: {flag.help}")
         return [f"--{flag.name}={token.value}"]
     if token.value in (None, "true"):
@@ -119,11 +116,11 @@ def unknown_flag(command: str, spelling: str) -> UsageError:
     from difflib import get_close_matches
 
     message = f"unknown flag {spelling}"
+    if command != START and spelling in by_spelling(flags_of(START)):
+        return UsageError(message, f"{spelling} is a flag of kubectl localize without {command}")
     owners = [name for name in COMMANDS if spelling in by_spelling(flags_of(name))]
     if owners:
         return UsageError(message, f"{spelling} is a flag of {usage_name(owners[0])}")
-    if spelling in by_spelling(flags_of(START)):
-        return UsageError(message, f"{spelling} is a flag of kubectl localize without {command}")
     long_flags = [name for name in by_spelling(flags_of(command)) if name.startswith("--")]
     near = get_close_matches(spelling, long_flags, 1) if spelling.startswith("--") else []
     return UsageError(message, f"did you mean {near[0]}?" if near else see_help(command))

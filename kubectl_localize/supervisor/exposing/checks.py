@@ -97,14 +97,22 @@ class Checks:
 
     async def _namespace(self, namespace: str) -> list[ExposurePlan]:
         keys = [key for key in self._order.services if key.namespace == namespace]
-        services, autoscalers, leases = await asyncio.gather(
-            self._api.items("v1", "services", namespace),
-            self._autoscalers(namespace),
-            self._journals(namespace),
-        )
-        found = await asyncio.gather(*(self._find(key, services) for key in keys))
+        try:
+            services, autoscalers, leases = await asyncio.gather(
+                self._api.items("v1", "services", namespace),
+                self._autoscalers(namespace),
+                self._journals(namespace),
+            )
+        except ForbiddenError:
+            await self._judge_rights(namespace, ())
+            raise
+        try:
+            found = await asyncio.gather(*(self._find(key, services) for key in keys))
+        except ForbiddenError:
+            await self._judge_rights(namespace, ())  # which says it in the words of a role
+            raise
         kinds = {workload.ref.kind for one in found for workload in one.owners.workloads}
-        own = await self._judge_rights(namespace, kinds)
+        own = await self._judge_rights(namespace, () if self._order.keep else kinds)
         for one in found:
             self._judge_owners(one, autoscalers)
         self._judge_journals(found, leases)
@@ -200,15 +208,14 @@ class Checks:
         workloads = () if order.keep else _workloads(group)
         templates = [workload.template for workload in _workloads(group)] or [_as_template(group)]
         asked = [one.service for one in group]
-        names = {one.key.name for one in group}
-        template_labels = [dict((template.get("metadata") or {}).get("labels") or {}) for template in templates]
-        others = [
-            service
-            for service in services
-            if service["metadata"]["name"] not in names
-            and any(ports.matching([service], labels) for labels in template_labels)
-        ]
-        labels = ports.pod_labels([dict(template) for template in templates], [*asked, *others])
+        if order.keep:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
+            labels = ports.pod_labels([{"metadata": {}}], asked)
+            others = _besides(asked, ports.matching(services, labels))
+        else:
+            of_templates = [dict((one.get("metadata") or {}).get("labels") or {}) for one in templates]
+            others = _besides(asked, [one for some in of_templates for one in ports.matching(services, some)])
+            labels = ports.pod_labels([dict(template) for template in templates], [*asked, *others])
+            _refuse_strangers(ports.matching(services, labels), [*asked, *others])
         carried, not_carried = ports.carried(asked, others, dict(templates[0]), self._maps(group))
         self._not_carried += not_carried
         standing_in = next((workload for workload in workloads if workload.ref.kind == "StatefulSet"), None)
@@ -311,6 +318,22 @@ def in_words(plan: ExposurePlan) -> list[str]:
         whose = "its own ServiceAccount" if plan.failsafe.own else f"ServiceAccount {plan.failsafe.service_account}"
         lines.append(f"failsafe: with {whose}, scale up after {plan.failsafe.after_seconds} s without this machine")
     return [*lines, *(f"scale {one.ref} from {one.replicas} to 0, and back at the end" for one in plan.workloads)]
+
+
+def _besides(asked: Sequence[Json], others: Sequence[Json]) -> list[Json]:
+    """The others that were not asked for, each once."""
+    known = {one["metadata"]["name"] for one in asked}
+    found = {one["metadata"]["name"]: one for one in others}
+    return [one for name, one in sorted(found.items()) if name not in known]
+
+
+def _refuse_strangers(matched: Sequence[Json], wanted: Sequence[Json]) -> None:
+    """The labels of several workloads together may match a Service that neither of them belongs to."""
+    for stranger in _besides(wanted, matched):
+        raise LocalizeError(
+            f"the exposure pod would get the traffic of Service {stranger['metadata']['name']} too",
+            "expose these Services one after the other, or with --keep",
+        )
 
 
 def _groups(found: Sequence[Found]) -> list[list[Found]]:

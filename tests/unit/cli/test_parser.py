@@ -72,7 +72,8 @@ def test_lines(line: str, expected: Arguments) -> None:
 @pytest.mark.parametrize("command", [START, *COMMANDS])
 def test_every_command_takes_the_connection_flags(command: str) -> None:
     line = "--kubeconfig k --context c --cluster=cl --user u --as me --as-group g --as-group h -n x -v --no-color"
-    args = parse([*command.split(), *line.split()])
+    words = ["webshop/cart"] if command == "expose" else []
+    args = parse([*command.split(), *words, *line.split()])
     assert args.connection == ConnectionFlags(
         kubeconfig="k", context="c", cluster="cl", user="u", impersonate="me", impersonate_groups=("g", "h")
     )
