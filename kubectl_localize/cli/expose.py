@@ -53,6 +53,7 @@ class _Expose:
         self._steps = _Steps(terminal.stderr_console(args.no_color))
         self._console = self._steps.console
         self._command: Command | None = None
+        self._names = {str(key) for key in keys}
         order = ExposeOrder(
             services=keys,
             command=bool(args.command),
@@ -84,10 +85,13 @@ class _Expose:
             live = True
             self._tell(answer["document"])
             return 0 if self._args.detach else self._hold(control)
-        except KeyboardInterrupt:
-            code = self._end_command()
+        except _CommandEndedError as ended:
+            self._console.line(f"{self._args.command[0]} has ended with exit code {ended.code}")
             self._release(control)
-            return code if code is not None else 0 if live else CTRL_C
+            return ended.code
+        except KeyboardInterrupt:
+            self._release(control)
+            return 0 if live else CTRL_C
         finally:
             if self._command is not None:
                 self._command.end(COMMAND_GRACE_SECONDS)
@@ -98,7 +102,7 @@ class _Expose:
         control.patient(ANSWER_SECONDS)
         control.send("expose", **self._request)
         answered = False
-        for event in control.events():
+        while (event := self._next(control)) is not None:
             if not answered:
                 control.patient(None)
                 answered = True
@@ -138,22 +142,28 @@ class _Expose:
 
     def _hold(self, control: Control) -> int:
         """Show what happens until the command ends or the exposure does."""
-        while True:
-            code = self._command.poll() if self._command is not None else None
+        while (event := self._next(control)) is not None:
+            self._hear(event)
+            if event["event"] == "ended":
+                return 0
+        raise LocalizeError(
+            "the supervisor has crashed or was killed", "`kubectl localize restore` puts the workload back"
+        )
+
+    def _next(self, control: Control) -> dict[str, Any] | None:
+        """The supervisor's next event; None at the end of them.
+
+        Raises: _CommandEndedError where the command ends first.
+        """
+        command = self._command
+        while command is not None and not control.waiting:
+            code = command.poll()
             if code is not None:
-                self._console.line(f"{self._args.command[0]} has ended with exit code {code}")
-                self._release(control)
-                return code
-            wanted: list[Any] = [control, *([self._command] if self._command is not None else [])]
-            if control.waiting or control in select.select(wanted, [], [])[0]:
-                event = control.next()
-                if event is None:
-                    raise LocalizeError(
-                        "the supervisor has crashed or was killed", "`kubectl localize restore` puts the workload back"
-                    )
-                self._hear(event)
-                if event["event"] == "ended":
-                    return 0
+                raise _CommandEndedError(code)
+            wanted: list[Control | Command] = [control, command]
+            if control in select.select(wanted, [], [])[0]:
+                break
+        return control.next()
 
     def _hear(self, event: dict[str, Any]) -> None:
         match event["event"]:
@@ -163,15 +173,13 @@ class _Expose:
                 self._console.line(event["text"])
             case "warning":
                 self._console.warning(event["text"])
-            case "over" | "error":
+            case "error":
+                raise LocalizeError(event["message"], event["hint"])
+            case "over" if self._names & set(event["services"]):
                 raise LocalizeError(event["message"], event["hint"])
             case "ended":
                 wait_ended(self._paths)
                 self._console.line("the supervisor was stopped")
-
-    def _end_command(self) -> int | None:
-        """Ctrl-C ends the command first."""
-        return self._command.end(COMMAND_GRACE_SECONDS) if self._command is not None else None
 
     def _release(self, control: Control) -> None:
         """Let go, and wait until everything is back."""
@@ -193,6 +201,14 @@ class _Expose:
             wait_ended(self._paths)
         if failure is not None:
             raise failure
+
+
+class _CommandEndedError(Exception):
+    """The command has ended by itself, or by a Ctrl-C that went to it."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class _Steps:

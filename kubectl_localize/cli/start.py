@@ -165,6 +165,8 @@ class _Start:
                     self._console.line(event["text"])
                 elif event["event"] == "warning":
                     self._console.warning(event["text"])
+                elif event["event"] == "over":
+                    self._console.warning(event["message"])
                 elif event["event"] == "ended":
                     wait_ended(self._paths)
                     self._console.line("the supervisor was stopped")

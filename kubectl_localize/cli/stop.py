@@ -21,7 +21,7 @@ def run(args: StopArgs) -> int:
     """
     console = terminal.stderr_console(args.no_color)
     runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args.connection)]
-    stopped = [run for run in runs if stop(run)]
+    stopped = [run for run in runs if stop(run, console)]
     for run_paths in stopped:
         console.line(f"stopped {run_paths.key}")
     if not stopped:
@@ -33,10 +33,13 @@ def run(args: StopArgs) -> int:
     return 0
 
 
-def stop(run: RunPaths) -> bool:
+def stop(run: RunPaths, console: terminal.Console) -> bool:
     """End one supervisor and wait until it has undone everything; whether there was one.
 
-    Raises: LocalizeError where it does not end.
+    Args:
+        console: shows what exposures do on their way back.
+
+    Raises: LocalizeError where it does not end, or could not bring everything back.
     """
     control = connect(run)
     if control is None:
@@ -48,11 +51,17 @@ def stop(run: RunPaths) -> bool:
             f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
         )
     control.send("stop")
-    for _ in control.events():
-        pass
+    failure = None
+    for event in control.events():
+        if event["event"] == "step":
+            console.line(event["text"])
+        elif event["event"] == "error":
+            failure = LocalizeError(event["message"], event["hint"])
     control.close()
     if not wait_ended(run):
         raise LocalizeError(f"the supervisor in {run.directory} does not end", "see `kubectl localize logs`")
+    if failure is not None:
+        raise failure
     return True
 
 

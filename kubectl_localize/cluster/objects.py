@@ -33,6 +33,13 @@ def service(item: Mapping[str, Any]) -> Service:
     )
 
 
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod is Ready and stays."""
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return ready and not pod["metadata"].get("deletionTimestamp")
+
+
 def endpoint_slice(item: Mapping[str, Any]) -> EndpointSlice | None:
     """An EndpointSlice of `discovery.k8s.io/v1`, None where it belongs to no Service.
 

@@ -13,12 +13,12 @@ from kubectl_localize.errors import LocalizeError
 KEYGEN_TIMEOUT_SECONDS = 20
 INSTALL_HINT = "install OpenSSH's client (the package is called openssh-client or openssh)"
 
-# ssh's words, and the short reason that they stand for; the first that fits counts.
+# ssh's words, and the short reason that they stand for.
 _REASONS = (
     (re.compile(r"remote port forwarding failed for listen port (\d+)"), r"remote port \1 is still taken"),
     (re.compile(r"Host key verification failed"), "the host key does not match"),
     (re.compile(r"Permission denied"), "the exposure pod does not accept the session's key"),
-    (re.compile(r"Timeout, server .* not responding|[Cc]onnection timed out"), "no answer for 15 s"),
+    (re.compile(r"not responding|timed out"), "no answer"),
     (re.compile(r"Connection refused"), "connection refused"),
     (re.compile(r"[Cc]onnection (?:to \S+ )?(?:closed|reset)|Broken pipe"), "connection closed"),
 )
@@ -117,8 +117,8 @@ def known_hosts_line(alias: str, public_key: str) -> str:
 
 def explain(stderr: Sequence[str]) -> str:
     """Why ssh ended, in a few words, from the last lines of its stderr; what it said last where that is unknown."""
-    for pattern, reason in _REASONS:
-        for line in reversed(stderr):
+    for line in reversed(stderr):
+        for pattern, reason in _REASONS:
             found = pattern.search(line)
             if found:
                 return found.expand(reason)

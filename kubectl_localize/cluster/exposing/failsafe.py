@@ -59,9 +59,9 @@ each() { # FUNCTION TARGET…
   for target; do "$action" "${target%=*}" "${target##*=}" || failed="${target%=*}: $found"; done
   [ -z "$failed" ]
 }
-now() {
-  read -r uptime _ </proc/uptime
-  echo "${uptime%%.*}"
+clock() {
+  read -r now _ </proc/uptime
+  now=${now%%.*}
 }
 
 if [ -e "$state/fired" ]; then
@@ -83,12 +83,14 @@ until [ -e "$state/proven" ]; do
   fi
 done
 
-seen=$(now)
+clock
+seen=$now
 while :; do
+  clock
   if grep -qs "$listening" /proc/net/tcp /proc/net/tcp6; then
-    seen=$(now)
+    seen=$now
     [ -z "$ending" ] || exit 0
-  elif [ -n "$ending" ] || [ $(($(now) - seen)) -ge "$after" ]; then
+  elif [ -n "$ending" ] || [ $((now - seen)) -ge "$after" ]; then
     if each restore "$@"; then
       date -u '+fired %Y-%m-%dT%H:%M:%SZ' >"$state/fired"
       cat "$state/fired" >/dev/termination-log

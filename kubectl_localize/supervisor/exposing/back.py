@@ -31,6 +31,7 @@ READY_SECONDS = 120.0
 GONE_SECONDS = 60.0
 AWAY_SECONDS = 20.0  # how long an API server may be silent before the way back is left to `restore`
 CONFLICTS = 5
+UNSERVED_GRACE_SECONDS = 1  # nobody sends to a pod that is not Ready
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,9 @@ class Back:
                 meta = pod["metadata"]
                 if meta["uid"] not in asked:
                     asked.add(meta["uid"])
-                    await self._api.delete(f"/api/v1/namespaces/{self._namespace}/pods/{meta['name']}", uid=meta["uid"])
+                    grace = None if objects.is_ready(pod) else UNSERVED_GRACE_SECONDS
+                    path = f"/api/v1/namespaces/{self._namespace}/pods/{meta['name']}"
+                    await self._api.delete(path, uid=meta["uid"], grace_seconds=grace)
             if self._clock.now() - began > GONE_SECONDS:
                 raise LocalizeError(
                     f"pod {pods[0]['metadata']['name']} does not go away",

@@ -15,6 +15,7 @@ from kubectl_localize.cluster.exposing import failsafe, journal
 from kubectl_localize.cluster.exposing.about import About
 from kubectl_localize.cluster.exposing.journal import Entry, Owner
 from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan
+from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import (
     AlreadyExistsError,
     ConflictError,
@@ -35,7 +36,6 @@ from kubectl_localize.supervisor.exposing.pods import (
     Keys,
     explain_refusal,
     is_lost,
-    is_ready,
     is_running,
     make_keys,
     trouble,

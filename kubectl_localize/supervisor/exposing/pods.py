@@ -213,13 +213,6 @@ class ExposurePods:
         return f"localize-{self._plan.services[0].name}"[: 63 - len(end)].rstrip("-.") + end
 
 
-def is_ready(found: Json) -> bool:
-    """Whether a pod is Ready and stays."""
-    conditions = (found.get("status") or {}).get("conditions") or ()
-    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-    return ready and not found["metadata"].get("deletionTimestamp")
-
-
 def is_running(found: Json) -> bool:
     """Whether its sshd runs."""
     statuses = (found.get("status") or {}).get("containerStatuses") or ()

@@ -183,6 +183,18 @@ def test_later_sources_win_and_an_optional_one_that_is_not_there_leaves_the_earl
     assert dict(found.variables) == {"A": "1", "B": "2", "C": "3", "D": "1", "EMPTY": ""}
 
 
+def test_one_that_is_not_there_does_not_leave_an_earlier_value() -> None:
+    found = resolved(
+        container(
+            {"name": "A", **key_ref("secret", "db", "none")},
+            {"name": "B", "value": "$(A)"},
+            envFrom=[{"secretRef": {"name": "db"}}],
+        ),
+        {("secrets", "db"): {"A": "old"}},
+    )
+    assert found == Environment((), ("A: there is no Secret db with a key none", "B: $(A) has no value here"))
+
+
 @pytest.mark.parametrize(
     ("text", "expanded"),
     [

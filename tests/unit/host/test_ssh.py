@@ -88,7 +88,42 @@ def test_a_host_key_is_found_under_its_alias(short_dir: Path) -> None:
     pair = ssh.make_key(short_dir, "host")
     hosts = short_dir / "known_hosts"
     hosts.write_text(ssh.known_hosts_line("abc12", f"{pair.public}\n"))
-    done = subprocess.run(
-        ["ssh-keygen", "-F", "abc12", "-f", str(hosts)], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run(["ssh-keygen", "-F", "abc12", "-f", str(hosts)], capture_output=True, text=True, check=True)
     assert pair.public.split()[1] in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("stderr", "reason"),
+    [
+        (["Error: remote port forwarding failed for listen port 8081"], "remote port 8081 is still taken"),
+        (
+            [
+                "No ED25519 host key is known for exposure and you have requested strict checking.",
+                "Host key verification failed.",
+            ],
+            "the host key does not match",
+        ),
+        (
+            ["localize@127.0.0.1: Permission denied (publickey)."],
+            "the exposure pod does not accept the session's key",
+        ),
+        (["ssh: connect to host 127.0.0.1 port 1: Connection refused"], "connection refused"),
+        (["Connection to 127.0.0.1 closed by remote host."], "connection closed"),
+        (["Timeout, server 127.0.0.1 not responding."], "no answer"),
+        (["Connection timed out during banner exchange", "Connection to 127.0.0.1 port 33337 timed out"], "no answer"),
+        (
+            [
+                "Error: remote port forwarding failed for listen port 8081",
+                "Connection to 127.0.0.1 closed by remote host.",
+            ],
+            "connection closed",  # the last one is why it ended
+        ),
+        (
+            ["channel 0: open failed: connect failed: open failed", ""],
+            "ssh: channel 0: open failed: connect failed: open failed",
+        ),
+        ([], "ssh ended without a word"),
+    ],
+)
+def test_the_last_words_become_a_short_reason(stderr: list[str], reason: str) -> None:
+    assert ssh.explain(stderr) == reason

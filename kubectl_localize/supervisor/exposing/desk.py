@@ -1,0 +1,192 @@
+"""Where commands ask for exposures: who holds which, and what each command hears."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.model import Connection, HostsState, ServiceKey
+from kubectl_localize.supervisor.children.process import Groups
+from kubectl_localize.supervisor.control import Client, ControlServer
+from kubectl_localize.supervisor.exposing import order as orders
+from kubectl_localize.supervisor.exposing.exposure import Exposure
+from kubectl_localize.supervisor.exposing.exposures import Exposures, Listener
+from kubectl_localize.supervisor.exposing.order import ExposeOrder
+from kubectl_localize.supervisor.exposing.record import record_path
+from kubectl_localize.supervisor.requests import failed, until_left
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """All that a supervisor does about exposures; it reaches no cluster before the first one is asked for.
+
+    Args:
+        ending: set when the supervisor is to end.
+        quit_if_free: called when an exposure has ended, and nobody may hold the supervisor any more.
+    """
+
+    def __init__(
+        self,
+        run: RunPaths,
+        groups: Groups,
+        control: ControlServer,
+        ending: asyncio.Event,
+        *,
+        quit_if_free: Callable[[], None],
+    ) -> None:
+        self._run = run
+        self._groups = groups
+        self._control = control
+        self._ending = ending
+        self._quit_if_free = quit_if_free
+        self._exposures: Exposures | None = None
+        self._restoring: asyncio.Task[None] | None = None
+
+    # -- what commands ask for ----------------------------------------------------------------------------------------
+    async def expose(self, client: Client, request: dict[str, Any]) -> bool:
+        """Begin exposures; take back what there is of them when the command lets go, is gone, or it fails.
+
+        Returns: whether they are live.
+        """
+        client.holds = True
+        client.send("accepted")
+        order, connection = orders.from_json(request)
+        work = asyncio.create_task(self._begin(client, order, connection))
+        await until_left(client, work, self._ending)
+        if not work.done():
+            failures = await self.let_go(client)
+            work.cancel()  # it is still at its checks, which change nothing, or its exposures have just ended
+            await asyncio.wait((work,))
+            for failure in failures:
+                client.fail(failure)
+            client.holds = False
+            self._quit_if_free()
+            client.send("released", ending=self._ending.is_set())
+            return False
+        if failed(client, work):
+            self._quit_if_free()
+            return False
+        if order.dry_run:
+            client.holds = False
+            client.send("plan", lines=work.result())
+            self._quit_if_free()
+            return False
+        if request.get("detach") and self._exposures is not None:
+            self._exposures.keep(client)
+            client.holds = False
+        return True
+
+    async def _begin(self, client: Client, order: ExposeOrder, connection: Connection) -> list[str]:
+        exposures = self._reach(connection)
+
+        async def run(variables: list[tuple[str, str]]) -> None:
+            client.send("run", variables=variables)
+            if await client.receive() is None:
+                raise LocalizeError("the command that started the exposure is gone")
+
+        def warn(text: str) -> None:
+            log.warning("%s", text)
+            client.send("warning", text=text)
+
+        return await exposures.expose(order, client, Listener(_teller(client), warn, run if order.command else None))
+
+    async def unexpose(self, client: Client, request: dict[str, Any]) -> None:
+        """End the exposures of some Services; the command hears when their workloads are back.
+
+        Raises: LocalizeError where one is not exposed from here, or its workload could not be brought back.
+        """
+        keys = [ServiceKey(**key) for key in request["services"]]
+        found = self._exposures.of_services(keys) if self._exposures is not None else []
+        missing = [key for key in keys if not any(key in one.plan.services for one in found)]
+        if self._exposures is None or missing:
+            raise LocalizeError(f"{missing[0]} is not exposed from here", "`kubectl localize ls` lists what is")
+        failures = await self._exposures.end(found, _teller(client))
+        if failures:
+            raise failures[0]
+        self._quit_if_free()
+        client.send("restored", ending=self._ending.is_set())
+
+    async def let_go(self, client: Client) -> list[LocalizeError]:
+        """End what a command holds; what could not be brought back."""
+        if self._exposures is None:
+            return []
+        return await self._exposures.end(self._exposures.of(client), _teller(client))
+
+    def restore(self, connection: Connection, *, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+        """Undo what a crashed run of this context left in the cluster, if anything; nobody waits for it."""
+        if self._restoring is None and record_path(self._run).exists():
+            self._restoring = asyncio.create_task(self._restore(connection, say, warn))
+
+    async def _restore(self, connection: Connection, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
+        try:
+            await self._reach(connection).restore(say)
+        except LocalizeError as error:
+            warn(f"{error.message}; {error.hint}" if error.hint else error.message)
+
+    def _reach(self, connection: Connection) -> Exposures:
+        """What exposures reach the cluster by, which all orders of this supervisor share."""
+        if self._exposures is None:
+            self._exposures = Exposures(connection, self._run, self._groups, over=self._is_over)
+        if replace(self._exposures.connection, namespace="") != replace(connection, namespace=""):
+            raise LocalizeError(
+                f"context {connection.context} is in use already by pid {os.getpid()} as another user or cluster",
+                "`kubectl localize stop` ends that, `kubectl localize ls` lists it",
+            )
+        return self._exposures
+
+    def _is_over(self, exposure: Exposure) -> None:
+        names = [str(key) for key in exposure.plan.services]
+        failure = exposure.failure
+        if failure is not None and exposure.exposed.is_set():
+            self._control.broadcast("over", services=names, message=failure.message, hint=failure.hint)
+        log.info("exposure of %s is over: %s", ", ".join(names), failure or "as asked")
+        self._quit_if_free()
+
+    # -- what the supervisor asks -------------------------------------------------------------------------------------
+    @property
+    def busy(self) -> bool:
+        """Whether there are exposures, which keep the supervisor."""
+        return self._exposures is not None and bool(self._exposures.live)
+
+    @property
+    def activity(self) -> tuple[int, int]:
+        """Two numbers that grow with every change and with every byte."""
+        return self._exposures.activity if self._exposures is not None else (0, 0)
+
+    def items(self) -> list[dict[str, Any]]:
+        """The exposures' items of the `ls` document."""
+        return self._exposures.items() if self._exposures is not None else []
+
+    def document(self, about: dict[str, Any]) -> dict[str, Any]:
+        """The `ls` document of a supervisor that forwards nothing, without items; `about`: what it knows of itself."""
+        context = self._exposures.connection.context if self._exposures is not None else ""
+        supervisor = {"context": context, **about, "hosts": HostsState.OFF, "children": 0, "warnings": []}
+        return {"apiVersion": "localize/v1", "kind": "List", "supervisors": [supervisor], "items": []}
+
+    async def close(self) -> None:
+        """Bring everything back; whoever still listens hears of it."""
+        if self._restoring is not None:
+            self._restoring.cancel()
+            await asyncio.wait((self._restoring,))
+        if self._exposures is None:
+            return
+        failures = await self._exposures.close(lambda text: self._control.broadcast("step", text=text))
+        for failure in failures:
+            self._control.broadcast("error", message=failure.message, hint=failure.hint)
+
+
+def _teller(client: Client) -> Callable[[str], None]:
+    """Tells a command each step as it is done."""
+
+    def tell(text: str) -> None:
+        log.info("%s", text)
+        client.send("step", text=text)
+
+    return tell

@@ -1,0 +1,222 @@
+"""Exposures that are cut short: everything of ours killed at a call that changes something, or at any moment."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.cluster.commands import wait_until
+from tests.real.cluster import Cluster
+from tests.real.exposing import leftovers
+from tests.real.manifests import image
+from tests.real.product import Done
+from tests.real.sandbox import Sandbox
+
+WORKLOAD = "deployment/web"
+REPLICAS = 2
+SECONDS = 60.0
+BEFORE, AFTER = "before", "after"
+
+# First in the PATH. Numbers the calls that change something, each by a directory, so that two at once are two. At the
+# one that is asked for it says so and waits for its end: before the real one has run, or when that has done its work,
+# of which nobody hears. Everything else is the real kubectl.
+_KUBECTL = """#!/bin/sh
+case "$*" in
+*dryRun=* | */selfsubject*) exec {real} "$@" ;;
+*" create --raw "* | *" replace --raw "* | *" delete --raw "*) ;;
+*) exec {real} "$@" ;;
+esac
+number=1
+until mkdir "{calls}/$number" 2>/dev/null; do number=$((number + 1)); done
+printf '%s' "$*" >"{calls}/$number/call"
+[ "$number" = {stop_at} ] || exec {real} "$@"
+[ {when} = before ] || {real} "$@" >/dev/null
+touch "{calls}/reached"
+exec sleep infinity
+"""
+
+
+@dataclass(frozen=True)
+class PassThrough:
+    """A directory for the PATH with a kubectl that stops at one call.
+
+    Args:
+        stop_at: at which one, from 1 on; 0: at none.
+        when: `before` or `after` it has been done.
+    """
+
+    sandbox: Sandbox
+    stop_at: int = 0
+    when: str = BEFORE
+    directory: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "directory", self.sandbox.home / f"kubectl-{uuid.uuid4().hex[:8]}")
+        for directory in (self.directory, self._calls):
+            directory.mkdir()
+            self.sandbox.give(directory)
+        script = self.directory / "kubectl"
+        script.write_text(
+            _KUBECTL.format(
+                real=self.sandbox.environment.kubectl, calls=self._calls, stop_at=self.stop_at, when=self.when
+            )
+        )
+        script.chmod(0o755)
+
+    @property
+    def _calls(self) -> Path:
+        return self.directory / "calls"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a command needs to use it."""
+        return {"PATH": f"{self.directory}:{self.sandbox.env['PATH']}"}
+
+    @property
+    def reached(self) -> bool:
+        """Whether it stands at its call."""
+        return (self._calls / "reached").exists()
+
+    def calls(self) -> list[str]:
+        """The calls so far, as `replace deployments/web/scale`."""
+        count = sum(path.is_dir() for path in self._calls.iterdir())
+        return [_in_words((self._calls / str(number) / "call").read_text()) for number in range(1, count + 1)]
+
+
+def _in_words(call: str) -> str:
+    """The verb, and the last parts of the path without random names."""
+    words = call.split()
+    at = words.index("--raw")
+    parts = words[at + 1].partition("?")[0].split("/")
+    kind_and_name = parts[parts.index("namespaces") + 2 :]
+    return f"{words[at - 1]} {'/'.join(part for part in kind_and_name if not part.startswith('localize-'))}"
+
+
+class Run:
+    """`kubectl localize expose …` that nobody looks after. `with Run(sandbox, "ns/web", env={…}) as run:`"""
+
+    def __init__(self, sandbox: Sandbox, *argv: str, env: dict[str, str] | None = None) -> None:
+        self._sandbox = sandbox
+        self._said = sandbox.root / f"said-{uuid.uuid4().hex[:8]}"
+        with open(self._said, "w") as said:
+            words = ("kubectl", "localize", "expose", "--image", image(), *argv)
+            self._process = sandbox.spawn(*words, env=env, stdout=said)
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    @property
+    def said(self) -> str:
+        """Everything that it has said."""
+        return self._said.read_text()
+
+    @property
+    def live(self) -> bool:
+        """Whether it has said `Exposed`."""
+        return "\nExposed " in self.said
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def interrupt(self) -> None:
+        """What Ctrl-C sends."""
+        self._process.send_signal(signal.SIGINT)
+
+    def wait(self, condition: Callable[[], bool], what: str, seconds: float = SECONDS) -> None:
+        """Wait for something, with what it said in the error."""
+        try:
+            wait_until(what, condition, seconds, every_seconds=0.02)
+        except Exception as error:
+            error.add_note(self.said)
+            raise
+
+    def wait_over(self) -> int:
+        """Wait for its end; the exit code."""
+        self.wait(lambda: self.over, "end of expose")
+        return self._process.wait()
+
+    def there_and_back(self, stop: Callable[[], bool]) -> bool:
+        """Let it come up and press Ctrl-C; whether it was stopped (`stop`) before it ended by itself."""
+        self.wait(lambda: self.live or self.over or stop(), "exposure")
+        if not stop():
+            assert self.live, self.said
+            self.interrupt()
+            self.wait(lambda: self.over or stop(), "way back")
+        return stop()
+
+
+def kill_everything(sandbox: Sandbox) -> None:
+    """SIGKILL to all that runs in the sandbox, until nothing does."""
+
+    def gone() -> bool:
+        left = sandbox.processes()
+        sandbox.kill_all(left)
+        return not left
+
+    wait_until("end of everything of ours", gone, 10, every_seconds=0.005)
+
+
+def restore(sandbox: Sandbox, *argv: str, env: dict[str, str] | None = None) -> Done:
+    """`kubectl localize restore`, which has to succeed."""
+    done = sandbox.localize("restore", *argv, env=env, timeout=150)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def untidiness(cluster: Cluster, sandbox: Sandbox, namespace: str, replicas: int = REPLICAS) -> list[str]:
+    """What is not as it was before: in the namespace, and in the user's directory."""
+    found = cluster.get(WORKLOAD, f"--namespace={namespace}")
+    count, ready = found["spec"]["replicas"], found["status"].get("readyReplicas", 0)
+    left = leftovers(cluster, namespace)
+    left += [path.name for path in kept(sandbox)]
+    return [*left, *([] if (count, ready) == (replicas, replicas) else [f"{ready} of {count} Ready"])]
+
+
+def kept(sandbox: Sandbox) -> list[Path]:
+    """What is left of exposures in the user's directory: keys, and the record of what was begun."""
+    root = sandbox.home / ".kube" / "localize"
+    return [path for name in ("ssh-*", "host-*", "known-*", "exposures.json") for path in root.glob(f"*/{name}")]
+
+
+def wait_tidy(cluster: Cluster, sandbox: Sandbox, namespace: str, replicas: int = REPLICAS) -> None:
+    """Wait until all is as it was before; the garbage collector takes a moment for what the Secret owned."""
+    left: list[str] = []
+
+    def tidy() -> bool:
+        left[:] = untidiness(cluster, sandbox, namespace, replicas)
+        return not left
+
+    try:
+        wait_until("state as before", tidy, SECONDS, every_seconds=0.3)
+    except Exception as error:
+        error.add_note(f"left: {left}")
+        raise
+
+
+def tidy_now(cluster: Cluster, namespace: str, replicas: int = REPLICAS) -> None:
+    """What has to be true the moment that a command says it is done; the garbage collector's part aside."""
+    count = cluster.get(WORKLOAD, f"--namespace={namespace}")["spec"]["replicas"]
+    kinds = ("Pod ", "Secret ", "Lease ")
+    left = [one for one in leftovers(cluster, namespace) if one.startswith(kinds)]
+    assert (count, left) == (replicas, [])
+
+
+def journal_of(cluster: Cluster, namespace: str) -> dict[str, object]:
+    """The only journal in a namespace."""
+    (lease,) = cluster.get("leases", f"--namespace={namespace}")["items"]
+    journal: dict[str, object] = lease
+    return journal
+
+

@@ -1,0 +1,192 @@
+"""A Service's traffic goes to a local process and back, and a client in the cluster that asks all the time notices none."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from tests.real.cluster import Cluster
+from tests.real.exposing import (
+    COUNTED_PER_SECOND,
+    LOCAL,
+    Client,
+    Expose,
+    Local,
+    cluster_ip,
+    failed,
+    leftovers,
+    per_second,
+    replicas,
+    settled_since,
+    summary,
+)
+from tests.real.exposure_pod import restricted
+from tests.real.manifests import Manifest, deployment, service, statefulset
+from tests.real.sandbox import Sandbox
+from tests.real.traffic import Attempt, Figure
+
+ROUNDS = int(os.environ.get("LOCALIZE_TEST_ROUNDS", "5"))
+PRE_STOP_SECONDS = 3
+SETTLED_SECONDS = 20.0  # on a machine that does other things, too; the aim is 8 s
+AFTER_EXPOSED_SECONDS = 1.0
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is exposed, and what has to be exposed with it.
+
+    Args:
+        manifests: all of it; the client asks the Service `web` at its port.
+        workloads: those that are scaled down, as `deployment/web`.
+        services: those that the command names.
+        target: the target port.
+    """
+
+    manifests: tuple[Manifest, ...]
+    workloads: tuple[str, ...] = ("deployment/web",)
+    services: tuple[str, ...] = ("web",)
+    target: str = "http"
+
+
+def _web(name: str = "web", port: int = 8080, **ports: int) -> Manifest:
+    return restricted(deployment(name, 2, port, PRE_STOP_SECONDS, **ports))
+
+
+def _relabelled(workload: Manifest, part: str) -> Manifest:
+    """The workload, its pods with the label part=PART besides, which is the one that a Service selects by."""
+    workload["spec"]["template"]["metadata"]["labels"]["part"] = part
+    return workload
+
+
+def _stateful() -> Manifest:
+    found = statefulset("web")
+    spec = found["spec"]["template"]["spec"]
+    spec["containers"][0]["lifecycle"] = {"preStop": {"exec": {"command": ["sleep", str(PRE_STOP_SECONDS)]}}}
+    spec["terminationGracePeriodSeconds"] = 2 + PRE_STOP_SECONDS
+    return restricted(found)
+
+
+def _low() -> Manifest:
+    """A Deployment whose pods listen below 1024 though they are not root."""
+    found = _web(port=443)
+    sysctls = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+    found["spec"]["template"]["spec"]["securityContext"]["sysctls"] = sysctls
+    return found
+
+
+def _part(name: str) -> Manifest:
+    return service(name, selector={"part": "both"})
+
+
+CASES = {
+    "a StatefulSet": Case((_stateful(), service("web")), ("statefulset/web",)),
+    "two workloads behind a Service": Case(
+        (_relabelled(_web("blue"), "both"), _relabelled(_web("green"), "both"), _part("web")),
+        ("deployment/blue", "deployment/green"),
+    ),
+    "two Services on a workload": Case(
+        (_web(), service("web"), service("too", {81: "http"}, "web")), services=("web", "too")
+    ),
+    "a named target port": Case((_web(port=7070, admin=7071), service("web", {80: "admin"})), target="admin"),
+    "a target port below 1024": Case((_low(), service("web", {80: 443})), target="443"),
+    "a target port of 2222": Case((_web(port=2222), service("web", {80: 2222})), target="2222"),
+}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of there and back, as the client and the command saw it; times in seconds.
+
+    Args:
+        exposed: from the command to `Exposed`.
+        settled: from the command until every answer was the local process's.
+        back: from Ctrl-C to the end of the command.
+    """
+
+    attempts: Sequence[Attempt]
+    exposed: float
+    settled: float
+    back: float
+
+    def says(self, what: str) -> str:
+        """The figures in a line."""
+        return (
+            f"{summary(what, self.attempts)}; Exposed after {self.exposed:.1f} s, every answer local after"
+            f" {self.settled:.1f} s, back in {self.back:.1f} s"
+        )
+
+
+def _there_and_back(sandbox: Sandbox, client: Client, local: Local, *argv: str) -> Round:
+    """Expose, look at a second of answers, and end it; the client's figures of all that time, and a second more."""
+    began = time.monotonic()
+    with Expose(sandbox, *argv) as command:
+        exposed = command.wait_exposed(PATIENCE_SECONDS)
+        moment = time.monotonic()
+        client.wait_settled(LOCAL)
+        client.more(50)
+        live = client.attempts(began)
+        back = command.end(PATIENCE_SECONDS)
+    client.more(50)
+    settled = settled_since(live, LOCAL)
+    assert settled is not None
+    assert settled <= moment + AFTER_EXPOSED_SECONDS
+    assert local.count > 0
+    return Round(client.attempts(began), exposed, settled - began, back)
+
+
+def _restricted_namespace(cluster: Cluster, namespace: str) -> None:
+    cluster.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+
+
+def _prepare(cluster: Cluster, namespace: str, case: Case) -> dict[str, int]:
+    """Make it, and return the workloads' replicas."""
+    _restricted_namespace(cluster, namespace)
+    cluster.apply(namespace, *case.manifests)
+    cluster.wait_ready(namespace, *case.workloads)
+    return {workload: replicas(cluster, namespace, workload) for workload in case.workloads}
+
+
+def _assert_as_before(cluster: Cluster, namespace: str, before: dict[str, int], rounds: Sequence[Round]) -> None:
+    assert {workload: replicas(cluster, namespace, workload) for workload in before} == before
+    assert not leftovers(cluster, namespace)
+    for one in rounds:
+        assert per_second(one.attempts) >= COUNTED_PER_SECOND
+        assert one.settled <= SETTLED_SECONDS
+
+
+def test_a_deployment_is_exposed_again_and_again_without_a_failure(
+    cluster: Cluster, namespace: str, sandbox: Sandbox, figure: Figure
+) -> None:
+    before = _prepare(cluster, namespace, Case((_web(), service("web"))))
+    rounds = []
+    with Local(sandbox) as local, Client(cluster, namespace, cluster_ip(cluster, namespace, "web")) as client:
+        for number in range(ROUNDS):
+            rounds.append(_there_and_back(sandbox, client, local, f"{namespace}/web", "--map", str(local.port)))
+            figure(rounds[-1].says(f"exposed without a gap, round {number + 1}"))
+            assert not failed(rounds[-1].attempts), failed(rounds[-1].attempts)
+            assert len(cluster.pods(namespace, "web")) == 2
+        everything = client.attempts()
+    _assert_as_before(cluster, namespace, before, rounds)
+    assert not failed(everything)
+    figure(
+        f"{summary(f'all {ROUNDS} rounds', everything)}; every answer local after at most"
+        f" {max(one.settled for one in rounds):.1f} s"
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_for(name: str, cluster: Cluster, namespace: str, sandbox: Sandbox, figure: Figure) -> None:
+    case = CASES[name]
+    before = _prepare(cluster, namespace, case)
+    services = [f"{namespace}/{one}" for one in case.services]
+    with Local(sandbox) as local, Client(cluster, namespace, cluster_ip(cluster, namespace, "web")) as client:
+        maps = [f"--map={one}={local.port}" for one in services]
+        one = _there_and_back(sandbox, client, local, *services, *maps)
+    figure(one.says(f"exposed without a gap, {name}"))
+    assert not failed(one.attempts), failed(one.attempts)
+    _assert_as_before(cluster, namespace, before, [one])

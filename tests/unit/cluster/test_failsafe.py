@@ -1,0 +1,281 @@
+"""The failsafe's manifests, its script against a stand-in for the API server, and what is read of it in the pod."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from kubectl_localize.cluster.exposing import failsafe
+from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, SECRET, plan
+
+PLAN = plan(failsafe=FAILSAFE)
+SCALE = "/apis/apps/v1/namespaces/shop/deployments/cart/scale"
+
+
+# -- its manifests -----------------------------------------------------------------------------------------------------
+
+
+def test_its_token_is_mounted_there_alone() -> None:
+    account, state = failsafe.volumes()
+    token, authority = account["projected"]["sources"]
+    assert token == {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+    assert authority["configMap"]["name"] == "kube-root-ca.crt"
+    assert "emptyDir" in state
+    mounts = {mount["name"] for mount in failsafe.container(PLAN)["volumeMounts"]}
+    assert mounts == {account["name"], state["name"]}
+
+
+def test_its_rights_are_the_scale_of_these_workloads() -> None:
+    assert failsafe.role(PLAN, ABOUT, SECRET)["rules"] == [
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments/scale"],
+            "resourceNames": ["cart"],
+            "verbs": ["get", "update"],
+        }
+    ]
+
+
+def test_account_role_and_binding_belong_together_and_to_the_secret() -> None:
+    account = failsafe.service_account(PLAN, ABOUT, SECRET)
+    role = failsafe.role(PLAN, ABOUT, SECRET)
+    binding = failsafe.role_binding(PLAN, ABOUT, SECRET)
+    name = failsafe.account_name("abc12")
+    assert {made["metadata"]["name"] for made in (account, role, binding)} == {name}
+    assert binding["roleRef"]["name"] == name
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": name, "namespace": "shop"}]
+    for made in (account, role, binding):
+        assert made["metadata"]["ownerReferences"][0]["uid"] == SECRET[1]
+        assert made["metadata"]["labels"]["kubectl-localize/session"] == "abc12"
+
+
+def test_it_watches_the_first_port_and_knows_what_to_bring_back() -> None:
+    command = failsafe.container(PLAN)["command"]
+    assert command[4:] == ["600", failsafe.listens(8080), f"{SCALE}=2"]
+
+
+# -- what is read of it ------------------------------------------------------------------------------------------------
+
+
+def pod(**status: Any) -> dict[str, Any]:
+    others = [{"name": "sshd", "started": True, "state": {"terminated": {"message": "fired nothing"}}}]
+    return {"status": {"containerStatuses": [*others, {"name": "failsafe", **status}]}}
+
+
+def test_it_is_proven_when_it_has_started() -> None:
+    assert failsafe.proven(pod(started=True))
+    assert not failsafe.proven(pod(started=False))
+    assert not failsafe.proven({"status": {}})
+
+
+def test_it_has_fired_when_it_said_so_before_and_after_its_restart() -> None:
+    ended = {"terminated": {"exitCode": 0, "message": "fired 2026-01-31T12:00:00Z\n"}}
+    running = {"running": {"startedAt": "2026-01-31T12:00:01Z"}}
+    assert failsafe.fired(pod(state=ended, lastState={})) == "fired 2026-01-31T12:00:00Z"
+    assert failsafe.fired(pod(state=running, lastState=ended)) == "fired 2026-01-31T12:00:00Z"
+    assert failsafe.fired(pod(state=running, lastState={}, started=True)) == ""
+    assert failsafe.problem(pod(state=running, lastState=ended)) == ""
+    assert failsafe.fired({}) == ""
+
+
+def test_its_problem_is_what_it_said_last_or_what_keeps_it_from_starting() -> None:
+    refused = {"terminated": {"exitCode": 1, "message": f"{SCALE}: curl: (22) … error: 403"}}
+    back_off = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}}
+    assert "403" in failsafe.problem(pod(state=refused, lastState={}))
+    assert "403" in failsafe.problem(pod(state=back_off, lastState=refused))
+    no_image = {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
+    assert failsafe.problem(pod(state=no_image, lastState={})) == "not found"
+    assert failsafe.problem(pod(state={"waiting": {"reason": "ContainerCreating"}}, lastState={})) == ""
+    assert failsafe.problem(pod(state={"running": {}}, lastState={}, started=True)) == ""
+
+
+# -- its script, run by this machine's shells --------------------------------------------------------------------------
+
+
+class Scales(http.server.BaseHTTPRequestHandler):
+    """The scales of an API server: counts by path; a PUT with an old resourceVersion or a wrong token is refused."""
+
+    counts: ClassVar[dict[str, int]]
+    version: ClassVar[int]
+
+    def _answer(self, code: int, body: object) -> None:
+        text = json.dumps(body, separators=(",", ":")).encode()
+        self.send_response(code)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def _scale(self, count: int) -> dict[str, Any]:
+        spec = {"replicas": count} if count else {}
+        meta = {"name": "cart", "resourceVersion": str(self.version)}
+        status = {"replicas": count, "selector": "app=cart,tier in (a,b)"}
+        return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": status}
+
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if self.headers["Authorization"] != "Bearer s3cret" or path not in self.counts:
+            self._answer(404 if path not in self.counts else 403, {})
+        else:
+            self._answer(200, self._scale(self.counts[path]))
+
+    def do_PUT(self) -> None:
+        path, _, query = self.path.partition("?")
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if body["metadata"]["resourceVersion"] != str(self.version):
+            self._answer(409, {})
+            return
+        if query != "dryRun=All":
+            self.counts[path] = body["spec"]["replicas"]
+        self._answer(200, self._scale(body["spec"]["replicas"]))
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Machine:
+    """Directories, an API server and a shell, in which the script believes itself in the pod."""
+
+    def __init__(self, directory: Path, shell: list[str], server: tuple[str, int]) -> None:
+        self.directory = directory
+        self.shell = shell
+        self.server = server
+        (directory / "state").mkdir()
+        (directory / "account" / "token").write_text("s3cret")
+        self.counts = {SCALE: 2}
+        Scales.counts, Scales.version = self.counts, 1
+
+    @property
+    def message(self) -> str:
+        """The termination message."""
+        path = self.directory / "message"
+        return path.read_text() if path.exists() else ""
+
+    def start(self, after_seconds: int, listening: str, *targets: str) -> subprocess.Popen[bytes]:
+        script = failsafe.SCRIPT.replace("/run/failsafe", str(self.directory))
+        script = script.replace("/dev/termination-log", str(self.directory / "message"))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "KUBERNETES_SERVICE_HOST": self.server[0],
+            "KUBERNETES_SERVICE_PORT": str(self.server[1]),
+        }
+        argv = [*self.shell, "-c", script, "failsafe", str(after_seconds), listening, *targets]
+        return subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL)
+
+    def run(self, after_seconds: int, listening: str, *targets: str) -> int:
+        """Run the script to its end, and return its exit code."""
+        with self.start(after_seconds, listening, *targets) as process:
+            try:
+                return process.wait(timeout=30)
+            finally:
+                process.kill()
+
+
+def shells() -> list[list[str]]:
+    """The shells of this machine that an image may have as its sh."""
+    found = [["sh"], *([[name] for name in ("dash", "bash") if shutil.which(name)])]
+    return [*found, ["busybox", "sh"]] if shutil.which("busybox") else found
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[str, int]]:
+    """A stand-in for the API server at 127.0.0.1, its certificate in `account/ca.crt`."""
+    account = tmp_path / "account"
+    account.mkdir()
+    subject = ["-subj", "/CN=api", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(tmp_path / "key"), "-out", str(account / "ca.crt")]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    subprocess.run(["openssl", "req", "-x509", *curve, "-nodes", *subject, *files], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(account / "ca.crt", tmp_path / "key")
+    with http.server.HTTPServer(("127.0.0.1", 0), Scales) as served:
+        served.socket = context.wrap_socket(served.socket, server_side=True)
+        thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield ("127.0.0.1", served.server_address[1])
+        served.shutdown()
+        thread.join()
+
+
+@pytest.fixture(params=shells(), ids=" ".join)
+def machine(request: pytest.FixtureRequest, tmp_path: Path, server: tuple[str, int]) -> Machine:
+    """A machine, once with every shell."""
+    return Machine(tmp_path, request.param, server)
+
+
+NOBODY = failsafe.listens(0)
+
+
+def test_the_proof_changes_nothing_and_zero_is_brought_back(machine: Machine) -> None:
+    with machine.start(3600, NOBODY, f"{SCALE}=2") as process:
+        try:
+            while not (machine.directory / "state" / "proven").exists():
+                assert process.poll() is None
+            assert machine.counts == {SCALE: 2}
+            machine.counts[SCALE] = 0
+            process.terminate()  # the pod is ended, and there is no session
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+    assert machine.counts == {SCALE: 2}
+    assert machine.message.startswith("fired 2")
+
+
+def test_others_counts_win_and_a_workload_that_is_gone_holds_nothing_up(machine: Machine) -> None:
+    (machine.directory / "state" / "proven").touch()
+    gone = SCALE.replace("cart", "gone")
+    last = SCALE.replace("cart", "last")
+    machine.counts |= {SCALE: 5, last: 0}
+    assert machine.run(0, NOBODY, f"{SCALE}=2", f"{gone}=1", f"{last}=3") == 0
+    assert machine.counts == {SCALE: 5, last: 3}
+    assert machine.message.startswith("fired 2")
+
+
+def test_it_does_not_fire_while_the_session_listens(machine: Machine) -> None:
+    (machine.directory / "state" / "proven").touch()
+    machine.counts[SCALE] = 0
+    session = socket.create_server(("127.0.0.1", 0))
+    with session, machine.start(0, failsafe.listens(session.getsockname()[1]), f"{SCALE}=2") as process:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=1.5)
+            assert machine.counts == {SCALE: 0}
+            process.terminate()
+            assert process.wait(timeout=30) == 0  # the pod is ended by who has the session
+        finally:
+            process.kill()
+    assert machine.counts == {SCALE: 0}
+    assert machine.message == ""
+
+
+def test_without_rights_it_ends_and_says_why_but_never_its_token(machine: Machine) -> None:
+    (machine.directory / "account" / "token").write_text("wr0ng")
+    assert machine.run(0, NOBODY, f"{SCALE}=2") == 1
+    assert machine.message.startswith(f"{SCALE}: curl: (22)")
+    assert "403" in machine.message
+    assert "wr0ng" not in machine.message
+
+
+def test_having_fired_it_sleeps_and_says_it_again(machine: Machine) -> None:
+    (machine.directory / "state" / "fired").write_text("fired 2026-01-31T12:00:00Z\n")
+    machine.counts[SCALE] = 0
+    with machine.start(0, NOBODY, f"{SCALE}=2") as process:
+        try:
+            while not machine.message:
+                assert process.poll() is None
+            process.terminate()
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+    assert machine.counts == {SCALE: 0}
+    assert machine.message == "fired 2026-01-31T12:00:00Z\n"
