@@ -62,7 +62,9 @@ class Environment:
                 return
             (self.root / "sources").unlink(missing_ok=True)  # until it is whole again
             wheel = _build()
-            pip = (self.root / "wheel" / "bin" / "pip", "install", "-q", "--disable-pip-version-check")
+            # -I: in a PYTHONPATH with the checkout pip would find the product there, and leave it at that.
+            python = self.root / "wheel" / "bin" / "python"
+            pip = (python, "-I", "-m", "pip", "install", "-q", "--disable-pip-version-check")
             if not self._is(requirements, "requirements"):
                 shutil.rmtree(self.root / "wheel", ignore_errors=True)
                 run(SYSTEM_PYTHON, "-m", "venv", self.root / "wheel", timeout_seconds=120)

@@ -14,6 +14,7 @@ from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import ExposeArgs
 from kubectl_localize.cli.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
 from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.made_here import made_here
 from kubectl_localize.cli.run_command import Command, check
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths, make_private
@@ -39,9 +40,10 @@ def run(args: ExposeArgs) -> int:
     paths = run_paths(connection)
     if args.stop:
         return _stop(args, paths, keys)
-    make_private(paths.directory.parent)
-    make_private(paths.directory)
-    return _Expose(args, connection, paths, keys).run()
+    with made_here(paths, lambda: not paths.exposures.exists()):
+        make_private(paths.directory.parent)
+        make_private(paths.directory)
+        return _Expose(args, connection, paths, keys).run()
 
 
 class _Expose:

@@ -23,7 +23,8 @@ from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.children.process import Process, Spawner
 from kubectl_localize.supervisor.exposing import restoring
 from kubectl_localize.supervisor.exposing.back import Clock
-from kubectl_localize.supervisor.exposing.record import Record, record_path
+from kubectl_localize.supervisor.exposing.pods import remove_keys
+from kubectl_localize.supervisor.exposing.record import Record
 
 
 def run(args: RestoreArgs) -> int:
@@ -55,7 +56,7 @@ async def _restore(
         return await spawner.spawn(argv, stdin=stdin)
 
     api = Api(connection, run_kubectl)
-    record = Record(record_path(run_paths(connection)), write_atomic)
+    record = Record(run_paths(connection).exposures, write_atomic)
     recorded = record.sessions()
     entries, everywhere = await restoring.find(api, [*args.namespaces, *recorded.values(), connection.namespace])
     now = datetime.now(UTC)
@@ -71,17 +72,19 @@ async def _restore(
         return [], bool(judged.dead)
     failures = await restoring.undo(api, judged.dead, Clock(time.monotonic, asyncio.sleep), console.line)
     if not failures:
-        for session in recorded.keys() - {entry.session for entry in judged.others}:
+        gone = {entry.session for some in judged.dead for entry in some}
+        if owner(run_paths(connection).pidfile) is None:  # else a session without a journal may be one that begins
+            gone |= recorded.keys() - {entry.session for entry in judged.others}
+        for session in gone:
             record.remove(session)
+            remove_keys(run_paths(connection).directory, session)
     return failures, bool(judged.dead)
 
 
 def _sweep_machine() -> list[RunPaths]:
     """Remove the files of supervisors that are gone; which ones."""
-    dead = [paths for paths in Paths.from_env(os.environ).all_runs() if owner(paths.pidfile) is None]
-    for paths in dead:
-        sweep(paths)
-    return dead
+    runs = Paths.from_env(os.environ).all_runs()
+    return [paths for paths in runs if owner(paths.pidfile) is None and sweep(paths)]
 
 
 class _NoGroups:

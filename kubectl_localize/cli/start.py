@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import StartArgs
 from kubectl_localize.cli.client import ANSWER_SECONDS, END_SECONDS, Control, another, connect, spawn, wait_ended
 from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.made_here import made_here
 from kubectl_localize.cli.parser import did_you_mean_command, options, selection
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import validate_range
@@ -36,7 +35,7 @@ def run(args: StartArgs) -> int:
     connection = resolve(args.connection)
     paths = run_paths(connection)
     start = _Start(args, connection, paths, how)
-    with _made_here(paths, lambda: start.nothing_happened):
+    with made_here(paths, lambda: start.nothing_happened):
         make_private(paths.directory.parent)
         make_private(paths.directory)
         request = {"connection": _plain(connection), "selection": _plain(wanted), "options": _plain(how)}
@@ -209,23 +208,6 @@ class _Start:
         else:
             wait_ended(self._paths)
         control.close()
-
-
-@contextlib.contextmanager
-def _made_here(paths: RunPaths, unused: Callable[[], bool]) -> Iterator[None]:
-    """Remove the state directories again if the command fails before it, or another one, has used them."""
-    directory = paths.directory
-    new = [path for path in (directory, *directory.parents) if not path.exists()]
-    try:
-        yield
-    except LocalizeError:
-        used = not unused() or owner(paths.pidfile) is not None
-        if directory in new and not used:
-            shutil.rmtree(directory, ignore_errors=True)
-        for path in new[1:]:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        raise
 
 
 def _as_ctrl_c(*_: object) -> None:

@@ -63,9 +63,13 @@ def _text(run: RunPaths) -> str | None:
 def _gone(run: RunPaths, text: str) -> str:
     hint = "what it forwarded is no longer forwarded; the next kubectl localize there cleans up"
     try:
-        entry = parse_document(text)["supervisors"][0]
+        document = parse_document(text)
+        entry = document["supervisors"][0]
     except (ValueError, IndexError):
         return f"a supervisor is gone and left {run.state} behind; {hint}"
+    exposed = [f"{item['namespace']}/{item['name']}" for item in document["items"] if item["kind"] == "Exposure"]
+    if exposed:
+        hint = f"nobody serves {', '.join(exposed)} any more: `kubectl localize restore` brings the workloads back"
     return f"the supervisor of context {entry['context']} (pid {entry['pid']}) is gone; {hint}"
 
 

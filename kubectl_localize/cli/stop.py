@@ -21,9 +21,18 @@ def run(args: StopArgs) -> int:
     """
     console = terminal.stderr_console(args.no_color)
     runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args.connection)]
-    stopped = [run for run in runs if stop(run, console)]
-    for run_paths in stopped:
-        console.line(f"stopped {run_paths.key}")
+    stopped, failures = [], []
+    for run_paths in runs:
+        try:
+            if stop(run_paths, console):
+                stopped.append(run_paths)
+                console.line(f"stopped {run_paths.key}")
+        except LocalizeError as error:  # the others are to end all the same
+            failures.append(error)
+    for failure in failures[1:]:
+        terminal.error(failure.message, failure.hint, no_color=args.no_color)
+    if failures:
+        raise failures[0]
     if not stopped:
         others = (
             [] if args.all_contexts else [run for run in Paths.from_env(os.environ).all_runs() if owner(run.pidfile)]
@@ -46,6 +55,8 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
         pid = owner(run.pidfile)
         if pid is None:
             sweep(run)
+            if run.exposures.exists():
+                console.warning("a crashed run left an exposure; `kubectl localize restore` undoes it")
             return False
         raise LocalizeError(
             f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
@@ -65,8 +76,11 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
     return True
 
 
-def sweep(run: RunPaths) -> None:
-    """Remove the files that a killed supervisor left."""
+def sweep(run: RunPaths) -> bool:
+    """Remove the files that a killed supervisor left; whether there were any."""
+    found = False
     for path in (run.state, run.pidfile, run.control, run.helper_socket, run.directory / "own.sock"):
         with contextlib.suppress(OSError):
             path.unlink()
+            found = True
+    return found

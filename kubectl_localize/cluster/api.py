@@ -88,14 +88,19 @@ class Api:
             return False
         return True
 
-    async def scale(self, ref: WorkloadRef, current: int, wanted: int) -> int:
+    async def scale(self, ref: WorkloadRef, current: int, wanted: int, *, uid: str) -> int:
         """Scale a workload only if it has `current` replicas, as `kubectl scale --current-replicas` does.
+
+        Args:
+            uid: the workload's; another one of the same name is not touched.
 
         Returns: the replicas that it had: `current` where it was scaled, else what somebody else made of it.
         Raises: KubectlError, NotFoundError and ConflictError among its subclasses.
         """
         path = f"{ref.path}/scale"
         found = await self.get(path)
+        if found["metadata"].get("uid") != uid:
+            raise NotFoundError(f"{ref} is another one by now")
         replicas = int((found.get("spec") or {}).get("replicas") or 0)
         if replicas == current:
             await self.replace(path, {**found, "spec": {**(found.get("spec") or {}), "replicas": wanted}})

@@ -53,6 +53,11 @@ class RunPaths:
         return self.directory / "helper.sock"
 
     @property
+    def exposures(self) -> Path:
+        """The record of the exposures that were begun and not ended."""
+        return self.directory / "exposures.json"
+
+    @property
     def log(self) -> Path:
         """The supervisor's log."""
         return self.directory / "supervisor.log"
@@ -88,13 +93,13 @@ class Paths:
         return RunPaths(self.root / key)
 
     def all_runs(self) -> list[RunPaths]:
-        """Return, sorted by key, the directories that hold a state file or a pidfile."""
+        """Return, sorted by key, the directories that hold a state file, a pidfile or a record of exposures."""
         try:
             names = sorted(os.listdir(self.root))
         except OSError:
             return []
         runs = (self.run(name) for name in names)
-        return [run for run in runs if run.state.exists() or run.pidfile.exists()]
+        return [run for run in runs if run.state.exists() or run.pidfile.exists() or run.exposures.exists()]
 
 
 def context_key(context: str, server: str, uid: int) -> str:

@@ -1,4 +1,4 @@
-"""A Service's traffic goes to a local process and back, and a client in the cluster that asks all the time notices none."""
+"""A Service's traffic goes to a local process and back, and a client in the cluster notices no gap."""
 
 from __future__ import annotations
 

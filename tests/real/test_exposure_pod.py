@@ -93,7 +93,7 @@ def no_group(manifest: Manifest) -> None:
 def test_the_service_answers_from_here(
     cluster: Cluster, shop: str, local_port: int, tmp_path: Path, figure: Figure
 ) -> None:
-    plan = plan_for(cluster, shop, "web", (8080, ("http",), local_port))
+    plan = plan_for(cluster, shop, "web", (8080, ("http",), local_port), (80, (), local_port))
     with open_exposure_pod(cluster, plan, tmp_path / "keys") as pod:
         began = time.monotonic()
         pod.create(1000620000, no_group)

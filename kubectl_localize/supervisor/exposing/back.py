@@ -78,18 +78,18 @@ class Back:
                     await self._wait_ready(entry)
             expected = any(how is not _Scaled.UNTOUCHED for how in scaled)
             await self._wait_quiet({pod["metadata"]["name"] for pod in pods}, expected=expected)
-        await self._patiently(self._delete_pods)
+        await self._delete_pods()
         await self._patiently(self._delete_secret)
         for entry in self._entries:
             await self._patiently(partial(self._delete_lease, entry))
 
     # -- the steps ----------------------------------------------------------------------------------------------------
     async def _scale_up(self, entry: Entry) -> _Scaled:
-        if entry.replicas is None:
+        if entry.replicas is None or await self._is_anothers(entry):
             return _Scaled.UNTOUCHED
         for _ in range(CONFLICTS):
             try:
-                found = await self._api.scale(entry.workload, 0, entry.replicas)
+                found = await self._api.scale(entry.workload, 0, entry.replicas, uid=entry.uid)
             except ConflictError:
                 continue
             except NotFoundError:
@@ -156,14 +156,14 @@ class Back:
         """Delete the exposure pods and wait until their objects are gone: until then ssh has to stay."""
         began = self._clock.now()
         asked: set[str] = set()
-        while pods := await self._pods():
+        while pods := await self._patiently(self._pods):
             for pod in pods:
                 meta = pod["metadata"]
                 if meta["uid"] not in asked:
                     asked.add(meta["uid"])
                     grace = None if objects.is_ready(pod) else UNSERVED_GRACE_SECONDS
                     path = f"/api/v1/namespaces/{self._namespace}/pods/{meta['name']}"
-                    await self._api.delete(path, uid=meta["uid"], grace_seconds=grace)
+                    await self._patiently(partial(self._api.delete, path, uid=meta["uid"], grace_seconds=grace))
             if self._clock.now() - began > GONE_SECONDS:
                 raise LocalizeError(
                     f"pod {pods[0]['metadata']['name']} does not go away",
@@ -178,11 +178,14 @@ class Back:
         await self._api.delete(f"/api/v1/namespaces/{self._namespace}/secrets/{name}")
 
     async def _delete_lease(self, entry: Entry) -> None:
-        """Delete it if it is this session's: after an undoing by hand somebody else may have one of that name."""
-        lease = await self._api.find(entry.path)
-        there = journal.parse(lease) if lease is not None else None
+        there = await journal_at(self._api, entry.path)
         if there is not None and there.session == self._session:
             await self._api.delete(entry.path, uid=there.lease_uid)
+
+    async def _is_anothers(self, entry: Entry) -> bool:
+        """Whether another session holds the workload: it was first, or began after an undoing of this one by hand."""
+        there = await journal_at(self._api, entry.path)
+        return there is not None and there.session != self._session
 
     async def _patiently(self, step: Callable[[], Awaitable[Any]]) -> Any:
         """One step, tried again while the API server is away for a moment.
@@ -221,6 +224,12 @@ def by_hand(entries: Sequence[Entry]) -> str:
     ]
     selector = f"-l {SESSION_LABEL}={entries[0].session}"
     return " && ".join([*scale, f"kubectl delete -n {namespace} pod,secret,lease {selector}"])
+
+
+async def journal_at(api: Api, path: str) -> Entry | None:
+    """The journal in a Lease; None where there is no such Lease, or it is no journal; raises KubectlError."""
+    lease = await api.find(path)
+    return journal.parse(lease) if lease is not None else None
 
 
 async def journals(api: Api, namespaces: Sequence[str]) -> list[Entry]:

@@ -18,7 +18,6 @@ from kubectl_localize.supervisor.exposing import order as orders
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.exposures import Exposures, Listener
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
-from kubectl_localize.supervisor.exposing.record import record_path
 from kubectl_localize.supervisor.requests import failed, until_left
 
 log = logging.getLogger(__name__)
@@ -121,7 +120,7 @@ class Desk:
 
     def restore(self, connection: Connection, *, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
         """Undo what a crashed run of this context left in the cluster, if anything; nobody waits for it."""
-        if self._restoring is None and record_path(self._run).exists():
+        if self._restoring is None and self._run.exposures.exists():
             self._restoring = asyncio.create_task(self._restore(connection, say, warn))
 
     async def _restore(self, connection: Connection, say: Callable[[str], None], warn: Callable[[str], None]) -> None:

@@ -26,7 +26,7 @@ from kubectl_localize.errors import (
     NotFoundError,
 )
 from kubectl_localize.model import ServiceKey, Status
-from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back, by_hand
+from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back, by_hand, journal_at
 from kubectl_localize.supervisor.exposing.checks import exposed_already, journal_entries
 from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
@@ -38,6 +38,7 @@ from kubectl_localize.supervisor.exposing.pods import (
     is_lost,
     is_running,
     make_keys,
+    remove_keys,
     trouble,
 )
 from kubectl_localize.supervisor.exposing.proof import send_proof
@@ -164,11 +165,11 @@ class Exposure:
         """Put away what `prepare` made."""
         for port in self._local.values():
             await port.close()
-        if self._keys is not None:
-            self._keys.remove()
+        remove_keys(self._means.directory, self.plan.session)
 
     # -- the way up ---------------------------------------------------------------------------------------------------
     async def _up(self) -> None:
+        self._means.record.add(self.plan.session, self.plan.namespace)
         if self._pods is None:
             await self.prepare()
         assert self._pods is not None
@@ -192,7 +193,6 @@ class Exposure:
         await self._scale_down()
 
     async def _write_journals(self) -> None:
-        self._means.record.add(self.plan.session, self.plan.namespace)
         for number, entry in enumerate(self._entries):
             self._go_on()
             self._journalled.append(entry)
@@ -206,8 +206,7 @@ class Exposure:
         self._renewing = asyncio.create_task(self._renew())
 
     async def _who_was_first(self, entry: Entry) -> LocalizeError:
-        lease = await self._means.api.find(entry.path)
-        there = journal.parse(lease) if lease is not None else None
+        there = await journal_at(self._means.api, entry.path)
         if there is None:
             return LocalizeError(f"Lease {entry.namespace}/{entry.name} is in the way", "it is no journal")
         return exposed_already(self.plan.services[0], there, self._means.now())
@@ -230,7 +229,7 @@ class Exposure:
         for workload in self.plan.workloads:
             self._go_on()
             try:
-                found = await self._means.api.scale(workload.ref, workload.replicas, 0)
+                found = await self._means.api.scale(workload.ref, workload.replicas, 0, uid=workload.uid)
             except ConflictError:
                 found = -1
             if found != workload.replicas:
@@ -264,6 +263,7 @@ class Exposure:
                 continue
             if pod is not None and is_running(pod) and self._pods.remote is None:
                 self._pods.connect()
+            await self._pods.disconnect(there=self._observed.pods.keys() | {self._pods.name})
             await self._look(pod)
             await self._pause(LOOK_SECONDS)
 
@@ -311,8 +311,8 @@ class Exposure:
     async def renewed(self) -> None:
         """The API server is back after it was away: what still looks connected may be dead."""
         await self._observed.renew()
-        if self._pods is not None and self._pods.remote is not None:
-            await self._pods.remote.renew()
+        if self._pods is not None:
+            await self._pods.renew()
 
     async def _renew(self) -> None:
         """Tell colleagues that we live, as long as we do."""

@@ -33,7 +33,8 @@ from kubectl_localize.supervisor.exposing.back import Clock, journals
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
-from kubectl_localize.supervisor.exposing.record import Record, record_path
+from kubectl_localize.supervisor.exposing.pods import remove_keys
+from kubectl_localize.supervisor.exposing.record import Record
 from kubectl_localize.supervisor.link import Link, probe_address
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 
@@ -76,7 +77,7 @@ class Exposures:
         self.changed = Changed()
         self._over = over
         self._here = here()
-        self._record = Record(record_path(run), write_atomic)
+        self._record = Record(run.exposures, write_atomic)
         self._live: dict[Exposure, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._peers = PeerLookup()
@@ -238,6 +239,7 @@ class Exposures:
             raise failures[0]
         for session in recorded.keys() - {entry.session for entry in judged.others}:
             self._record.remove(session)
+            remove_keys(self._means.directory, session)
 
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def items(self) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,11 +48,6 @@ class Keys:
     identity: Path
     known_hosts: Path
 
-    def remove(self) -> None:
-        """Delete the files."""
-        for path in (self.identity, self.known_hosts, self.identity.with_name(f"{self.identity.name}.pub")):
-            path.unlink(missing_ok=True)
-
 
 def make_keys(directory: Path, session: str) -> Keys:
     """Make both key pairs; the host's private half is in memory only when this returns.
@@ -68,6 +63,12 @@ def make_keys(directory: Path, session: str) -> Keys:
     known_hosts.write_text(ssh.known_hosts_line(object_name(session), host.public) + "\n")
     known_hosts.chmod(0o600)
     return Keys(client, host, directory / f"ssh-{session}", known_hosts)
+
+
+def remove_keys(directory: Path, session: str) -> None:
+    """Delete a session's files."""
+    for name in (f"ssh-{session}", f"ssh-{session}.pub", f"host-{session}", f"host-{session}.pub", f"known-{session}"):
+        (directory / name).unlink(missing_ok=True)
 
 
 class ExposurePods:
@@ -89,8 +90,8 @@ class ExposurePods:
         self._uid: int | None = pod.UID
         self._secret_uid = ""
         self._made = 0
+        self._remotes: dict[str, RemoteForward] = {}
         self.name = ""
-        self.remote: RemoteForward | None = None
 
     @property
     def _path(self) -> str:
@@ -139,11 +140,10 @@ class ExposurePods:
         )
 
     async def make_pod(self) -> None:
-        """Make a pod, the current one from now on; the one before is disconnected.
+        """Make a pod, the current one from now on. One before it that terminates keeps its connection until it is gone.
 
         Raises: KubectlError.
         """
-        await self.disconnect()
         self._made += 1
         self.name = self._pod_name()
         with contextlib.suppress(AlreadyExistsError):  # an earlier attempt whose answer was lost
@@ -168,7 +168,7 @@ class ExposurePods:
                 host_key_alias=object_name(plan.session),
             )
 
-        self.remote = RemoteForward(
+        remote = self._remotes[self.name] = RemoteForward(
             kubectl.port_forward(means.connection, plan.namespace, self.name, plan.sshd_port),
             client,
             spawn_kubectl=means.spawn_kubectl,
@@ -177,13 +177,21 @@ class ExposurePods:
             clock=means.clock.now,
             changed=means.changed,
         )
-        self.remote.begin()
+        remote.begin()
 
-    async def disconnect(self) -> None:
-        """End the connection to the current pod."""
-        if self.remote is not None:
-            await self.remote.end()
-            self.remote = None
+    @property
+    def remote(self) -> RemoteForward | None:
+        """The connection to the current pod."""
+        return self._remotes.get(self.name)
+
+    async def disconnect(self, there: Collection[str] = ()) -> None:
+        """End the connections to all pods but those that are still there."""
+        for name in [name for name in self._remotes if name not in there]:
+            await self._remotes.pop(name).end()
+
+    async def renew(self) -> None:
+        """Give every pod a fresh connection."""
+        await asyncio.gather(*(remote.renew() for remote in self._remotes.values()))
 
     def _secret(self, uid: int) -> Json:
         return pod.secret(

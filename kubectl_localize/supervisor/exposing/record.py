@@ -7,13 +7,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from kubectl_localize.host.paths import RunPaths
-
-
-def record_path(run: RunPaths) -> Path:
-    """Where a context's record is, if there is anything to remember."""
-    return run.directory / "exposures.json"
-
 
 class Record:
     """A file with the sessions of one context and their namespaces; written before the cluster hears of a session.

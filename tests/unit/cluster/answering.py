@@ -17,7 +17,7 @@ Answer = dict[str, Any] | str  # what it prints, or its last words
 Script = Callable[[str, Any], Answer]  # by path and body
 
 
-class _Done:
+class Done:
     """A kubectl that has said all it has to say."""
 
     def __init__(self, answer: Answer) -> None:
@@ -48,11 +48,11 @@ class Answering:
         self.at_once = 0
         self.api = Api(CONNECTION, self._run)
 
-    async def _run(self, argv: list[str], body: bytes | None) -> _Done:
+    async def _run(self, argv: list[str], body: bytes | None) -> Done:
         path = next(word for word in argv if word.startswith(("/api/", "/apis/"))).partition("?")[0]
         self.requests.append(path)
         self._running += 1
         self.at_once = max(self.at_once, self._running)
         await asyncio.sleep(0)  # let the others start
         self._running -= 1
-        return _Done(self._script(path, json.loads(body) if body else None))
+        return Done(self._script(path, json.loads(body) if body else None))

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import pytest
 
 from kubectl_localize.cluster.exposing import failsafe
+from tests.cluster.commands import wait_until
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, SECRET, plan
 
 PLAN = plan(failsafe=FAILSAFE)
@@ -217,11 +218,11 @@ NOBODY = failsafe.listens(0)
 
 
 def test_the_proof_changes_nothing_and_zero_is_brought_back(machine: Machine) -> None:
+    machine.counts[SCALE] = 4
     with machine.start(3600, NOBODY, f"{SCALE}=2") as process:
         try:
-            while not (machine.directory / "state" / "proven").exists():
-                assert process.poll() is None
-            assert machine.counts == {SCALE: 2}
+            wait_until("proof", (machine.directory / "state" / "proven").exists, 30)
+            assert machine.counts == {SCALE: 4}
             machine.counts[SCALE] = 0
             process.terminate()  # the pod is ended, and there is no session
             assert process.wait(timeout=30) == 0
@@ -271,8 +272,7 @@ def test_having_fired_it_sleeps_and_says_it_again(machine: Machine) -> None:
     machine.counts[SCALE] = 0
     with machine.start(0, NOBODY, f"{SCALE}=2") as process:
         try:
-            while not machine.message:
-                assert process.poll() is None
+            wait_until("message", lambda: machine.message != "", 30)
             process.terminate()
             assert process.wait(timeout=30) == 0
         finally:
