@@ -59,7 +59,7 @@ class Back:
 
     def __init__(self, api: Api, entries: Sequence[Entry], clock: Clock, say: Callable[[str], None]) -> None:
         self._api = api
-        self._entries = entries
+        self._entries = list(entries)
         self._clock = clock
         self._say = say
         self._session = entries[0].session
@@ -70,6 +70,9 @@ class Back:
 
         Raises: LocalizeError where something could not be undone. The journals stay then, for `restore`.
         """
+        self._entries = [
+            entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))
+        ]
         pods = await self._patiently(self._pods)
         scaled = [await self._patiently(partial(self._scale_up, entry)) for entry in self._entries]
         if pods:
@@ -178,14 +181,18 @@ class Back:
         await self._api.delete(f"/api/v1/namespaces/{self._namespace}/secrets/{name}")
 
     async def _delete_lease(self, entry: Entry) -> None:
-        there = await journal_at(self._api, entry.path)
+        there = await self._there(entry)
         if there is not None and there.session == self._session:
             await self._api.delete(entry.path, uid=there.lease_uid)
 
     async def _is_anothers(self, entry: Entry) -> bool:
-        """Whether another session holds the workload: it was first, or began after an undoing of this one by hand."""
-        there = await journal_at(self._api, entry.path)
+        """Whether the workload is another session's by now: ours was undone by hand, or never came to be."""
+        there = await self._there(entry)
         return there is not None and there.session != self._session
+
+    async def _there(self, entry: Entry) -> Entry | None:
+        lease = await self._api.find(entry.path)
+        return journal.parse(lease) if lease is not None else None
 
     async def _patiently(self, step: Callable[[], Awaitable[Any]]) -> Any:
         """One step, tried again while the API server is away for a moment.

@@ -199,6 +199,7 @@ class Exposure:
             try:
                 lease = await self._means.api.create(journal.collection(entry.namespace), journal.manifest(entry))
             except AlreadyExistsError:
+                self._journalled.pop()  # it is another one's, and so is what it says
                 raise await self._who_was_first(entry) from None
             self._entries[number] = self._journalled[-1] = replace(
                 entry, lease_uid=lease["metadata"]["uid"], version=lease["metadata"]["resourceVersion"]
@@ -320,19 +321,28 @@ class Exposure:
             await self._means.clock.sleep(journal.RENEW_SECONDS)
             for number, entry in enumerate(self._entries):
                 try:
-                    wanted = journal.renewed(entry, self._means.now())
-                    lease = await self._means.api.replace(entry.path, journal.manifest(wanted))
-                    self._entries[number] = replace(wanted, version=lease["metadata"]["resourceVersion"])
-                except ConflictError:
-                    self._entries[number] = replace(entry, version="")
-                except NotFoundError:
-                    self.failure = LocalizeError(
-                        f"the journal of {entry.workload} is gone: somebody has ended this exposure by hand"
-                    )
-                    self.end()
-                    return
+                    self._entries[number] = await self._renewed(entry)
                 except KubectlError as error:
                     log.info("renewing the journal of %s: %s", entry.workload, error.message)
+                except LocalizeError as error:
+                    self.failure = error
+                    self.end()
+                    return
+
+    async def _renewed(self, entry: Entry) -> Entry:
+        """The journal with a new time. Raises: LocalizeError where it is gone; KubectlError."""
+        wanted = journal.renewed(entry, self._means.now())
+        try:
+            lease = await self._means.api.replace(entry.path, journal.manifest(wanted))
+        except (ConflictError, NotFoundError):  # the answer to the last one was lost, or somebody has deleted it
+            there = await self._means.api.find(entry.path)
+            found = journal.parse(there) if there is not None else None
+            if found is None or found.session != entry.session:
+                raise LocalizeError(
+                    f"the journal of {entry.workload} is gone: somebody has ended this exposure by hand"
+                ) from None
+            return found
+        return replace(wanted, version=lease["metadata"]["resourceVersion"])
 
     # -- the way back -------------------------------------------------------------------------------------------------
     async def _down(self) -> None:
