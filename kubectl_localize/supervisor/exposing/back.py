@@ -70,25 +70,23 @@ class Back:
 
         Raises: LocalizeError where something could not be undone. The journals stay then, for `restore`.
         """
-        self._entries = [
-            entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))
-        ]
+        mine = [entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))]
         pods = await self._patiently(self._pods)
-        scaled = [await self._patiently(partial(self._scale_up, entry)) for entry in self._entries]
+        scaled = [await self._patiently(partial(self._scale_up, entry)) for entry in mine]
         if pods:
-            for entry, how in zip(self._entries, scaled, strict=True):
+            for entry, how in zip(mine, scaled, strict=True):
                 if how is _Scaled.BY_US:
                     await self._wait_ready(entry)
             expected = any(how is not _Scaled.UNTOUCHED for how in scaled)
             await self._wait_quiet({pod["metadata"]["name"] for pod in pods}, expected=expected)
         await self._delete_pods()
         await self._patiently(self._delete_secret)
-        for entry in self._entries:
+        for entry in mine:
             await self._patiently(partial(self._delete_lease, entry))
 
     # -- the steps ----------------------------------------------------------------------------------------------------
     async def _scale_up(self, entry: Entry) -> _Scaled:
-        if entry.replicas is None or await self._is_anothers(entry):
+        if entry.replicas is None:
             return _Scaled.UNTOUCHED
         for _ in range(CONFLICTS):
             try:
@@ -181,18 +179,14 @@ class Back:
         await self._api.delete(f"/api/v1/namespaces/{self._namespace}/secrets/{name}")
 
     async def _delete_lease(self, entry: Entry) -> None:
-        there = await self._there(entry)
+        there = await journal_at(self._api, entry.path)
         if there is not None and there.session == self._session:
             await self._api.delete(entry.path, uid=there.lease_uid)
 
     async def _is_anothers(self, entry: Entry) -> bool:
         """Whether the workload is another session's by now: ours was undone by hand, or never came to be."""
-        there = await self._there(entry)
+        there = await journal_at(self._api, entry.path)
         return there is not None and there.session != self._session
-
-    async def _there(self, entry: Entry) -> Entry | None:
-        lease = await self._api.find(entry.path)
-        return journal.parse(lease) if lease is not None else None
 
     async def _patiently(self, step: Callable[[], Awaitable[Any]]) -> Any:
         """One step, tried again while the API server is away for a moment.
