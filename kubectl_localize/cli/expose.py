@@ -149,7 +149,8 @@ class _Expose:
             if event["event"] == "ended":
                 return 0
         raise LocalizeError(
-            "the supervisor has crashed or was killed", "`kubectl localize restore` puts the workload back"
+            f"the supervisor is gone, and nobody serves {', '.join(sorted(self._names))} now",
+            "`kubectl localize restore` puts the workload back at once",
         )
 
     def _next(self, control: Control) -> dict[str, Any] | None:
@@ -236,7 +237,7 @@ def _stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> in
     control = connect(paths)
     if control is None:
         raise LocalizeError(
-            f"{keys[0]} is not exposed from here, nothing runs for this context",
+            f"{keys[0]} is not exposed from here: nothing runs for this context",
             "`kubectl localize restore` undoes what a crashed run left",
         )
     steps = _Steps(terminal.stderr_console(args.no_color))

@@ -78,19 +78,21 @@ _START_FLAGS = (
 _WHERE = "Where the local process is"
 _SAFETY = "Safety"
 _EXPOSE_FLAGS = (
-    Flag("map", "where the local process listens, and for which port of the Service; may be repeated",
-         value="[HOST:]LOCAL[:PORT]", many=True, group=_WHERE),
+    Flag("map", "where the local process listens (127.0.0.1, the target port's number), and for which port of the"
+         " Service; may be repeated", value="[SERVICE=][HOST:]LOCAL[:PORT]", many=True, group=_WHERE),
     Flag("namespace", "the Services' namespace", short="n", value="NS", many=True, group=_CONNECTION),
     Flag("detach", "return once it is live; it runs on until --stop", short="d", group=_RUNNING),
     Flag("stop", "end it, and return when the workload is back", group=_RUNNING),
     Flag("keep", "leave the workload running beside the local process", group=_RUNNING),
     Flag("dry-run", "check, say what would be changed, and change nothing", group=_SAFETY),
-    Flag("force", "go on though something speaks against it that may be overruled", group=_SAFETY),
-    Flag("failsafe", "when the cluster brings the workload back without this machine (10m), or off", value="TIME",
-         group=_SAFETY),
-    Flag("failsafe-service-account", "who does that, where you may make no Roles", value="NAME", group=_SAFETY),
-    Flag("image", "an image with sshd", value="IMAGE", group=_RUNNING),
-    Flag("failsafe-image", "an image with curl (the same)", value="IMAGE", group=_RUNNING),
+    Flag("force", "go on though nothing listens here, or though GitOps, an operator or an autoscaler scales the"
+         " workload", group=_SAFETY),
+    Flag("failsafe", "after how long without this machine the cluster itself brings the workload back (10m); off:"
+         " never", value="TIME", group=_SAFETY),
+    Flag("failsafe-service-account", "the ServiceAccount that does so, where you may make none (docs/rbac.yaml)",
+         value="NAME", group=_SAFETY),
+    Flag("image", "the exposure pod's image, one with sshd", value="IMAGE", group=_RUNNING),
+    Flag("failsafe-image", "the failsafe's, one with curl (the same)", value="IMAGE", group=_RUNNING),
     Flag("image-pull-secret", "for these images, besides the workload's own", value="NAME", group=_RUNNING),
 )  # fmt: skip
 _RESTORE_FLAGS = (

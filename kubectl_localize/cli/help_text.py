@@ -53,7 +53,7 @@ _EXPOSE = HelpText(
     usage="kubectl localize expose SERVICE… [flags] [-- COMMAND…]",
     description="""\
 Sends a Service's traffic to a process on this machine, until Ctrl-C. The workload behind the Service is scaled
-down meanwhile, and is back and Ready when this returns.""",
+down meanwhile, and is back and Ready at the end.""",
     positional="svc or ns/svc",
     epilog="""\
 Examples:
@@ -86,7 +86,7 @@ Examples:
 
 _LS = HelpText(
     usage="kubectl localize ls [SERVICE…] [flags]",
-    description="Lists what is forwarded, with its health. It asks no cluster.",
+    description="Lists what is forwarded and exposed, with its health. It asks no cluster.",
     positional="svc, ns/svc or a glob of either; everything when left out",
     epilog="""\
 Examples:

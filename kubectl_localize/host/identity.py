@@ -20,7 +20,7 @@ class Here:
 
     Args:
         login: `alice@laptop`.
-        machine: a hash of the machine's id and name; neither can be had from it.
+        machine: a hash of the machine's id (of its name where it has none), which cannot be had from it.
         uid: this user's number.
         pid, started: this process, and when it started (seconds since the epoch).
         pid_namespace: where pids count; empty where the system has no such thing.
@@ -39,7 +39,7 @@ def here() -> Here:
     name = socket.gethostname()
     return Here(
         login=f"{_login()}@{name}",
-        machine=hashlib.sha256(f"{_machine_id()}\0{name}".encode()).hexdigest()[:16],
+        machine=hashlib.sha256((_machine_id() or name).encode()).hexdigest()[:16],
         uid=os.getuid(),
         pid=os.getpid(),
         started=start_time(os.getpid()) or 0.0,

@@ -13,11 +13,15 @@ _RETRY_SECONDS = 0.005
 
 
 def start_time(pid: int) -> float | None:
-    """Return when the process started, in seconds since the epoch; None where there is no such process."""
+    """Return when the process started, in seconds since the epoch; None where there is no such process.
+
+    One that has ended is none, though its parent has not taken notice yet: in many containers nobody ever does.
+    """
     import psutil  # 30 ms that `ls` need not pay
 
     try:
-        return float(psutil.Process(pid).create_time())
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except (psutil.Error, ValueError, OverflowError):
         return None
 

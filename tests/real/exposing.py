@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.cluster.commands import wait_until
+from tests.cluster.paths import CHECKOUT
 from tests.real.cluster import Cluster
 from tests.real.exposure_pod import restricted
 from tests.real.manifests import image
@@ -26,6 +27,8 @@ COUNTED_PER_SECOND = 40  # what a busy machine has to manage at least, or the te
 PATIENCE_SECONDS = 15.0
 CTRL_C = "\x03"
 OURS = "app.kubernetes.io/managed-by=kubectl-localize"
+RBAC = CHECKOUT / "docs" / "rbac.yaml"
+DEVELOPERS = "developers"
 KINDS = "pods,secrets,leases,serviceaccounts,roles,rolebindings"
 
 # Answers every GET with its first argument; `/slow?1.5` after so many seconds. Prints its port, then a line per answer.
@@ -245,3 +248,18 @@ def leftovers(cluster: Cluster, namespace: str) -> list[str]:
 def steps(text: str) -> list[tuple[str, float]]:
     """The steps that the command has shown, each with the seconds that it took."""
     return [(what, float(seconds)) for what, seconds in re.findall(r"^✓ (.*) \(([\d.]+) s\)$", text, re.MULTILINE)]
+
+
+def become(cluster: Cluster, sandbox: Sandbox, user: str, namespace: str, *groups: str) -> None:
+    """Make the sandbox's user somebody else for the cluster, by a client certificate, with a namespace as default."""
+    path = sandbox.root / "other.kubeconfig"
+    name = f"{user}-{namespace}"
+    cluster.node.client_kubeconfig(path, user, groups, name)
+    config = json.loads(path.read_text())
+    config["contexts"][0]["context"]["namespace"] = namespace
+    sandbox.use(json.dumps(config))
+
+
+def grant(cluster: Cluster, namespace: str) -> None:
+    """Give the group `developers` what docs/rbac.yaml gives them, in a namespace."""
+    cluster.kubectl("apply", "-f", "-", stdin=RBAC.read_text().replace("namespace: shop", f"namespace: {namespace}"))

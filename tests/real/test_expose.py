@@ -25,14 +25,14 @@ from tests.real.exposing import (
     summary,
 )
 from tests.real.exposure_pod import restricted
-from tests.real.manifests import Manifest, deployment, service, statefulset
+from tests.real.manifests import Manifest, deployment, headless, service, statefulset
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Attempt, Figure
 
 ROUNDS = int(os.environ.get("LOCALIZE_TEST_ROUNDS", "5"))
 PRE_STOP_SECONDS = 3
 SETTLED_SECONDS = 20.0  # on a machine that does other things, too; the aim is 8 s
-AFTER_EXPOSED_SECONDS = 1.0
+AFTER_EXPOSED_SECONDS = 5.0  # likewise; the aim is 1 s
 PATIENCE_SECONDS = 60.0
 
 
@@ -41,16 +41,16 @@ class Case:
     """What is exposed, and what has to be exposed with it.
 
     Args:
-        manifests: all of it; the client asks the Service `web` at its port.
+        manifests: all that is made.
         workloads: those that are scaled down, as `deployment/web`.
         services: those that the command names.
-        target: the target port.
+        asks: the Service that the client asks, and its port.
     """
 
     manifests: tuple[Manifest, ...]
     workloads: tuple[str, ...] = ("deployment/web",)
     services: tuple[str, ...] = ("web",)
-    target: str = "http"
+    asks: tuple[str, int] = ("web", 80)
 
 
 def _web(name: str = "web", port: int = 8080, **ports: int) -> Manifest:
@@ -92,9 +92,12 @@ CASES = {
     "two Services on a workload": Case(
         (_web(), service("web"), service("too", {81: "http"}, "web")), services=("web", "too")
     ),
-    "a named target port": Case((_web(port=7070, admin=7071), service("web", {80: "admin"})), target="admin"),
-    "a target port below 1024": Case((_low(), service("web", {80: 443})), target="443"),
-    "a target port of 2222": Case((_web(port=2222), service("web", {80: 2222})), target="2222"),
+    "a Service that was not asked for, on the same pods": Case(
+        (_web(), service("web"), service("too", {81: "http"}, "web")), asks=("too", 81)
+    ),
+    "a named target port": Case((_web(port=7070, admin=7071), service("web", {80: "admin"}))),
+    "a target port below 1024": Case((_low(), service("web", {80: 443}))),
+    "a target port of 2222": Case((_web(port=2222), service("web", {80: 2222}))),
 }
 
 
@@ -151,6 +154,11 @@ def _prepare(cluster: Cluster, namespace: str, case: Case) -> dict[str, int]:
     return {workload: replicas(cluster, namespace, workload) for workload in case.workloads}
 
 
+def _client(cluster: Cluster, namespace: str, case: Case) -> Client:
+    name, port = case.asks
+    return Client(cluster, namespace, cluster_ip(cluster, namespace, name), port)
+
+
 def _assert_as_before(cluster: Cluster, namespace: str, before: dict[str, int], rounds: Sequence[Round]) -> None:
     assert {workload: replicas(cluster, namespace, workload) for workload in before} == before
     assert not leftovers(cluster, namespace)
@@ -162,9 +170,10 @@ def _assert_as_before(cluster: Cluster, namespace: str, before: dict[str, int], 
 def test_a_deployment_is_exposed_again_and_again_without_a_failure(
     cluster: Cluster, namespace: str, sandbox: Sandbox, figure: Figure
 ) -> None:
-    before = _prepare(cluster, namespace, Case((_web(), service("web"))))
+    case = Case((_web(), service("web")))
+    before = _prepare(cluster, namespace, case)
     rounds = []
-    with Local(sandbox) as local, Client(cluster, namespace, cluster_ip(cluster, namespace, "web")) as client:
+    with Local(sandbox) as local, _client(cluster, namespace, case) as client:
         for number in range(ROUNDS):
             rounds.append(_there_and_back(sandbox, client, local, f"{namespace}/web", "--map", str(local.port)))
             figure(rounds[-1].says(f"exposed without a gap, round {number + 1}"))
@@ -184,9 +193,31 @@ def test_the_same_for(name: str, cluster: Cluster, namespace: str, sandbox: Sand
     case = CASES[name]
     before = _prepare(cluster, namespace, case)
     services = [f"{namespace}/{one}" for one in case.services]
-    with Local(sandbox) as local, Client(cluster, namespace, cluster_ip(cluster, namespace, "web")) as client:
+    with Local(sandbox) as local, _client(cluster, namespace, case) as client:
         maps = [f"--map={one}={local.port}" for one in services]
         one = _there_and_back(sandbox, client, local, *services, *maps)
     figure(one.says(f"exposed without a gap, {name}"))
     assert not failed(one.attempts), failed(one.attempts)
     _assert_as_before(cluster, namespace, before, [one])
+
+
+def test_a_headless_service_and_the_name_of_a_statefulsets_pod_lead_to_the_local_process(
+    cluster: Cluster, namespace: str, sandbox: Sandbox, figure: Figure
+) -> None:
+    before = _prepare(cluster, namespace, Case((_stateful(), headless("web")), ("statefulset/web",)))
+    domain = f"{namespace}.svc.cluster.local"
+    with (
+        Local(sandbox) as local,
+        Client(cluster, namespace, f"web.{domain}", 8080) as client,
+        Client(cluster, namespace, f"web-0.web.{domain}", 8080, name="client-0") as client_0,
+        Expose(sandbox, f"{namespace}/web", "--map", str(local.port)) as command,
+    ):
+        command.wait_exposed(PATIENCE_SECONDS)
+        # The names lead here after a while: DNS answers are kept for some seconds, and nothing is promised until then.
+        client.wait_settled(LOCAL, 60)
+        client_0.wait_settled(LOCAL, 60)
+        command.end(PATIENCE_SECONDS)
+        client_0.wait_settled("web-0", 60)
+        figure(summary("exposed, a headless Service (failures are not bounded)", client.attempts()))
+        figure(summary("exposed, a StatefulSet's pod by its name (likewise)", client_0.attempts()))
+    _assert_as_before(cluster, namespace, before, [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -16,9 +15,9 @@ from tests.real.crashing import (
     REPLICAS,
     PassThrough,
     Run,
+    at_once,
     kill_everything,
     restore,
-    tidy_now,
     wait_tidy,
 )
 from tests.real.manifests import deployment, service
@@ -59,7 +58,7 @@ def test_the_matrix_has_every_call(cluster: Cluster, namespace: str, sandbox: Sa
         assert not run.there_and_back(lambda: False)
         assert run.wait_over() == 0, run.said
     assert len(passing.calls()) == CALLS, passing.calls()
-    tidy_now(cluster, namespace)
+    assert at_once(cluster, namespace) == (REPLICAS, [])
     wait_tidy(cluster, sandbox, namespace)
 
 
@@ -71,8 +70,8 @@ def test_restore_after_a_kill_at_every_call(
     for when in (BEFORE, AFTER):
         call = crash(sandbox, web, port, number, when)
         began = time.monotonic()
-        restore(sandbox)
+        done = restore(sandbox)
         row.append(f"{when} {time.monotonic() - began:4.1f} s")
-        tidy_now(cluster, namespace)
+        assert at_once(cluster, namespace) == (REPLICAS, []), done.stderr
         wait_tidy(cluster, sandbox, namespace)
     figure(f"killed at call {number:2}, {call:36} restore: {', '.join(row)}")

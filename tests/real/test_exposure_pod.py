@@ -151,7 +151,6 @@ def test_the_failsafe_brings_the_workloads_back_but_overrules_nobody(
         figure(f"failsafe of 3 s: scaled up {time.monotonic() - began:.1f} s after the last process here was killed")
         assert replicas(cluster, shop, "other") == 3
         wait_until("message of the failsafe", lambda: failsafe.fired(pod.get()) != "", 30)
-        assert time.monotonic() - began > 3
         scale(cluster, shop, 0)
         wait_until("restart of its container", lambda: "running" in state(pod.get()), 30)
         assert failsafe.fired(pod.get()).startswith("fired 2")

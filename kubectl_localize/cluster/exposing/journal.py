@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from kubectl_localize.cluster.exposing.values import MANAGED_BY, MANAGED_BY_LABEL, SESSION_LABEL, WorkloadRef
+from kubectl_localize.cluster.exposing.values import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    SCALABLE,
+    SESSION_LABEL,
+    WorkloadRef,
+)
 
 GROUP_VERSION = "coordination.k8s.io/v1"
 ANNOTATION = "kubectl-localize/journal"
 LEASE_SECONDS = 60
 RENEW_SECONDS = 20.0
 VERSION = 1
+
+SERVICE = ("v1", "Service")  # what is held with `--keep`
+_NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?")
+_SESSION = re.compile(r"[a-z0-9]{1,32}")
 
 Json = dict[str, Any]
 
@@ -123,6 +134,8 @@ def manifest(entry: Entry) -> Json:
     }
     if entry.version:
         metadata["resourceVersion"] = entry.version
+    if entry.lease_uid:  # without it a PUT makes a Lease anew that somebody has deleted, whatever the resourceVersion
+        metadata["uid"] = entry.lease_uid
     return {
         "apiVersion": GROUP_VERSION,
         "kind": "Lease",
@@ -143,10 +156,13 @@ def parse(lease: Mapping[str, Any]) -> Entry | None:
         content = json.loads((meta.get("annotations") or {})[ANNOTATION])
         if content["version"] != VERSION:
             return None
+        workload = WorkloadRef(**{**content["workload"], "namespace": meta["namespace"]})
+        if not _is_sound(workload, content["session"], content["replicas"]):
+            return None
         return Entry(
             owner=Owner(**content["owner"]),
             session=content["session"],
-            workload=WorkloadRef(**{**content["workload"], "namespace": meta["namespace"]}),
+            workload=workload,
             uid=content["uid"],
             replicas=content["replicas"],
             services=tuple(content["services"]),
@@ -155,8 +171,15 @@ def parse(lease: Mapping[str, Any]) -> Entry | None:
             lease_uid=meta.get("uid") or "",
             version=meta.get("resourceVersion") or "",
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def _is_sound(workload: WorkloadRef, session: str, replicas: object) -> bool:
+    """Whether a journal names what it may name: others may write Leases, and paths and commands are made of this."""
+    known = (workload.api_version, workload.kind) in (*SCALABLE, SERVICE)
+    known = known and (replicas is None or (type(replicas) is int and replicas >= 0))
+    return known and _NAME.fullmatch(workload.name) is not None and _SESSION.fullmatch(session) is not None
 
 
 def renewed(entry: Entry, now: datetime) -> Entry:

@@ -155,7 +155,7 @@ def _leads(item: Json, numbers: Mapping[str, int], *, asked: bool) -> tuple[list
     for port in service.ports:
         number = numbers.get(port.target_port) if isinstance(port.target_port, str) else port.target_port
         if port.protocol != "TCP":
-            skipped.append(f"{port.port}/{port.protocol} of {service.key.name}")
+            skipped.append(f"{port.port}/{port.protocol} of {service.key.name} (only TCP is carried)")
         elif number is not None:
             leads.append(_Lead(service.key, port, number, asked))
         elif asked:

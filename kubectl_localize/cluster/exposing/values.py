@@ -13,6 +13,14 @@ MANAGED_BY = "kubectl-localize"
 SESSION_LABEL = "kubectl-localize/session"
 SSHD_CONTAINER = "sshd"
 FAILSAFE_CONTAINER = "failsafe"
+SCALABLE = frozenset(
+    {
+        ("apps/v1", "Deployment"),
+        ("apps/v1", "ReplicaSet"),
+        ("apps/v1", "StatefulSet"),
+        ("v1", "ReplicationController"),
+    }
+)
 
 
 @dataclass(frozen=True, order=True)

@@ -8,16 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_localize.cluster.api import Api, Json
-from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
-
-SCALABLE = frozenset(
-    {
-        ("apps/v1", "Deployment"),
-        ("apps/v1", "ReplicaSet"),
-        ("apps/v1", "StatefulSet"),
-        ("v1", "ReplicationController"),
-    }
-)
+from kubectl_localize.cluster.exposing.values import SCALABLE, Workload, WorkloadRef
 
 
 @dataclass(frozen=True, order=True)

@@ -99,7 +99,9 @@ class Back:
             if found == 0:
                 self._say(f"{entry.workload} scaled up to {entry.replicas}")
                 return _Scaled.BY_US
-            if found != entry.replicas:
+            if found == entry.replicas:
+                self._say(f"{entry.workload} is at {found} already")
+            else:
                 self._say(f"{entry.workload} stays at {found}: somebody else has scaled it (it had {entry.replicas})")
             return _Scaled.BEFORE
         raise ConflictError(f"{entry.workload} changes all the time", "`kubectl localize restore` tries again")
@@ -201,11 +203,12 @@ class Back:
                 if self._clock.now() - began > AWAY_SECONDS:
                     raise UnreachableError(
                         f"{_names(self._entries)} could not be brought back: {error.message}",
-                        "`kubectl localize restore` does it as soon as the API server answers again",
+                        "run `kubectl localize restore` when it answers again; until then they may be at zero",
                     ) from error
             except ForbiddenError as error:
                 raise ForbiddenError(
-                    f"{_names(self._entries)} could not be brought back: {error.message}", by_hand(self._entries)
+                    f"{_names(self._entries)} could not be brought back: {error.message}",
+                    f"somebody who may can do it: {by_hand(self._entries)}",
                 ) from error
             await self._clock.sleep(LOOK_SECONDS)
 

@@ -26,14 +26,14 @@ from kubectl_localize.cluster.exposing.values import (
 from kubectl_localize.cluster.exposing.workloads import Owners, owners
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.back import by_hand, journals, object_name
+from kubectl_localize.supervisor.exposing.back import journals, object_name
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
 
 Json = dict[str, Any]
 
 SESSION_CHARACTERS = "bcdfghjkmnpqrstvwxz2456789"  # none that make words or are taken for one another
 SESSION_LENGTH = 6
-RBAC_HINT = "docs/rbac.yaml of kubectl localize is the role that has all of them"
+RBAC_HINT = "docs/rbac.yaml of kubectl localize is the Role to ask an admin for"
 
 
 @dataclass(frozen=True)
@@ -69,15 +69,23 @@ class Checks:
     Args:
         listens: whether something listens on a host and port of this machine; None where that cannot be known.
         now: the wall clock, in UTC.
+        advice: what to do about a session that holds what we want, in one sentence.
     """
 
     def __init__(
-        self, api: Api, order: ExposeOrder, *, listens: Callable[[str, int], bool | None], now: Callable[[], datetime]
+        self,
+        api: Api,
+        order: ExposeOrder,
+        *,
+        listens: Callable[[str, int], bool | None],
+        now: Callable[[], datetime],
+        advice: Callable[[Sequence[Entry]], str],
     ) -> None:
         self._api = api
         self._order = order
         self._listens = listens
         self._now = now
+        self._advice = advice
         self._warnings: list[str] = []
         self._not_carried: list[str] = []
 
@@ -185,22 +193,23 @@ class Checks:
         refused = [right for right in lacking if right in needed]
         if refused:
             words = ", ".join(access.in_words(right, namespace) for right in refused)
-            raise ForbiddenError(f"you may not {words}", f"ask for it; {RBAC_HINT}")
+            raise ForbiddenError(f"you may not {words}", RBAC_HINT)
         if lacking:
             words = ", ".join(access.in_words(right, namespace) for right in lacking)
             self._warnings.append(
-                "if this machine vanishes, only `kubectl localize restore` brings the pods back: for a failsafe in the"
-                f" cluster you would have to {words}, or name a --failsafe-service-account"
+                f"no failsafe: you may not {words}, so if"
+                " this machine vanishes, only `kubectl localize restore` brings the pods back;"
+                " --failsafe-service-account names one that an admin made, --failsafe off ends this warning"
             )
         return self._own_failsafe and not lacking
 
     def _judge_journals(self, found: Sequence[Found], leases: Sequence[Entry]) -> None:
-        held = {entry.workload: entry for entry in leases}
         for one in found:
-            for ref in _refs(one, keep=self._order.keep):
-                entry = held.get(ref)
-                if entry is not None:
-                    raise exposed_already(one.key, entry, self._now())
+            wanted = {_as_workload(one.key), *(workload.ref for workload in one.owners.workloads)}
+            holders = [entry for entry in leases if entry.workload in wanted or str(one.key) in entry.services]
+            if holders:
+                held = [entry for entry in leases if entry.session == holders[0].session]
+                raise exposed_already(one.key, held, self._now(), self._advice)
 
     # -- the plan -----------------------------------------------------------------------------------------------------
     def _plan(self, group: Sequence[Found], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
@@ -273,22 +282,34 @@ class Checks:
 
     def _must_listen(self, plans: Sequence[ExposurePlan]) -> None:
         for port in (port for plan in plans for port in plan.ports):
-            if self._listens(port.host, port.local_port) is False:
-                raise LocalizeError(f"nothing listens on {port.local}, where {_whose(port)}", self._listen_hint(port))
+            if self._listens(port.host, port.local_port) is not False:
+                continue
+            key, number = port.services[0]
+            if port.asked:
+                raise LocalizeError(
+                    f"nothing listens on {port.local}, where port {number} of {key} would lead", self._hint(port)
+                )
+            raise LocalizeError(
+                f"nothing listens on {port.local}: {key} has the same pods, and its port {number} would lead there",
+                f"expose {key} too and --map its port, or go on with --force (its clients are refused then)",
+            )
 
-    def _listen_hint(self, port: CarriedPort) -> str:
+    def _hint(self, port: CarriedPort) -> str:
         if port.host == "127.0.0.1" and self._listens("::1", port.local_port):
             return f"something listens on [::1]:{port.local_port}: --map [::1]:{port.local_port}"
         return "start it, name another port with --map, or go on with --force"
 
 
-def exposed_already(key: ServiceKey, entry: Entry, now: datetime) -> LocalizeError:
-    """The error that names who exposes a Service, or its workload, already."""
-    others = f" (with {', '.join(entry.services)})" if str(key) not in entry.services else ""
-    return LocalizeError(
-        f"{key} is exposed already{others} by {journal.in_words(entry, now)}",
-        f"they end it with Ctrl-C or `kubectl localize expose --stop`; by hand: {by_hand([entry])}",
-    )
+def exposed_already(
+    key: ServiceKey, held: Sequence[Entry], now: datetime, advice: Callable[[Sequence[Entry]], str]
+) -> LocalizeError:
+    """The error that names who exposes a Service, or its workload, already.
+
+    Args:
+        held: the journals of their session.
+    """
+    others = f" (with {', '.join(held[0].services)})" if str(key) not in held[0].services else ""
+    return LocalizeError(f"{key} is exposed already{others} by {journal.in_words(held[0], now)}", advice(held))
 
 
 def journal_entries(plan: ExposurePlan, owner: journal.Owner, now: datetime) -> tuple[Entry, ...]:
@@ -354,11 +375,6 @@ def _workloads(group: Sequence[Found]) -> tuple[Workload, ...]:
     return tuple(found[ref] for ref in sorted(found))
 
 
-def _refs(one: Found, *, keep: bool) -> list[WorkloadRef]:
-    """What a journal of this Service is for."""
-    return [_as_workload(one.key)] if keep else [workload.ref for workload in one.owners.workloads]
-
-
 def _as_workload(key: ServiceKey) -> WorkloadRef:
     """With `--keep` no workload is touched; the Service itself is what is held."""
     return WorkloadRef("v1", "Service", key.namespace, key.name)
@@ -388,10 +404,3 @@ def _near(key: ServiceKey, services: Sequence[Json]) -> str:
     names = [one["metadata"]["name"] for one in services]
     near = get_close_matches(key.name, names, 1)
     return f"did you mean {near[0]}?" if near else f"`kubectl get services -n {key.namespace}` lists those that exist"
-
-
-def _whose(port: CarriedPort) -> str:
-    key, number = port.services[0]
-    if port.asked:
-        return f"port {number} of {key} would lead"
-    return f"port {number} of {key} would lead, which has the same pods"

@@ -104,6 +104,9 @@ class Desk:
         keys = [ServiceKey(**key) for key in request["services"]]
         found = self._exposures.of_services(keys) if self._exposures is not None else []
         missing = [key for key in keys if not any(key in one.plan.services for one in found)]
+        if missing and self._exposures is not None:  # perhaps one that could not be brought back when it ended
+            undone = await self._exposures.restore(_teller(client))
+            missing = [key for key in missing if str(key) not in undone]
         if self._exposures is None or missing:
             raise LocalizeError(f"{missing[0]} is not exposed from here", "`kubectl localize ls` lists what is")
         failures = await self._exposures.end(found, _teller(client))

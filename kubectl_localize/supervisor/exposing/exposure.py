@@ -26,12 +26,13 @@ from kubectl_localize.errors import (
     NotFoundError,
 )
 from kubectl_localize.model import ServiceKey, Status
-from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back, by_hand, journal_at
+from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back, by_hand, journal_at, journals
 from kubectl_localize.supervisor.exposing.checks import exposed_already, journal_entries
 from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.observed import Observed
 from kubectl_localize.supervisor.exposing.pods import (
+    FAILSAFE_TROUBLE,
     ExposurePods,
     Keys,
     explain_refusal,
@@ -49,6 +50,7 @@ log = logging.getLogger(__name__)
 POD_SECONDS = 120.0
 CONNECT_SECONDS = 30.0
 LEAVE_SECONDS = 120.0
+RESTORING_HOLD_SECONDS = 60.0  # the local process has gone for good; its clients wait for the workload
 LOOK_SECONDS = 2.0
 RETRY_SECONDS = (0.3, 1.0, 3.0, 5.0)
 
@@ -182,14 +184,14 @@ class Exposure:
         self._go_on()
         await self._pods.make_pod()
         await self._observed.begin()
-        await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "runs")
+        await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "running")
+        if self._start_command is not None:  # the pod shares the Service's traffic from the moment it is connected
+            await self._until(self._listens, POD_SECONDS, "", self._nothing_listens)
         self._pods.connect()
-        await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "is Ready")
+        await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "Ready")
         self.step(f"exposure pod {self._pods.name} Ready")
         await self._prove()
-        await self._until(self._is_served, CONNECT_SECONDS, "is an endpoint of the Service")
-        if self._start_command is not None:
-            await self._until(self._listens, POD_SECONDS, "", self._nothing_listens)
+        await self._until(self._is_served, CONNECT_SECONDS, "an endpoint of the Service")
         await self._scale_down()
 
     async def _write_journals(self) -> None:
@@ -209,8 +211,13 @@ class Exposure:
     async def _who_was_first(self, entry: Entry) -> LocalizeError:
         there = await journal_at(self._means.api, entry.path)
         if there is None:
-            return LocalizeError(f"Lease {entry.namespace}/{entry.name} is in the way", "it is no journal")
-        return exposed_already(self.plan.services[0], there, self._means.now())
+            return LocalizeError(
+                f"there is a Lease {entry.namespace}/{entry.name} that this version cannot read",
+                "a newer kubectl localize may have made it; if nobody needs it:"
+                f" `kubectl delete lease -n {entry.namespace} {entry.name}`",
+            )
+        held = [one for one in await journals(self._means.api, [entry.namespace]) if one.session == there.session]
+        return exposed_already(self.plan.services[0], held or [there], self._means.now(), self._means.advice)
 
     async def _prove(self) -> None:
         """A nonce sent to the pod's port has to come out at our listener, before anything depends on it."""
@@ -236,7 +243,7 @@ class Exposure:
             if found != workload.replicas:
                 raise LocalizeError(f"somebody scales {workload.ref} at this moment", "try again when it has settled")
         if self.plan.workloads:
-            await self._until(lambda: not self._others(), LEAVE_SECONDS, "is the only endpoint")
+            await self._until(lambda: not self._others(), LEAVE_SECONDS, "the only endpoint")
             names = ", ".join(f"{one.ref} ({one.replicas})" for one in self.plan.workloads)
             self.step(f"{names} scaled down")
 
@@ -272,9 +279,7 @@ class Exposure:
         assert self._pods is not None
         for entry in self._entries:
             if await self._means.api.find(entry.path) is None:
-                raise LocalizeError(
-                    f"the journal of {entry.workload} is gone: somebody has ended this exposure by hand"
-                )
+                raise _journal_is_gone(entry)
         old = self._pods.name
         await self._pods.make_pod()
         if lost is not None and not lost["metadata"].get("deletionTimestamp"):
@@ -335,18 +340,17 @@ class Exposure:
         try:
             lease = await self._means.api.replace(entry.path, journal.manifest(wanted))
         except (ConflictError, NotFoundError):  # the answer to the last one was lost, or somebody has deleted it
-            there = await self._means.api.find(entry.path)
-            found = journal.parse(there) if there is not None else None
-            if found is None or found.session != entry.session:
-                raise LocalizeError(
-                    f"the journal of {entry.workload} is gone: somebody has ended this exposure by hand"
-                ) from None
-            return found
+            there = await journal_at(self._means.api, entry.path)
+            if there is None or there.session != entry.session:
+                raise _journal_is_gone(entry) from None
+            return there
         return replace(wanted, version=lease["metadata"]["resourceVersion"])
 
     # -- the way back -------------------------------------------------------------------------------------------------
     async def _down(self) -> None:
         self._show(Status.RESTORING, "")
+        for port in self._local.values():
+            port.hold_seconds = RESTORING_HOLD_SECONDS
         if self._renewing is not None:
             self._renewing.cancel()
         try:
@@ -404,8 +408,17 @@ class Exposure:
         assert self._pods is not None
         remote = self._pods.remote
         reason = problem or (remote.problem if remote is not None else "")
-        message = why or f"exposure pod {self._pods.name} never {what}" + (f": {reason}" if reason else "")
-        return LocalizeError(message, "--image and --image-pull-secret name another image" if "Image" in reason else "")
+        if why or "Image" in reason:
+            hint = "--image and --image-pull-secret name another image" if "Image" in reason else ""
+        elif reason.startswith(FAILSAFE_TROUBLE):
+            hint = "--failsafe off goes without it, --failsafe-service-account names one that may"
+        else:
+            hint = (
+                f"`kubectl get events -n {self.plan.namespace} --field-selector involvedObject.name={self._pods.name}`"
+                " may say more"
+            )
+        pod = f"exposure pod {self._pods.name} was not {what} in time" + (f": {reason}" if reason else "")
+        return LocalizeError(f"{why or pod}; everything is put back", hint)
 
     def _trouble(self) -> tuple[str, bool]:
         pod = self._observed.pods.get(self._pods.name) if self._pods is not None else None
@@ -480,3 +493,7 @@ class Exposure:
             ],
             "since": rfc3339(self.since),
         }
+
+
+def _journal_is_gone(entry: Entry) -> LocalizeError:
+    return LocalizeError(f"the journal of {entry.workload} is gone: somebody has ended this exposure by hand")

@@ -15,7 +15,7 @@ from typing import Any
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.environment import container_environment, pick_container
-from kubectl_localize.cluster.exposing.journal import Owner
+from kubectl_localize.cluster.exposing.journal import Entry, Owner
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
@@ -29,7 +29,7 @@ from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.children.gate import GatedSpawner
 from kubectl_localize.supervisor.children.process import Groups, Process, Spawner
 from kubectl_localize.supervisor.exposing import checks, restoring
-from kubectl_localize.supervisor.exposing.back import Clock, journals
+from kubectl_localize.supervisor.exposing.back import Clock, by_hand, journals, sessions
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
@@ -106,6 +106,7 @@ class Exposures:
             buffer=ReadBuffer(),
             admits=self._admits,
             listens=listens,
+            advice=self._advice,
             directory=run.directory,
             record=self._record,
         )
@@ -117,12 +118,13 @@ class Exposures:
 
         Raises: LocalizeError where it cannot be done; everything is as before then.
         """
-        await self.restore(listener.step)
-        findings = await checks.Checks(self.api, order, listens=listens, now=_now).run()
+        if not order.dry_run:
+            await self.restore(listener.step)
+        findings = await checks.Checks(self.api, order, listens=listens, now=_now, advice=self._advice).run()
         for warning in findings.warnings:
             listener.warn(warning)
         for port in findings.not_carried:
-            listener.warn(f"{port} is not carried, only TCP is")
+            listener.warn(f"not carried: {port}")
         us = Owner(
             user=findings.user, login=self._here.login, machine=self._here.machine, uid=self._here.uid,
             pid=self._here.pid, started=self._here.started, pid_namespace=self._here.pid_namespace,
@@ -155,7 +157,7 @@ class Exposures:
             container = pick_container(pod, plan.ports)
             found = await container_environment(self.api, plan.namespace, pod, container)
             if found.unresolved:
-                listener.warn(f"the command does without {', '.join(found.unresolved)} of the container's environment")
+                listener.warn(f"not taken from the container's environment: {', '.join(found.unresolved)}")
             await run(list(found.variables))
 
         return start
@@ -173,7 +175,10 @@ class Exposures:
         if all(exposure.exposed.is_set() and not exposure.failure for exposure in exposures):
             return
         await self._end(exposures)
-        raise next((one.failure for one in exposures if one.failure), LocalizeError("it was ended before it was live"))
+        raise next(
+            (one.failure for one in exposures if one.failure),
+            LocalizeError("the exposure was ended before it was live"),
+        )
 
     async def _live_out(self, exposure: Exposure) -> None:
         try:
@@ -223,23 +228,44 @@ class Exposures:
         return failures
 
     # -- after a crash ------------------------------------------------------------------------------------------------
-    async def restore(self, say: Callable[[str], None]) -> None:
-        """Undo what crashed runs left in this context, as far as this machine remembers; quick where there is nothing.
+    async def restore(self, say: Callable[[str], None]) -> set[str]:
+        """Undo what crashed runs left in this context, and what we could not bring back ourselves before.
 
+        Quick where this machine remembers nothing of that kind.
+
+        Returns: the Services, as `ns/name`, whose exposures were undone.
         Raises: LocalizeError where it cannot be undone now.
         """
         ours = {exposure.plan.session for exposure in self._live}
         recorded = {session: place for session, place in self._record.sessions().items() if session not in ours}
         if not recorded:
-            return
+            return set()
         entries = await journals(self.api, sorted(set(recorded.values())))
         judged = restoring.judge(entries, self._here, lives, _now())
-        failures = await restoring.undo(self.api, judged.dead, self._means.clock, say)
+        stuck = sessions([entry for entry in judged.others if entry.session in recorded and self._is_mine(entry)])
+        dead = [*judged.dead, *stuck]
+        failures = await restoring.undo(self.api, dead, self._means.clock, say)
         if failures:
             raise failures[0]
-        for session in recorded.keys() - {entry.session for entry in judged.others}:
+        undone = {entry.session for some in dead for entry in some}
+        for session in recorded.keys() - ({entry.session for entry in judged.others} - undone):
             self._record.remove(session)
             remove_keys(self._means.directory, session)
+        return {service for some in dead for entry in some for service in entry.services}
+
+    def _is_mine(self, entry: Entry) -> bool:
+        """Whether a journal was written by this very process."""
+        owner = entry.owner
+        return (owner.machine, owner.pid, owner.started) == (self._here.machine, self._here.pid, self._here.started)
+
+    def _advice(self, held: Sequence[Entry]) -> str:
+        """What to do about a session that holds what we want."""
+        owner = held[0].owner
+        if (owner.machine, owner.uid) != (self._here.machine, self._here.uid):
+            return f"ask {owner.login}; if that machine is gone for good: {by_hand(held)}"
+        if restoring.is_dead(held[0], self._here, lives, _now()):
+            return "`kubectl localize restore` undoes it"
+        return f"`kubectl localize expose --stop {held[0].services[0]}` ends it"
 
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def items(self) -> list[dict[str, Any]]:

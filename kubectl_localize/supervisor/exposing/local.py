@@ -65,6 +65,7 @@ class LocalPort:
         self._tasks: set[asyncio.Task[None]] = set()
         self._proof = b""
         self.proven = asyncio.Event()
+        self.hold_seconds = HOLD_SECONDS
         self.traffic = Traffic()
         self.number = 0
         self.refused = False
@@ -145,13 +146,13 @@ class LocalPort:
 
     async def _relay(self, relay: Relay) -> bool:
         """Relay to the local process, waiting a moment for one that is just not there; whether it took it."""
-        deadline = self._clock() + HOLD_SECONDS
+        began = self._clock()
         while not relay.client_is_gone:
             try:
                 await relay.through(self._process)
             except OSError:
                 self.refused = True
-                left = deadline - self._clock()
+                left = began + self.hold_seconds - self._clock()
                 if left <= 0:
                     return False
                 with contextlib.suppress(TimeoutError):

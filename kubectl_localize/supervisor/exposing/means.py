@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.exposing.back import Clock
@@ -28,6 +29,7 @@ class Means:
         now: the wall clock, in UTC.
         admits: whether the owner of the other end of an accepted connection is served.
         listens: whether something listens on a host and port of this machine; None where that cannot be known.
+        advice: what to do about a session that holds what we want, in one sentence.
         directory: where this supervisor's files are (0700).
     """
 
@@ -42,6 +44,7 @@ class Means:
     buffer: ReadBuffer
     admits: Callable[[socket.socket], bool]
     listens: Callable[[str, int], bool | None]
+    advice: Callable[[Sequence[Entry]], str]
     directory: Path
     record: Record
 

@@ -23,6 +23,7 @@ from kubectl_localize.supervisor.exposing.remote import RemoteForward
 Json = dict[str, Any]
 
 LOGIN = "localize"
+FAILSAFE_TROUBLE = "the failsafe cannot scale"
 NO_UID_YET = "00000000-0000-0000-0000-000000000000"
 # A pod that shows one of these does not start by waiting longer.
 HOPELESS = (
@@ -250,7 +251,7 @@ def trouble(found: Json) -> tuple[str, bool]:
                 False,
             )
     if problem := failsafe.problem(found):
-        return f"the failsafe: {problem}", True
+        return f"{FAILSAFE_TROUBLE} the workload: {problem}", True
     for one in status.get("conditions") or ():
         if one["type"] == "PodScheduled" and one["status"] == "False":
             return one.get("message") or one.get("reason") or "it is not scheduled", False

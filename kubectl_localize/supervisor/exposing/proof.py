@@ -42,6 +42,6 @@ async def send_proof(argv: Sequence[str], nonce: bytes, spawn: SpawnProcess) -> 
         await process.stop()
     if answer != nonce:
         raise LocalizeError(
-            "nothing that is sent to the exposure pod arrives here",
-            "does a NetworkPolicy or a service mesh stand between?",
+            "a test connection through the exposure pod did not arrive here",
+            "try again; `kubectl localize logs` says what ssh and kubectl said",
         )

@@ -23,9 +23,9 @@ class Record:
         """The namespace of each session; none where there is no readable file."""
         try:
             found = json.loads(self._path.read_text())["sessions"]
-        except (OSError, ValueError, KeyError, TypeError):
+            return {str(session): str(namespace) for session, namespace in found.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
-        return {str(session): str(namespace) for session, namespace in found.items()}
 
     def add(self, session: str, namespace: str) -> None:
         """A session is about to begin.

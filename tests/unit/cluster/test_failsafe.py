@@ -259,6 +259,24 @@ def test_it_does_not_fire_while_the_session_listens(machine: Machine) -> None:
     assert machine.message == ""
 
 
+def test_the_time_counts_from_the_sessions_end(tmp_path: Path, server: tuple[str, int]) -> None:
+    machine = Machine(tmp_path, ["sh"], server)
+    (machine.directory / "state" / "proven").touch()
+    machine.counts[SCALE] = 0
+    session = socket.create_server(("127.0.0.1", 0))
+    with machine.start(3, failsafe.listens(session.getsockname()[1]), f"{SCALE}=2") as process:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=3.5)  # longer than it has to be gone
+            session.close()
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=1.6)
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+    assert machine.counts == {SCALE: 2}
+
+
 def test_without_rights_it_ends_and_says_why_but_never_its_token(machine: Machine) -> None:
     (machine.directory / "account" / "token").write_text("wr0ng")
     assert machine.run(0, NOBODY, f"{SCALE}=2") == 1

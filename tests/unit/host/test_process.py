@@ -35,6 +35,14 @@ def test_start_time_is_now_for_a_new_process_and_none_for_none() -> None:
     assert start_time(-1) is None
 
 
+def test_an_ended_process_has_no_start_time_though_its_parent_has_not_looked() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read()  # its end
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert start_time(process.pid) is None
+
+
 def test_boot_time_is_never_behind() -> None:
     assert boot_ahead() >= -0.001
     assert abs(boot_ahead() - boot_ahead()) < 0.1

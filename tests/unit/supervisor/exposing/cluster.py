@@ -38,6 +38,7 @@ class Cluster:
         fails: takes the second, the method and the path of a request; kubectl's last words where it is to fail.
         ready_seconds: how long the pods of a workload take.
         leaving_seconds: how long a deleted pod stays.
+        rules: what the user may do, as a SelfSubjectRulesReview says it.
     """
 
     def __init__(self) -> None:
@@ -46,6 +47,7 @@ class Cluster:
         self.fails: Callable[[float, str, str], str] = lambda now, method, path: ""
         self.ready_seconds = 3.0
         self.leaving_seconds = 3.0
+        self.rules: list[Json] = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
         self.now = 0.0
         self.api = Api(CONNECTION, self.run)
         self.clock = Clock(lambda: self.now, self._sleep)
@@ -75,7 +77,7 @@ class Cluster:
         self._wanted_since[path] = self.now
 
     def slice(self, service: str) -> None:
-        """The EndpointSlice of a Service, whose pods are those of the Deployment of the same name and the exposure's."""
+        """The EndpointSlice of a Service: pods of the Deployment of that name, and the exposure's."""
         self.put(f"{SLICES}/{service}", {"metadata": {"labels": {"kubernetes.io/service-name": service}}})
         self._publish()
 
@@ -100,10 +102,10 @@ class Cluster:
     async def _sleep(self, seconds: float) -> None:
         self.now += seconds
         for path, one in list(self.objects.items()):
-            wanted = (one.get("spec") or {}).get("replicas")
-            if path.startswith(APPS) and wanted != one["status"]["readyReplicas"]:
-                if self.now - self._wanted_since.get(path, 0.0) >= self.ready_seconds:
-                    self._follow(path, int(wanted))
+            wanted = self.replicas(path) if path.startswith(APPS) else 0
+            waited = self.now - self._wanted_since.get(path, 0.0)
+            if path.startswith(APPS) and wanted != one["status"]["readyReplicas"] and waited >= self.ready_seconds:
+                self._follow(path, wanted)
             deleted = one["metadata"].get("deletionTimestamp")
             if deleted is not None and self.now >= deleted:
                 del self.objects[path]
@@ -147,11 +149,16 @@ class Cluster:
         if method == "POST":
             return self._create(path, body, dry_run="dryRun" in query)
         scaled = path.removesuffix("/scale")
+        if scaled not in self.objects and method == "PUT" and path.startswith(LEASES):
+            # Measured on Kubernetes 1.35: a PUT makes a Lease that is not there, unless it has a uid.
+            return CONFLICT if "uid" in body["metadata"] else self._create(LEASES, body, dry_run=False)
         if scaled not in self.objects:
             return self._list(path, query.get("labelSelector", "")) if method == "GET" else NOT_FOUND
         one = self.objects[scaled]
         if method == "GET":
-            return {"metadata": one["metadata"], "spec": {"replicas": one["spec"]["replicas"]}} if scaled != path else one
+            return (
+                {"metadata": one["metadata"], "spec": {"replicas": one["spec"]["replicas"]}} if scaled != path else one
+            )
         if method == "PUT":
             return self._replace(path, scaled, body)
         uid = (body.get("preconditions") or {}).get("uid", one["metadata"]["uid"])
@@ -161,11 +168,10 @@ class Cluster:
         return {"kind": "Status", "status": "Success"}
 
     def _list(self, path: str, selector: str) -> Answer:
-        if "/" not in path.partition("/namespaces/")[2] and "/namespaces/" in path:
+        inner = path.partition("/namespaces/")[2]
+        if inner and inner.count("/") != 1:
             return NOT_FOUND
         plural = path.rpartition("/")[2]
-        if plural not in {one.split("/")[-2] for one in self.objects} | {"pods", "leases", "endpointslices"}:
-            return NOT_FOUND
         inside = path if "/namespaces/" in path else ""
         items = [
             one
@@ -175,13 +181,19 @@ class Cluster:
         return {"items": items, "metadata": {"resourceVersion": "1"}}
 
     def _create(self, path: str, body: Json, *, dry_run: bool) -> Answer:
+        if "/selfsubject" in path:
+            return {"status": {"userInfo": {"username": "ada"}, "resourceRules": self.rules, "allowed": False}}
         where = f"{path}/{body['metadata']['name']}"
         if dry_run:
-            return body
+            return self.admitted(body)
         if where in self.objects:
             return EXISTS
         self._note("POST", where)
         return self.put(where, body)
+
+    def admitted(self, body: Json) -> Json:
+        """What admission makes of an object that is only tried out."""
+        return body
 
     def _replace(self, path: str, scaled: str, body: Json) -> Answer:
         one = self.objects[scaled]
@@ -197,7 +209,9 @@ class Cluster:
         self._note("DELETE", path)
         one = self.objects[path]
         if path.startswith(f"{CORE}/pods/"):
-            one["metadata"].setdefault("deletionTimestamp", self.now + (self.leaving_seconds if grace is None else grace))
+            one["metadata"].setdefault(
+                "deletionTimestamp", self.now + (self.leaving_seconds if grace is None else grace)
+            )
             self._publish()
         else:
             del self.objects[path]
@@ -217,4 +231,6 @@ def _matches(item: Json, selector: str) -> bool:
     if " in (" in selector:
         name, _, values = selector.partition(" in (")
         return labels.get(name) in values.rstrip(")").split(",")
-    return all(labels.get(name) == value for name, _, value in (one.partition("=") for one in selector.split(",") if one))
+    return all(
+        labels.get(name) == value for name, _, value in (one.partition("=") for one in selector.split(",") if one)
+    )
