@@ -11,13 +11,14 @@ NODE := dev
 CLUSTER = $(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.cluster
 PYTEST = PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest
 
-.PHONY: help requirements cluster cluster-down demo demo-down check test unit real bench clean
+.PHONY: help requirements cluster cluster-down demo demo-down check test unit real soak bench clean
 
 help:
 	@echo 'make demo          a real cluster here, and its Services by their names    make demo-down     takes it all away'
 	@echo 'make cluster       only the cluster                                        make cluster-down  takes it away'
 	@echo 'make test          check, unit tests, and the tests on a real cluster      make unit          the quick ones'
 	@echo 'make check         lint, format, types, import contracts                   make bench         the numbers'
+	@echo 'make soak          hours: 50 rounds of there and back, a kill at every call and at 200 random moments'
 	@echo 'make clean         deletes what make left in the checkout and in /var/tmp'
 
 cluster:
@@ -61,6 +62,11 @@ requirements:
 
 test: requirements
 	@$(MAKE) --no-print-directory check unit real
+
+# Exposures, as often as it takes to believe in them.
+soak: $(VENV)/stamp requirements
+	LOCALIZE_TEST_ROUNDS=50 LOCALIZE_TEST_KILLS=200 LOCALIZE_TEST_MATRIX=all \
+		$(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n 3 --timeout=3600
 
 bench: $(VENV)/stamp
 	@$(BIN)/python -m tests.environment make

@@ -90,13 +90,15 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Show the figures that tests have measured, and name what was left out."""
-    figures = [
-        text
+    # By test: workers end theirs in any order, and some figures are rows of a table.
+    found = [
+        (report.nodeid, text)
         for reports in terminalreporter.stats.values()
         for report in reports
         for name, text in getattr(report, "user_properties", ())
         if name == "figure" and report.when == "call"
     ]
+    figures = [text for _, text in sorted(found, key=lambda one: one[0])]
     if figures:
         terminalreporter.section("figures")
         for text in figures:

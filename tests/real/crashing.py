@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import signal
+import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
-from tests.real.exposing import leftovers
-from tests.real.manifests import image
+from tests.real.exposing import OURS, leftovers
+from tests.real.manifests import Manifest, deployment, image, service
 from tests.real.product import Done
 from tests.real.sandbox import Sandbox
 
 WORKLOAD = "deployment/web"
 REPLICAS = 2
-SECONDS = 60.0
+SECONDS = 100.0  # for anything that takes a few on a machine that does nothing else
 BEFORE, AFTER = "before", "after"
 
 # First in the PATH. Numbers the calls that change something, each by a directory, so that two at once are two. At the
@@ -96,14 +99,12 @@ def _in_words(call: str) -> str:
 
 
 class Run:
-    """`kubectl localize expose …` that nobody looks after. `with Run(sandbox, "ns/web", env={…}) as run:`"""
+    """`kubectl localize …` that nobody looks after. `with Run(sandbox, "restore", env={…}) as run:`"""
 
-    def __init__(self, sandbox: Sandbox, *argv: str, env: dict[str, str] | None = None) -> None:
-        self._sandbox = sandbox
+    def __init__(self, sandbox: Sandbox, *argv: str, env: Mapping[str, str] | None = None) -> None:
         self._said = sandbox.root / f"said-{uuid.uuid4().hex[:8]}"
         with open(self._said, "w") as said:
-            words = ("kubectl", "localize", "expose", "--image", image(), *argv)
-            self._process = sandbox.spawn(*words, env=env, stdout=said)
+            self._process = sandbox.spawn("kubectl", "localize", *argv, env=env, stdout=said)
 
     def __enter__(self) -> Run:
         return self
@@ -142,8 +143,13 @@ class Run:
 
     def wait_over(self) -> int:
         """Wait for its end; the exit code."""
-        self.wait(lambda: self.over, "end of expose")
+        self.wait(lambda: self.over, "end")
         return self._process.wait()
+
+    def wait_live(self) -> None:
+        """Wait until it is exposed."""
+        self.wait(lambda: self.live or self.over, "exposure")
+        assert self.live, self.said
 
     def there_and_back(self, stop: Callable[[], bool]) -> bool:
         """Let it come up and press Ctrl-C; whether it was stopped (`stop`) before it ended by itself."""
@@ -153,6 +159,11 @@ class Run:
             self.interrupt()
             self.wait(lambda: self.over or stop(), "way back")
         return stop()
+
+
+def expose(sandbox: Sandbox, service: str, port: str, *argv: str, env: Mapping[str, str] | None = None) -> Run:
+    """Begin to expose a Service (`ns/svc`) by the process at a local port."""
+    return Run(sandbox, "expose", "--image", image(), "--map", port, *argv, service, env=env)
 
 
 def kill_everything(sandbox: Sandbox) -> None:
@@ -166,9 +177,9 @@ def kill_everything(sandbox: Sandbox) -> None:
     wait_until("end of everything of ours", gone, 10, every_seconds=0.005)
 
 
-def restore(sandbox: Sandbox, *argv: str, env: dict[str, str] | None = None) -> Done:
+def restore(sandbox: Sandbox) -> Done:
     """`kubectl localize restore`, which has to succeed."""
-    done = sandbox.localize("restore", *argv, env=env, timeout=150)
+    done = sandbox.localize("restore", timeout=150)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done
@@ -204,6 +215,20 @@ def wait_tidy(cluster: Cluster, sandbox: Sandbox, namespace: str, replicas: int 
         raise
 
 
+def open_web(cluster: Cluster, namespace: str) -> str:
+    """A Service with two pods, as `ns/web`."""
+    cluster.apply(namespace, deployment("web", replicas=REPLICAS), service("web"))
+    cluster.wait_ready(namespace, WORKLOAD)
+    return f"{namespace}/web"
+
+
+@contextlib.contextmanager
+def open_port() -> Iterator[str]:
+    """The port of a local process that is not killed with everything of ours; nobody asks it anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield str(server.getsockname()[1])
+
+
 def at_once(cluster: Cluster, namespace: str) -> tuple[int, list[str]]:
     """The replicas and what is left, as they have to be the moment that a command says it is done.
 
@@ -213,8 +238,25 @@ def at_once(cluster: Cluster, namespace: str) -> tuple[int, list[str]]:
     return count, [one for one in leftovers(cluster, namespace) if one.startswith(("Pod ", "Secret ", "Lease "))]
 
 
-def journal_of(cluster: Cluster, namespace: str) -> dict[str, object]:
-    """The only journal in a namespace."""
-    (lease,) = cluster.get("leases", f"--namespace={namespace}")["items"]
-    journal: dict[str, object] = lease
-    return journal
+def journal_of(cluster: Cluster, namespace: str) -> Manifest:
+    """The only journal in a namespace, a Lease."""
+    (lease,) = cluster.get("leases", f"--namespace={namespace}", f"--selector={OURS}")["items"]
+    found: Manifest = lease
+    return found
+
+
+def colleagues(lease: Manifest) -> Manifest:
+    """The same journal as a colleague on another machine would have written it, for another workload."""
+    text = lease["metadata"]["annotations"]["kubectl-localize/journal"]
+    content = json.loads(text)
+    content["session"] = "zzzzzz"
+    content["owner"] |= {"user": "bob", "login": "bob@elsewhere", "machine": "0123456789abcdef"}
+    content["workload"]["name"] = "other"
+    content["services"] = [f"{lease['metadata']['namespace']}/other"]
+    metadata = {
+        "name": "localize-deployment-other",
+        "namespace": lease["metadata"]["namespace"],
+        "labels": {**lease["metadata"]["labels"], "kubectl-localize/session": "zzzzzz"},
+        "annotations": {"kubectl-localize/journal": json.dumps(content)},
+    }
+    return {**lease, "metadata": metadata, "spec": {**lease["spec"], "holderIdentity": "bob (bob@elsewhere)"}}

@@ -13,7 +13,7 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing import pod as exposure_pod
-from kubectl_localize.cluster.exposing.about import About, undo_by_hand
+from kubectl_localize.cluster.exposing.about import About
 from kubectl_localize.cluster.exposing.values import (
     CarriedPort,
     ExposurePlan,
@@ -57,6 +57,7 @@ def plan_for(cluster: Cluster, namespace: str, name: str, *ports: tuple[int, tup
         labels=tuple(workload.template["metadata"]["labels"].items()),
         ports=tuple(CarriedPort(number, names, "127.0.0.1", local, ((key, 80),)) for number, names, local in ports),
         sshd_port=2222,
+        heartbeat_port=2223,
         image=image(),
         session="abc12",
     )
@@ -86,7 +87,7 @@ class ExposurePod:
             change: makes another pod of the product's, as an admission plugin would.
         """
         self.directory.mkdir(mode=0o700, exist_ok=True)
-        about = About("alice", "alice@laptop", "2026-01-31T12:00:00Z", undo_by_hand(self.plan))
+        about = About("alice", "alice@laptop", "2026-01-31T12:00:00Z", "kubectl delete …")
         host_key = ssh.make_key(self.directory, "host")
         (self.directory / "known_hosts").write_text(ssh.known_hosts_line(ALIAS, host_key.public))
         secret = exposure_pod.secret(
@@ -142,9 +143,14 @@ class ExposurePod:
             user=exposure_pod.USER,
             identity=self.directory / identity,
             known_hosts=self.directory / "known_hosts",
-            forwards=forwards or [(one.number, one.host, one.local_port) for one in self.plan.ports],
+            forwards=forwards or self._forwards(),
             host_key_alias=ALIAS,
         )
+
+    def _forwards(self) -> list[tuple[int, str, int]]:
+        """All of the plan's; the local process answers the heartbeat, too."""
+        found = [(one.number, one.host, one.local_port) for one in self.plan.ports]
+        return [*found, (self.plan.heartbeat_port, *found[0][1:])]
 
     def connect(self, port: int) -> subprocess.Popen[str]:
         """Start `ssh -R`, which stays."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
+from tests.real.crashing import kill_everything
 from tests.real.exposing import LOCAL, Client, Expose, Local, cluster_ip, expose, leftovers, replicas
 from tests.real.manifests import deployment, service
 from tests.real.sandbox import Sandbox
@@ -61,7 +62,7 @@ def test_the_laptop_vanishes(cluster: Cluster, web: str, sandboxes: Callable[...
         cluster.node.sever()
         severed = time.monotonic()
         try:
-            lost.kill_all(lost.processes())
+            kill_everything(lost)
             for name in ("web", "more"):
                 back = lambda name=name: replicas_inside(cluster, web, name) == 2  # noqa: E731
                 wait_until(f"replicas of {name}", back, AT_MOST_SECONDS)

@@ -7,9 +7,6 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing.values import MANAGED_BY, MANAGED_BY_LABEL, SESSION_LABEL, ExposurePlan
 
-# The Secret comes last: it owns the pod, which is to go as gently as it can.
-OBJECTS = "pods,roles,rolebindings,serviceaccounts,secrets,leases"
-
 Json = dict[str, Any]
 
 
@@ -28,16 +25,6 @@ class About:
     origin: str
     since: str
     undo: str
-
-
-def undo_by_hand(plan: ExposurePlan) -> str:
-    """The kubectl commands that undo an exposure, in the order in which they are safe."""
-    place = f"--namespace={plan.namespace}"
-    commands = [
-        f"kubectl scale {workload.ref.by_hand} {place} --replicas={workload.replicas}" for workload in plan.workloads
-    ]
-    commands.append(f"kubectl delete {OBJECTS} {place} --selector={SESSION_LABEL}={plan.session}")
-    return " && ".join(commands)
 
 
 def metadata(plan: ExposurePlan, name: str, about: About, secret: tuple[str, str] | None = None) -> Json:

@@ -115,8 +115,12 @@ def lease_name(workload: WorkloadRef) -> str:
     return f"{name[:244]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def manifest(entry: Entry) -> Json:
-    """The Lease of a journal (https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/)."""
+def manifest(entry: Entry, undo: str = "") -> Json:
+    """The Lease of a journal (https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/lease-v1/).
+
+    Args:
+        undo: commands that undo the whole session without this program.
+    """
     content = {
         "version": VERSION,
         "session": entry.session,
@@ -130,7 +134,7 @@ def manifest(entry: Entry) -> Json:
         "name": entry.name,
         "namespace": entry.namespace,
         "labels": {MANAGED_BY_LABEL: MANAGED_BY, SESSION_LABEL: entry.session},
-        "annotations": {ANNOTATION: json.dumps(content)},
+        "annotations": {ANNOTATION: json.dumps(content), **({"kubectl-localize/undo": undo} if undo else {})},
     }
     if entry.version:
         metadata["resourceVersion"] = entry.version

@@ -232,9 +232,10 @@ def _words(one: PortMap) -> str:
     return f"{local}:{one.port}" if one.port else local
 
 
-def sshd_port(taken: Collection[int]) -> int:
-    """Where sshd itself listens: 2222, or the next number that is not taken."""
-    return next(port for port in range(SSHD_PORT, LAST_PORT + 1) if port not in taken)
+def own_ports(taken: Collection[int]) -> tuple[int, int]:
+    """Where sshd itself listens, and where the readiness probe asks: 2222 and on, but for what is taken."""
+    free = (port for port in range(SSHD_PORT, LAST_PORT + 1) if port not in taken)
+    return next(free), next(free)
 
 
 # -- labels -----------------------------------------------------------------------------------------------------------

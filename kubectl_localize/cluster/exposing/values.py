@@ -142,6 +142,7 @@ class ExposurePlan:
         hostname, subdomain: a StatefulSet's pod that it stands in for, else empty.
         ports: what is carried.
         sshd_port: where sshd itself listens, none of the carried ones.
+        heartbeat_port: where the readiness probe asks, through the session, whether we live; none of the others.
         image: an image with sshd and sh.
         image_pull_secrets: names, the workload's own included.
         session: the random id of this exposure, which names its objects.
@@ -156,6 +157,7 @@ class ExposurePlan:
     labels: tuple[tuple[str, str], ...]
     ports: tuple[CarriedPort, ...]
     sshd_port: int
+    heartbeat_port: int
     image: str
     session: str
     image_pull_secrets: tuple[str, ...] = ()

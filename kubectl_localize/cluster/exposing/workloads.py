@@ -55,6 +55,12 @@ def controller(item: Mapping[str, Any]) -> Controller | None:
     return None
 
 
+def likely_kinds(pods: Sequence[Json]) -> set[str]:
+    """The kinds of the workloads that own these pods, as far as the pods alone tell: a ReplicaSet is a Deployment's."""
+    direct = {owner.kind for owner in map(controller, pods) if owner and owner.scalable}
+    return {"Deployment" if kind == "ReplicaSet" else kind for kind in direct}
+
+
 async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
     """Find what owns these pods and can be scaled, and what else owns some of them.
 

@@ -73,10 +73,10 @@ class Back:
         mine = [entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))]
         pods = await self._patiently(self._pods)
         scaled = [await self._patiently(partial(self._scale_up, entry)) for entry in mine]
+        for entry, how in zip(mine, scaled, strict=True):
+            if how is _Scaled.BY_US:  # also where our pod is gone: who waits for us wants to hear of Ready pods
+                await self._wait_ready(entry)
         if pods:
-            for entry, how in zip(mine, scaled, strict=True):
-                if how is _Scaled.BY_US:
-                    await self._wait_ready(entry)
             expected = any(how is not _Scaled.UNTOUCHED for how in scaled)
             await self._wait_quiet({pod["metadata"]["name"] for pod in pods}, expected=expected)
         await self._delete_pods()

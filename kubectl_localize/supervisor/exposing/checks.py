@@ -23,7 +23,7 @@ from kubectl_localize.cluster.exposing.values import (
     Workload,
     WorkloadRef,
 )
-from kubectl_localize.cluster.exposing.workloads import Owners, owners
+from kubectl_localize.cluster.exposing.workloads import Owners, likely_kinds, owners
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.back import journals, object_name
@@ -38,12 +38,17 @@ RBAC_HINT = "docs/rbac.yaml of kubectl localize is the Role to ask an admin for"
 
 @dataclass(frozen=True)
 class Found:
-    """One Service that was asked for, and who is behind it."""
+    """One Service that was asked for, and who is behind it.
+
+    Args:
+        sessions: of the exposure pods that it has already.
+    """
 
     key: ServiceKey
     service: Json
     pods: tuple[Json, ...]
     owners: Owners
+    sessions: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -114,16 +119,12 @@ class Checks:
         except ForbiddenError:
             await self._judge_rights(namespace, ())
             raise
-        try:
-            found = await asyncio.gather(*(self._find(key, services) for key in keys))
-        except ForbiddenError:
-            await self._judge_rights(namespace, ())  # which says it in the words of a role
-            raise
+        found = await asyncio.gather(*(self._find(key, services) for key in keys))
         kinds = {workload.ref.kind for one in found for workload in one.owners.workloads}
         own = await self._judge_rights(namespace, () if self._order.keep else kinds)
+        self._judge_journals(found, leases)
         for one in found:
             self._judge_owners(one, autoscalers)
-        self._judge_journals(found, leases)
         return [self._plan(group, services, own_failsafe=own) for group in _groups(found)]
 
     async def _autoscalers(self, namespace: str) -> list[Json]:
@@ -146,17 +147,22 @@ class Checks:
             raise LocalizeError(f"there is no Service {key.name} in namespace {key.namespace}", _near(key, services))
         selector = (service["spec"] or {}).get("selector") or {}
         if service["spec"].get("type") == "ExternalName":
-            raise LocalizeError(f"{key} is of type ExternalName, so there is nothing that could be replaced")
+            raise LocalizeError(
+                f"{key} is of type ExternalName, so there is nothing that could be replaced",
+                "expose a Service that has a selector",
+            )
         if not selector:
             raise LocalizeError(f"{key} has no selector, so no pod can take its traffic", "give the Service a selector")
         labels = ",".join(f"{name}={value}" for name, value in sorted(selector.items()))
-        pods = [
-            pod
-            for pod in await self._api.items("v1", "pods", key.namespace, labels)
-            if SESSION_LABEL not in (pod["metadata"].get("labels") or {}) and _counts(pod)
-        ]
-        behind = await owners(self._api, key.namespace, pods)
-        return Found(key, service, tuple(pods), behind)
+        pods: list[Json] = []
+        try:
+            there = await self._api.items("v1", "pods", key.namespace, labels)
+            pods += [pod for pod in there if not _session(pod) and _counts(pod)]
+            behind = await owners(self._api, key.namespace, pods)
+        except ForbiddenError:
+            await self._judge_rights(key.namespace, likely_kinds(pods))  # which says it in the words of a role
+            raise
+        return Found(key, service, tuple(pods), behind, frozenset(map(_session, there)) - {""})
 
     def _judge_owners(self, found: Found, autoscalers: Sequence[Json]) -> None:
         if self._order.keep:
@@ -206,7 +212,11 @@ class Checks:
     def _judge_journals(self, found: Sequence[Found], leases: Sequence[Entry]) -> None:
         for one in found:
             wanted = {_as_workload(one.key), *(workload.ref for workload in one.owners.workloads)}
-            holders = [entry for entry in leases if entry.workload in wanted or str(one.key) in entry.services]
+            holders = [
+                entry
+                for entry in leases
+                if entry.workload in wanted or str(one.key) in entry.services or entry.session in one.sessions
+            ]
             if holders:
                 held = [entry for entry in leases if entry.session == holders[0].session]
                 raise exposed_already(one.key, held, self._now(), self._advice)
@@ -230,6 +240,7 @@ class Checks:
         standing_in = next((workload for workload in workloads if workload.ref.kind == "StatefulSet"), None)
         session = "".join(secrets.choice(SESSION_CHARACTERS) for _ in range(SESSION_LENGTH))
         image = order.image or DEFAULT_IMAGE
+        sshd_port, heartbeat_port = ports.own_ports([port.number for port in carried])
         pull_secrets = [
             one["name"] for template in templates for one in (template["spec"].get("imagePullSecrets") or ())
         ]
@@ -240,7 +251,8 @@ class Checks:
             replaced=templates[0],
             labels=tuple(sorted(labels.items())),
             ports=carried,
-            sshd_port=ports.sshd_port([port.number for port in carried]),
+            sshd_port=sshd_port,
+            heartbeat_port=heartbeat_port,
             image=image,
             session=session,
             image_pull_secrets=tuple(
@@ -386,6 +398,11 @@ def _as_template(group: Sequence[Found]) -> Json:
     if pod is not None:
         return {"metadata": {"labels": pod["metadata"].get("labels") or {}}, "spec": pod["spec"]}
     return {"metadata": {"labels": group[0].service["spec"]["selector"]}, "spec": {"containers": []}}
+
+
+def _session(pod: Json) -> str:
+    """The session that an exposure pod belongs to; empty for any other pod."""
+    return str((pod["metadata"].get("labels") or {}).get(SESSION_LABEL) or "")
 
 
 def _counts(pod: Json) -> bool:

@@ -28,6 +28,8 @@ from kubectl_localize.errors import (
 from kubectl_localize.model import ServiceKey, Status
 from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back, by_hand, journal_at, journals
 from kubectl_localize.supervisor.exposing.checks import exposed_already, journal_entries
+from kubectl_localize.supervisor.exposing.handover import hand_over
+from kubectl_localize.supervisor.exposing.heartbeat import Heartbeat
 from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.observed import Observed
@@ -97,6 +99,7 @@ class Exposure:
         self._renewing: asyncio.Task[None] | None = None
         self._keys: Keys | None = None
         self._pods: ExposurePods | None = None
+        self._heartbeat = Heartbeat()
         self._local = {
             port.number: LocalPort(
                 LocalProcess(port.host, port.local_port), means.buffer, admits=means.admits, clock=means.clock.now
@@ -151,13 +154,14 @@ class Exposure:
         self._keys = await loop.run_in_executor(None, make_keys, self._means.directory, self.plan.session)
         for port in self._local.values():
             await port.listen()
+        await self._heartbeat.listen()
         about = About(
             owner=str(self._entries[0].owner),
             origin=self._entries[0].owner.login,
             since=rfc3339(self.since),
             undo=by_hand(self._entries),
         )
-        self._pods = ExposurePods(self.plan, self._means, self._keys, about, self._local)
+        self._pods = ExposurePods(self.plan, self._means, self._keys, about, self._local, self._heartbeat.number)
         try:
             await self._pods.try_out()
         except (InvalidError, ForbiddenError) as error:
@@ -167,6 +171,7 @@ class Exposure:
         """Put away what `prepare` made."""
         for port in self._local.values():
             await port.close()
+        self._heartbeat.close()
         remove_keys(self._means.directory, self.plan.session)
 
     # -- the way up ---------------------------------------------------------------------------------------------------
@@ -199,7 +204,8 @@ class Exposure:
             self._go_on()
             self._journalled.append(entry)
             try:
-                lease = await self._means.api.create(journal.collection(entry.namespace), journal.manifest(entry))
+                manifest = journal.manifest(entry, by_hand(self._entries))
+                lease = await self._means.api.create(journal.collection(entry.namespace), manifest)
             except AlreadyExistsError:
                 self._journalled.pop()  # it is another one's, and so is what it says
                 raise await self._who_was_first(entry) from None
@@ -338,7 +344,7 @@ class Exposure:
         """The journal with a new time. Raises: LocalizeError where it is gone; KubectlError."""
         wanted = journal.renewed(entry, self._means.now())
         try:
-            lease = await self._means.api.replace(entry.path, journal.manifest(wanted))
+            lease = await self._means.api.replace(entry.path, journal.manifest(wanted, by_hand(self._entries)))
         except (ConflictError, NotFoundError):  # the answer to the last one was lost, or somebody has deleted it
             there = await journal_at(self._means.api, entry.path)
             if there is None or there.session != entry.session:
@@ -349,10 +355,9 @@ class Exposure:
     # -- the way back -------------------------------------------------------------------------------------------------
     async def _down(self) -> None:
         self._show(Status.RESTORING, "")
-        for port in self._local.values():
-            port.hold_seconds = RESTORING_HOLD_SECONDS
         if self._renewing is not None:
             self._renewing.cancel()
+        handing = self._hand_over() if self.exposed.is_set() and not self._listens() else None
         try:
             if self._journalled:
                 await Back(self._means.api, self._journalled, self._means.clock, self.step).run()
@@ -362,10 +367,21 @@ class Exposure:
             if not isinstance(self.failure, LocalizeError) or isinstance(error, LocalizeError):
                 self.failure = error if isinstance(error, LocalizeError) else LocalizeError(str(error))
         finally:
+            if handing is not None:
+                handing.cancel()
+                await asyncio.wait((handing,))
             if self._pods is not None:
                 await self._pods.disconnect()
             await self._observed.end()
             await self.discard()
+
+    def _hand_over(self) -> asyncio.Task[None]:
+        """The local process has ended: its clients are held until one of the workload's pods can take them."""
+        for port in self._local.values():
+            port.hold_seconds = RESTORING_HOLD_SECONDS
+        return asyncio.create_task(
+            hand_over(self._means, self.plan.namespace, self._local, lambda: sorted(self._others()))
+        )
 
     # -- what it waits for --------------------------------------------------------------------------------------------
     def _go_on(self) -> None:

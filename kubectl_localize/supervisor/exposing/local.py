@@ -88,6 +88,10 @@ class LocalPort:
         """Every connection goes to the local process at once."""
         self._proof = b""
 
+    def lead_to(self, process: LocalProcess) -> None:
+        """From now on connections, those that are held among them, go there."""
+        self._process = process
+
     async def close(self) -> None:
         """Stop listening and reset what is open."""
         if self._server is not None:

@@ -78,16 +78,24 @@ class ExposurePods:
     Args:
         about: who, from where, since when, and how to undo it by hand.
         local: our listener for each carried port, by the port's number.
+        heartbeat: the port of our listener that answers the readiness probe.
     """
 
     def __init__(
-        self, plan: ExposurePlan, means: Means, keys: Keys, about: About, local: Mapping[int, LocalPort]
+        self,
+        plan: ExposurePlan,
+        means: Means,
+        keys: Keys,
+        about: About,
+        local: Mapping[int, LocalPort],
+        heartbeat: int,
     ) -> None:
         self._plan = plan
         self._means = means
         self._keys = keys
         self._about = about
         self._local = local
+        self._heartbeat = heartbeat
         self._uid: int | None = pod.UID
         self._secret_uid = ""
         self._made = 0
@@ -137,8 +145,9 @@ class ExposurePods:
         await asyncio.gather(
             api.create(f"{self._path}/serviceaccounts", failsafe.service_account(plan, *about)),
             api.create(f"{rbac}/roles", failsafe.role(plan, *about)),
-            api.create(f"{rbac}/rolebindings", failsafe.role_binding(plan, *about)),
         )
+        # Whoever is no admin may only bind a Role that the server can look into.
+        await api.create(f"{rbac}/rolebindings", failsafe.role_binding(plan, *about))
 
     async def make_pod(self) -> None:
         """Make a pod, the current one from now on. One before it that terminates keeps its connection until it is gone.
@@ -158,6 +167,7 @@ class ExposurePods:
         """Connect to the current pod, and keep connected."""
         means, plan = self._means, self._plan
         forwards = [(port.number, "127.0.0.1", self._local[port.number].number) for port in plan.ports]
+        forwards.append((plan.heartbeat_port, "127.0.0.1", self._heartbeat))
 
         def client(local_port: int) -> Sequence[str]:
             return ssh.client_argv(

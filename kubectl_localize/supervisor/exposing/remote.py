@@ -77,6 +77,8 @@ class RemoteForward:
             self._task.cancel()
             await asyncio.wait((self._task,))
             self._task = None
+            await self.renew()  # the task may have been stopping them itself when it was cancelled
+            self._processes = []
 
     async def _run(self) -> None:
         failures = 0
@@ -89,8 +91,8 @@ class RemoteForward:
             except (OSError, KubectlError) as error:
                 self.problem = str(error)
             finally:
-                processes, self._processes = self._processes, []
-                await asyncio.gather(*(process.stop() for process in processes))
+                await self.renew()
+                self._processes = []
             log.warning("ssh -R: %s", self.problem)
             self._changed.fire()
             failures = 0 if self._clock() - began > STABLE_SECONDS else failures + 1

@@ -32,6 +32,7 @@ def plan(*, template: dict[str, Any] | None = None, **changes: Any) -> ExposureP
         "labels": (("app", "cart"),),
         "ports": (carried(8080, "http"),),
         "sshd_port": 2222,
+        "heartbeat_port": 2223,
         "image": "image-with-sshd",
         "session": "abc12",
     }

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 from typing import Any
 
 from kubectl_localize.cluster.exposing import pod as exposure_pod
-from kubectl_localize.cluster.exposing.about import undo_by_hand
-from kubectl_localize.cluster.exposing.values import ExposurePlan, Workload, WorkloadRef
+from kubectl_localize.cluster.exposing.values import ExposurePlan
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, SECRET, carried, plan
 
 KEY = "ssh-ed25519 AAAAkey"
@@ -132,17 +129,17 @@ def test_a_plain_workload_leaves_nothing_of_that_behind() -> None:
 
 
 def test_sshd_lets_one_key_in_and_its_ports_only() -> None:
-    made = files(plan(ports=(carried(8080), carried(8443)), sshd_port=2223))
+    made = files(plan(ports=(carried(8080), carried(8443)), sshd_port=2223, heartbeat_port=2224))
     config = dict(line.split(" ", 1) for line in made["sshd_config"].splitlines())
     assert config["Port"] == "2223"
-    assert config["PermitListen"] == "*:8080 *:8443"
+    assert config["PermitListen"] == "*:8080 *:8443 *:2224"
     assert config["PermitOpen"] == "none"
     assert config["AllowTcpForwarding"] == "remote"
     assert config["AuthenticationMethods"] == "publickey"
     assert config["AllowUsers"] == "localize"
     assert config["MaxSessions"] == "0"
-    assert (config["ClientAliveInterval"], config["ClientAliveCountMax"]) == ("2", "3")
-    listen = 'permitlisten="*:8080",permitlisten="*:8443"'
+    assert (config["ClientAliveInterval"], config["ClientAliveCountMax"]) == ("1", "6")
+    listen = 'permitlisten="*:8080",permitlisten="*:8443",permitlisten="*:2224"'
     assert made["authorized_keys"] == f"restrict,port-forwarding,{listen} {KEY}\n"
     assert made["host_key"] == "PRIVATE"
 
@@ -155,32 +152,7 @@ def test_the_user_has_a_name_whatever_its_number() -> None:
     assert {"name": "sshd", "mountPath": "/etc/passwd", "subPath": "passwd", "readOnly": True} in mounts
 
 
-def test_ready_means_that_all_ports_are_listened_on() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("::1", 0), family=socket.AF_INET6) as two:
-        first, second = one.getsockname()[1], two.getsockname()[1]
-        both = plan(ports=(carried(first), carried(second)))
-        command = spec(both)["containers"][0]["readinessProbe"]["exec"]["command"]
-        assert subprocess.run(command, check=False).returncode == 0
-        two.close()
-        assert subprocess.run(command, check=False).returncode != 0
-
-
-def test_a_connection_to_a_port_is_no_listener() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        number = server.getsockname()[1]
-        command = spec(plan(ports=(carried(number),)))["containers"][0]["readinessProbe"]["exec"]["command"]
-        with socket.create_connection(("127.0.0.1", number)), server.accept()[0]:
-            server.close()
-            assert subprocess.run(command, check=False).returncode != 0
-
-
-def test_undoing_by_hand_scales_up_before_it_deletes() -> None:
-    other = Workload(WorkloadRef("v1", "ReplicationController", "shop", "old"), "8d", 1, {})
-    given = plan()
-    text = undo_by_hand(plan(workloads=(*given.workloads, other)))
-    assert text.split(" && ")[:2] == [
-        "kubectl scale deployment/cart --namespace=shop --replicas=2",
-        "kubectl scale replicationcontroller/old --namespace=shop --replicas=1",
-    ]
-    assert text.split(" && ")[2].startswith("kubectl delete pods,")
-    assert text.endswith("--namespace=shop --selector=kubectl-localize/session=abc12")
+def test_ready_means_that_the_supervisor_answers_through_the_session() -> None:
+    made = spec(plan(heartbeat_port=2299))["containers"][0]
+    assert made["readinessProbe"]["httpGet"] == {"port": 2299}
+    assert 2299 not in {one["containerPort"] for one in made["ports"]}

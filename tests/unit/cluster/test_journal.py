@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from kubectl_localize.cluster.exposing.journal import (
     ANNOTATION,
-    Entry,
     SERVICE,
+    Entry,
     Owner,
     collection,
     in_words,
@@ -33,9 +33,9 @@ ENTRY = Entry(
 )
 
 TEXT = st.text(max_size=20)
-NAMES = st.from_regex(r"[a-z0-9]([-a-z0-9.]{0,60}[a-z0-9])?", fullmatch=True)
+NAMES = st.text("ab9", min_size=1, max_size=30)
 REFS = st.builds(
-    lambda kind, namespace, name: WorkloadRef(*kind, namespace, name),
+    lambda kind, namespace, name: WorkloadRef(kind[0], kind[1], namespace, name),
     st.sampled_from([*sorted(SCALABLE), SERVICE]),
     NAMES,
     NAMES,
@@ -44,7 +44,7 @@ MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.
 ENTRIES = st.builds(
     Entry,
     owner=st.builds(Owner, TEXT, TEXT, TEXT, st.integers(0), st.integers(1), st.floats(0, 1e11), TEXT),
-    session=st.from_regex(r"[a-z0-9]{1,32}", fullmatch=True),
+    session=NAMES,
     workload=REFS,
     uid=TEXT,
     replicas=st.none() | st.integers(0, 2**31 - 1),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_localize.cluster.exposing.ports import carried, matching, parse_map, pod_labels, sshd_port
+from kubectl_localize.cluster.exposing.ports import carried, matching, own_ports, parse_map, pod_labels
 from kubectl_localize.cluster.exposing.values import CarriedPort, PortMap
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import ServiceKey
@@ -182,8 +182,8 @@ def test_no_port_is_lost_and_no_number_is_used_twice(pairs: list[tuple[int, int]
 
 
 def test_sshd_listens_where_nobody_else_does() -> None:
-    assert sshd_port([]) == 2222
-    assert sshd_port({2222, 2223, 8080}) == 2224
+    assert own_ports([]) == (2222, 2223)
+    assert own_ports({2222, 2224, 8080}) == (2223, 2225)
 
 
 # -- labels -----------------------------------------------------------------------------------------------------------

@@ -92,6 +92,14 @@ def test_every_service_of_the_session_has_other_pods_before_ours_goes() -> None:
     assert cluster.left("abc12") == []
 
 
+def test_pods_that_somebody_else_has_brought_back_are_waited_for_as_well() -> None:
+    cluster = exposed()
+    cluster.scale(CART, 2)
+    bring_back(cluster)
+    assert cluster.changes[:2] == ["endpoints of cart: 2 and 1 of ours", "DELETE pods/localize-cart-abc12"]
+    assert cluster.story[1][0] - cluster.story[0][0] >= QUIET_SECONDS
+
+
 def test_endpoints_that_change_are_waited_for() -> None:
     cluster = exposed(replicas=2)
     moved: list[float] = []
@@ -193,11 +201,11 @@ def test_a_pod_that_serves_nobody_goes_at_once() -> None:
     assert gone < cluster.leaving_seconds
 
 
-def test_without_a_pod_nothing_is_waited_for() -> None:
+def test_without_a_pod_only_the_workload_is_waited_for() -> None:
     cluster = exposed()
     del cluster.objects[POD]
-    bring_back(cluster)
-    assert cluster.now == 0
+    assert bring_back(cluster)[-1] == "Deployment shop/cart: 2 of 2 pods Ready"
+    assert cluster.now < cluster.at("endpoints of cart: 2 and 0 of ours") + QUIET_SECONDS
 
 
 def test_with_keep_no_workload_is_touched() -> None:

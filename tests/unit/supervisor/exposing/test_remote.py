@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -14,16 +15,16 @@ from kubectl_localize.supervisor.children.process import Process, Spawner
 from kubectl_localize.supervisor.exposing.remote import RemoteForward, SpawnProcess
 from tests.unit.cluster.samples import LOST, NO_POD
 from tests.unit.supervisor.loop import Clock, play, until
-from tests.unit.supervisor.test_process import Groups, python
+from tests.unit.supervisor.test_process import Groups
 
-FORWARDING = "print('Forwarding from 127.0.0.1:4{number:04} -> 2222', flush=True)\n"
-STAY = "import time; time.sleep(60)"
+FORWARDING = "echo 'Forwarding from 127.0.0.1:4{number:04} -> 2222'\n"
+STAY = "exec sleep 60"
 DENIED = "localize@127.0.0.1: Permission denied (publickey)."
 
 
 def fail(line: str, code: int) -> str:
     """A program that says why and ends."""
-    return f"import sys; sys.stderr.write({line!r} + chr(10)); sys.exit({code})"
+    return f"echo {shlex.quote(line)} >&2; exit {code}"
 
 
 class Rig:
@@ -62,7 +63,7 @@ class Rig:
         async def spawn(argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
             if self.cannot_start is not None:
                 raise self.cannot_start
-            program = python(code().replace("{number:04}", f"{len(started):04}"))
+            program = ["sh", "-c", code().replace("{number:04}", f"{len(started):04}")]
             started.append(await spawner.spawn(program, on_error_line))
             return started[-1]
 

@@ -1,0 +1,260 @@
+"""An exposure's objects: what is tried out and made, what they are called, and what a pod's status is taken for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubectl_localize.errors import ForbiddenError, InvalidError
+from kubectl_localize.host.paths import write_atomic
+from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.changed import Changed
+from kubectl_localize.supervisor.children.process import Spawner
+from kubectl_localize.supervisor.exposing.means import Means
+from kubectl_localize.supervisor.exposing.pods import (
+    ExposurePods,
+    is_lost,
+    is_running,
+    make_keys,
+    remove_keys,
+    trouble,
+)
+from kubectl_localize.supervisor.exposing.record import Record
+from kubectl_localize.supervisor.link import Link
+from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, plan
+from tests.unit.cluster.samples import CONNECTION
+from tests.unit.supervisor.exposing.cluster import CORE, Cluster
+from tests.unit.supervisor.exposing.samples import NOW
+from tests.unit.supervisor.test_process import Groups
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop"
+
+
+async def no_address(host: str) -> list[str]:
+    return []
+
+
+def means(cluster: Cluster, directory: Path, listens: bool | None = True) -> Means:
+    """What an exposure reaches a cluster in memory by."""
+    changed = Changed()
+    spawn = Spawner(Groups(), os.environ).spawn
+    return Means(
+        connection=CONNECTION,
+        api=cluster.api,
+        spawn_kubectl=spawn,
+        spawn_ssh=spawn,
+        link=Link(("", 1), resolve=no_address, boot_ahead=lambda: 0.0, changed=changed, renewed=lambda: None),
+        changed=changed,
+        clock=cluster.clock,
+        now=lambda: NOW,
+        advice=lambda held: "",
+        buffer=ReadBuffer(),
+        admits=lambda _: True,
+        listens=lambda host, port: listens,
+        directory=directory,
+        record=Record(directory / "exposures.json", write_atomic),
+    )
+
+
+def pods(cluster: Cluster, directory: Path, **changes: Any) -> ExposurePods:
+    remove_keys(directory, "abc12")
+    return ExposurePods(plan(**changes), means(cluster, directory), make_keys(directory, "abc12"), ABOUT, {}, 4000)
+
+
+# -- what is made -----------------------------------------------------------------------------------------------------
+def test_keys_are_for_this_user_only_and_the_pods_private_half_stays_in_memory(tmp_path: Path) -> None:
+    keys = make_keys(tmp_path, "abc12")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["known-abc12", "ssh-abc12", "ssh-abc12.pub"]
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in (keys.identity, keys.known_hosts))
+    assert keys.host.private.startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert keys.host.public != keys.client.public
+    assert keys.known_hosts.read_text().split()[:2] == ["localize-abc12", "ssh-ed25519"]
+    assert keys.known_hosts.read_text().split()[2] in keys.host.public
+    remove_keys(tmp_path, "abc12")
+    assert list(tmp_path.iterdir()) == []
+    remove_keys(tmp_path, "abc12")
+
+
+def test_trying_out_makes_nothing(tmp_path: Path) -> None:
+    cluster = Cluster()
+    tried: list[dict[str, Any]] = []
+
+    def admitted(body: dict[str, Any]) -> dict[str, Any]:
+        tried.append(body)
+        return body
+
+    cluster.admitted = admitted  # type: ignore[method-assign]
+    asyncio.run(pods(cluster, tmp_path, failsafe=FAILSAFE).try_out())
+    assert [one["kind"] for one in tried] == ["Secret", "Pod"]
+    assert "serviceAccountName" not in tried[1]["spec"], "it is not there yet, and admission would refuse the pod"
+    assert (cluster.story, cluster.objects) == ([], {})
+
+
+def refusing_our_uid(answer: Mapping[str, Any]) -> Cluster:
+    """A cluster that refuses pods with a uid of ours, and adds this to the spec of others."""
+    cluster = Cluster()
+
+    def admitted(body: dict[str, Any]) -> Any:
+        if body["kind"] != "Pod":
+            return body
+        if "runAsUser" in (body["spec"].get("securityContext") or {}):
+            return 'Error from server (Forbidden): pods "x" is forbidden: unable to validate against any policy'
+        return {**body, "spec": {**body["spec"], **answer}}
+
+    cluster.admitted = admitted  # type: ignore[method-assign]
+    return cluster
+
+
+def test_a_uid_that_admission_hands_out_is_taken(tmp_path: Path) -> None:
+    cluster = refusing_our_uid({"securityContext": {"runAsUser": 1000650000}})
+
+    async def run() -> None:
+        made = pods(cluster, tmp_path)
+        await made.try_out()
+        await made.make_secret()
+        await made.make_pod()
+
+    asyncio.run(run())
+    spec = cluster.objects[f"{CORE}/pods/localize-cart-abc12"]["spec"]
+    assert spec["securityContext"]["runAsUser"] == 1000650000
+
+
+def test_a_refusal_for_another_reason_is_one(tmp_path: Path) -> None:
+    with pytest.raises(ForbiddenError, match="unable to validate"):
+        asyncio.run(pods(refusing_our_uid({}), tmp_path).try_out())
+    cluster = Cluster()
+    cluster.fails = lambda now, method, path: 'The Secret "x" is invalid: no' if "secrets" in path else ""
+    with pytest.raises(InvalidError):
+        asyncio.run(pods(cluster, tmp_path).try_out())
+
+
+def test_the_secret_comes_first_and_owns_the_failsafe(tmp_path: Path) -> None:
+    cluster = Cluster()
+    asyncio.run(pods(cluster, tmp_path, failsafe=FAILSAFE).make_secret())
+    assert cluster.changes[0] == "POST secrets/localize-abc12"
+    uid = cluster.objects[f"{CORE}/secrets/localize-abc12"]["metadata"]["uid"]
+    name = FAILSAFE.service_account
+    for path in (f"{CORE}/serviceaccounts/{name}", f"{RBAC}/roles/{name}", f"{RBAC}/rolebindings/{name}"):
+        assert [one["uid"] for one in cluster.objects[path]["metadata"]["ownerReferences"]] == [uid]
+
+
+@pytest.mark.parametrize("name", ["cart", "a" * 63, "a" * 45 + "-" * 10 + "b"])
+def test_pods_have_names_of_their_own_which_are_host_names(tmp_path: Path, name: str) -> None:
+    cluster = Cluster()
+    made: list[str] = []
+
+    async def run() -> None:
+        found = pods(cluster, tmp_path, services=(ServiceKey("shop", name),))
+        await found.make_secret()
+        for _ in range(12):
+            await found.make_pod()
+            made.append(found.name)
+
+    asyncio.run(run())
+    assert [f"POST pods/{one}" for one in made] == cluster.changes[1:]
+    assert len(set(made)) == 12
+    for one in made:
+        assert len(one) <= 63
+        assert one.startswith(f"localize-{name}"[:40])
+        assert all(part for part in one.replace(".", "-").split("-")) or "-" * 10 in name
+        assert "abc12" in one
+    assert name != "cart" or made[:2] == ["localize-cart-abc12", "localize-cart-abc12-2"]
+
+
+def test_a_pod_whose_making_was_not_answered_is_the_one(tmp_path: Path) -> None:
+    cluster = Cluster()
+    cluster.put(f"{CORE}/pods/localize-cart-abc12", {})
+    found = pods(cluster, tmp_path)
+    asyncio.run(found.make_pod())
+    assert found.name == "localize-cart-abc12"
+
+
+# -- what a status says (from pods of Kubernetes 1.35, shortened) -----------------------------------------------------
+STARTED = {"startedAt": "2026-11-23T06:20:00Z"}
+SSHD = {"name": "sshd", "ready": True, "restartCount": 0, "started": True, "state": {"running": STARTED}}
+CREATING = {"name": "sshd", "ready": False, "started": False, "state": {"waiting": {"reason": "ContainerCreating"}}}
+PULLING = {
+    "name": "sshd",
+    "ready": False,
+    "state": {
+        "waiting": {
+            "reason": "ImagePullBackOff",
+            "message": 'Back-off pulling image "example.com/sshd:1": not found',
+        }
+    },
+}
+FIRST_PULL = {"name": "sshd", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
+CRASHED = {
+    "name": "sshd",
+    "restartCount": 1,
+    "state": {"running": STARTED},
+    "lastState": {"terminated": {"exitCode": 255, "reason": "Error", "message": "no hostkeys available"}},
+}
+UNPROVEN = {
+    "name": "failsafe",
+    "started": False,
+    "state": {"terminated": {"exitCode": 1, "message": "it may not scale deployments/cart\n"}},
+}
+UNSCHEDULABLE = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "Unschedulable",
+    "message": "0/1 nodes are available: 1 Insufficient cpu.",
+}
+
+
+def status(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "x"}, "status": {"phase": phase, "containerStatuses": list(containers), **more}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "why", "hopeless"),
+    [
+        ({"metadata": {}}, "", False),
+        (status(SSHD, phase="Running"), "", False),
+        (status(CREATING), "", False),
+        (status(FIRST_PULL), "sshd: ErrImagePull: not found", False),
+        (status(PULLING), 'sshd: ImagePullBackOff: Back-off pulling image "example.com/sshd:1": not found', True),
+        (status(CRASHED, phase="Running"), "sshd ended with exit code 255 no hostkeys available", False),
+        (status(conditions=[UNSCHEDULABLE]), "0/1 nodes are available: 1 Insufficient cpu.", False),
+        (
+            status(SSHD, UNPROVEN, phase="Running"),
+            "the failsafe cannot scale the workload: it may not scale deployments/cart",
+            True,
+        ),
+        (
+            status(phase="Failed", reason="Evicted", message="The node was low on resource: memory."),
+            "Evicted: The node was low on resource: memory.",
+            True,
+        ),
+        (status(phase="Failed"), "it has failed", True),
+    ],
+)
+def test_why_a_pod_does_not_start(pod: dict[str, Any], why: str, hopeless: bool) -> None:
+    assert trouble(pod) == (why, hopeless)
+
+
+@pytest.mark.parametrize(
+    ("judge", "pod", "answer"),
+    [
+        (is_running, status(SSHD), True),
+        (is_running, status(CREATING), False),
+        (is_running, status({**SSHD, "name": "failsafe"}), False),
+        (is_running, {"metadata": {}}, False),
+        (is_lost, None, True),
+        (is_lost, {"metadata": {"deletionTimestamp": "2026-11-23T06:20:00Z"}}, True),
+        (is_lost, status(phase="Failed"), True),
+        (is_lost, status(phase="Succeeded"), True),
+        (is_lost, status(SSHD, phase="Running"), False),
+        (is_lost, status(phase="Unknown"), False),
+        (is_lost, {"metadata": {}}, False),
+    ],
+)
+def test_whether_it_runs_and_whether_it_is_lost(judge: Callable[[Any], bool], pod: Any, answer: bool) -> None:
+    assert judge(pod) is answer
