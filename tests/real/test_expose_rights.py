@@ -249,7 +249,11 @@ def test_two_users_do_not_take_each_others_service(
         assert done.returncode == 0, done.stderr
         client.wait_settled(LOCAL)
         before = leftovers(cluster, web)
-        assert_fails(expose(bob, "web", f"--map={his.port}"), f"{web}/web is {whose}", "ask .*; if that machine is gone for good: kubectl scale")
+        assert_fails(
+            expose(bob, "web", f"--map={his.port}"),
+            f"{web}/web is {whose}",
+            "ask .*; if that machine is gone for good: kubectl scale",
+        )
         assert_fails(bob.localize("expose", "--stop", "web"), "is not exposed from here")
         done = bob.localize("restore")
         assert done.returncode == 0
@@ -261,7 +265,11 @@ def test_two_users_do_not_take_each_others_service(
         done = bob.localize("restore")
         assert f"left alone: {web}/web, exposed by alice (" in done.stderr
         assert leftovers(cluster, web) == before
-        assert_fails(expose(bob, "web", f"--map={his.port}"), f"{web}/web is {whose}", "ask .*; if that machine is gone for good: kubectl scale")
+        assert_fails(
+            expose(bob, "web", f"--map={his.port}"),
+            f"{web}/web is {whose}",
+            "ask .*; if that machine is gone for good: kubectl scale",
+        )
         done = alice.localize("restore")
         assert done.returncode == 0, done.stderr
     check_as_before(cluster, web)

@@ -7,29 +7,27 @@ import contextlib
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any
 
 from kubectl_localize.cluster import kubectl
-from kubectl_localize.cluster.exposing import failsafe, journal
+from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.about import About
-from kubectl_localize.cluster.exposing.journal import Entry, Owner
+from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import (
-    AlreadyExistsError,
     ConflictError,
     ForbiddenError,
     InvalidError,
     KubectlError,
     LocalizeError,
-    NotFoundError,
 )
 from kubectl_localize.model import ServiceKey, Status
-from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back, by_hand, journal_at, journals
-from kubectl_localize.supervisor.exposing.checks import exposed_already, journal_entries
+from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back
+from kubectl_localize.supervisor.exposing.checks import journal_entries
 from kubectl_localize.supervisor.exposing.handover import hand_over
 from kubectl_localize.supervisor.exposing.heartbeat import Heartbeat
+from kubectl_localize.supervisor.exposing.journals import Journals
 from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.observed import Observed
@@ -93,10 +91,10 @@ class Exposure:
         self.done = asyncio.Event()
         self._means = means
         self._start_command = start_command
-        self._entries = list(journal_entries(plan, owner, self.since))
-        self._journalled: list[Entry] = []
+        entries = journal_entries(plan, owner, self.since)
+        self._journals = Journals(entries, plan.services[0], means, lost=self._end_with)
+        self._about = About(str(owner), owner.login, rfc3339(self.since), self._journals.undo)
         self._ending = asyncio.Event()
-        self._renewing: asyncio.Task[None] | None = None
         self._keys: Keys | None = None
         self._pods: ExposurePods | None = None
         self._heartbeat = Heartbeat()
@@ -123,6 +121,10 @@ class Exposure:
         """Begin the way back, wherever it is now; `done` is set when nothing is left."""
         self._ending.set()
         self._means.changed.fire()
+
+    def _end_with(self, failure: LocalizeError) -> None:
+        self.failure = failure
+        self.end()
 
     async def run(self) -> None:
         """Live, from the first check to the last undo; what went wrong is in `failure`."""
@@ -155,13 +157,7 @@ class Exposure:
         for port in self._local.values():
             await port.listen()
         await self._heartbeat.listen()
-        about = About(
-            owner=str(self._entries[0].owner),
-            origin=self._entries[0].owner.login,
-            since=rfc3339(self.since),
-            undo=by_hand(self._entries),
-        )
-        self._pods = ExposurePods(self.plan, self._means, self._keys, about, self._local, self._heartbeat.number)
+        self._pods = ExposurePods(self.plan, self._means, self._keys, self._about, self._local, self._heartbeat.number)
         try:
             await self._pods.try_out()
         except (InvalidError, ForbiddenError) as error:
@@ -183,7 +179,7 @@ class Exposure:
         self.step("checks passed")
         if self._start_command is not None:
             await self._unless_ending(self._start_command())
-        await self._write_journals()
+        await self._journals.write(self._go_on)
         self._go_on()
         await self._pods.make_secret()
         self._go_on()
@@ -198,32 +194,6 @@ class Exposure:
         await self._prove()
         await self._until(self._is_served, CONNECT_SECONDS, "an endpoint of the Service")
         await self._scale_down()
-
-    async def _write_journals(self) -> None:
-        for number, entry in enumerate(self._entries):
-            self._go_on()
-            self._journalled.append(entry)
-            try:
-                manifest = journal.manifest(entry, by_hand(self._entries))
-                lease = await self._means.api.create(journal.collection(entry.namespace), manifest)
-            except AlreadyExistsError:
-                self._journalled.pop()  # it is another one's, and so is what it says
-                raise await self._who_was_first(entry) from None
-            self._entries[number] = self._journalled[-1] = replace(
-                entry, lease_uid=lease["metadata"]["uid"], version=lease["metadata"]["resourceVersion"]
-            )
-        self._renewing = asyncio.create_task(self._renew())
-
-    async def _who_was_first(self, entry: Entry) -> LocalizeError:
-        there = await journal_at(self._means.api, entry.path)
-        if there is None:
-            return LocalizeError(
-                f"there is a Lease {entry.namespace}/{entry.name} that this version cannot read",
-                "a newer kubectl localize may have made it; if nobody needs it:"
-                f" `kubectl delete lease -n {entry.namespace} {entry.name}`",
-            )
-        held = [one for one in await journals(self._means.api, [entry.namespace]) if one.session == there.session]
-        return exposed_already(self.plan.services[0], held or [there], self._means.now(), self._means.advice)
 
     async def _prove(self) -> None:
         """A nonce sent to the pod's port has to come out at our listener, before anything depends on it."""
@@ -283,9 +253,7 @@ class Exposure:
 
     async def _replace_pod(self, lost: dict[str, Any] | None) -> None:
         assert self._pods is not None
-        for entry in self._entries:
-            if await self._means.api.find(entry.path) is None:
-                raise _journal_is_gone(entry)
+        await self._journals.must_be_there()
         old = self._pods.name
         await self._pods.make_pod()
         if lost is not None and not lost["metadata"].get("deletionTimestamp"):
@@ -326,41 +294,14 @@ class Exposure:
         if self._pods is not None:
             await self._pods.renew()
 
-    async def _renew(self) -> None:
-        """Tell colleagues that we live, as long as we do."""
-        while True:
-            await self._means.clock.sleep(journal.RENEW_SECONDS)
-            for number, entry in enumerate(self._entries):
-                try:
-                    self._entries[number] = await self._renewed(entry)
-                except KubectlError as error:
-                    log.info("renewing the journal of %s: %s", entry.workload, error.message)
-                except LocalizeError as error:
-                    self.failure = error
-                    self.end()
-                    return
-
-    async def _renewed(self, entry: Entry) -> Entry:
-        """The journal with a new time. Raises: LocalizeError where it is gone; KubectlError."""
-        wanted = journal.renewed(entry, self._means.now())
-        try:
-            lease = await self._means.api.replace(entry.path, journal.manifest(wanted, by_hand(self._entries)))
-        except (ConflictError, NotFoundError):  # the answer to the last one was lost, or somebody has deleted it
-            there = await journal_at(self._means.api, entry.path)
-            if there is None or there.session != entry.session:
-                raise _journal_is_gone(entry) from None
-            return there
-        return replace(wanted, version=lease["metadata"]["resourceVersion"])
-
     # -- the way back -------------------------------------------------------------------------------------------------
     async def _down(self) -> None:
         self._show(Status.RESTORING, "")
-        if self._renewing is not None:
-            self._renewing.cancel()
+        self._journals.stop()
         handing = self._hand_over() if self.exposed.is_set() and not self._listens() else None
         try:
-            if self._journalled:
-                await Back(self._means.api, self._journalled, self._means.clock, self.step).run()
+            if self._journals.written:
+                await Back(self._means.api, self._journals.written, self._means.clock, self.step).run()
             self._means.record.remove(self.plan.session)
         except (LocalizeError, OSError) as error:
             log.warning("the way back: %s", error)
@@ -509,7 +450,3 @@ class Exposure:
             ],
             "since": rfc3339(self.since),
         }
-
-
-def _journal_is_gone(entry: Entry) -> LocalizeError:
-    return LocalizeError(f"the journal of {entry.workload} is gone: somebody has ended this exposure by hand")
