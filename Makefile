@@ -54,7 +54,7 @@ unit: $(VENV)/stamp
 # which is not ours leaves no such test.
 real: $(VENV)/stamp requirements
 	$(PYTEST) tests/cluster tests/real -m alone || [ $$? -eq 5 ]
-	$(PYTEST) tests/real -m 'not alone' -n 3
+	$(PYTEST) tests/real -m 'not alone' -n 3 --dist loadgroup
 
 # Said before anything is installed or built.
 requirements:
@@ -66,7 +66,7 @@ test: requirements
 # Exposures, as often as it takes to believe in them.
 soak: $(VENV)/stamp requirements
 	LOCALIZE_TEST_ROUNDS=50 LOCALIZE_TEST_KILLS=200 LOCALIZE_TEST_MATRIX=all \
-		$(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n 3 --timeout=3600
+		$(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n 3 --dist loadgroup --timeout=3600
 
 bench: $(VENV)/stamp
 	@$(BIN)/python -m tests.environment make

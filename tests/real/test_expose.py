@@ -30,6 +30,9 @@ from tests.real.manifests import Manifest, deployment, headless, service, statef
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Attempt, Figure
 
+# A client with 50 connections a second takes a good part of two cores; two of them at once would measure each other.
+pytestmark = pytest.mark.xdist_group("clients")
+
 ROUNDS = int(os.environ.get("LOCALIZE_TEST_ROUNDS", "5"))
 PRE_STOP_SECONDS = 3
 SETTLED_SECONDS = 20.0  # on a machine that does other things, too; the aim is 8 s

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_localize.cluster.exposing.values import WorkloadRef
-from kubectl_localize.cluster.exposing.workloads import Owners, owners
+from kubectl_localize.cluster.exposing.workloads import Owners, likely_kinds, owners
 from kubectl_localize.errors import ForbiddenError
 from tests.unit.cluster.answering import FORBIDDEN, NOT_FOUND, Answer, Answering
 
@@ -127,6 +127,14 @@ def test_owners_that_are_gone() -> None:
     assert find(cluster({}), owned("cart-1-a", REPLICA_SETS[0])).others == ("the deleted ReplicaSet cart-1",)
     orphaned = cluster({REPLICA_SETS[0]: DEPLOYMENT})
     assert find(orphaned, owned("cart-1-a", REPLICA_SETS[0])) == Owners((), ("the deleted Deployment cart",))
+
+
+def test_the_pods_alone_tell_which_kinds_to_ask_for() -> None:
+    bare, logs = owned("bare", None), owned("logs-x", ("apps/v1", "DaemonSet", "logs"))
+    assert likely_kinds([bare, logs, owned("cart-1-a", REPLICA_SETS[0])]) == {"Deployment"}
+    assert likely_kinds([owned("db-0", STATEFUL_SET), owned("old-x", REPLICATION)]) == {
+        "StatefulSet", "ReplicationController"
+    }  # fmt: skip
 
 
 def test_what_may_not_be_read_is_an_error() -> None:
