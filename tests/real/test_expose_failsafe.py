@@ -90,4 +90,4 @@ def first_answer(client: Client, pods: list[str]) -> float:
     """When one of these pods has first answered since the local process was the last one to."""
     attempts = client.attempts()
     local = max(one.began for one in attempts if one.body == LOCAL)
-    return min(one.began for one in attempts if one.body in pods and one.began > local)
+    return min(one.ended for one in attempts if one.body in pods and one.began > local)
