@@ -54,6 +54,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(text, returncode=1)
     try:
         Environment.of_checkout().make()
+        Environment.of_checkout().old_kubectl()  # here, where no test's time runs: the first time it is built
         if _own_node(config):
             Preparation(Cache.default()).all()
             Node(OWN_NODE, Cache.default()).up()
