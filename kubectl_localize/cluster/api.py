@@ -107,7 +107,10 @@ class Api:
         return replicas
 
     async def _send(self, argv: list[str], body: Mapping[str, Any] | None) -> Json:
-        process = await self._run(argv, json.dumps(body).encode() if body is not None else None)
+        try:
+            process = await self._run(argv, json.dumps(body).encode() if body is not None else None)
+        except OSError as error:  # it is being replaced by a newer one, perhaps
+            raise KubectlError(f"kubectl cannot be started: {error.strerror or error}") from error
         try:
             async with asyncio.timeout(kubectl.SEND_TIMEOUT_SECONDS + 5):
                 text = await process.stdout.read()

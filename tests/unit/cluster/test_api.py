@@ -167,3 +167,11 @@ def test_an_answer_that_is_no_json_is_an_error() -> None:
 
     with pytest.raises(KubectlError, match="no JSON"):
         done(Api(CONNECTION, run).get("/version"))
+
+
+def test_a_kubectl_that_cannot_be_started_is_an_error_in_words() -> None:
+    async def run(argv: list[str], stdin: bytes | None) -> Done:
+        raise FileNotFoundError(2, "No such file or directory", argv[0])
+
+    with pytest.raises(KubectlError, match="kubectl cannot be started: No such file or directory"):
+        asyncio.run(Api(CONNECTION, run).get("/version"))
