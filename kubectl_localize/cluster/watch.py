@@ -111,7 +111,7 @@ class Watch(Generic[T]):
 
     async def _page(self, query: Mapping[str, str]) -> dict[str, Any]:
         command = kubectl.get_raw(self._connection, self._path(query), timeout_seconds=LIST_TIMEOUT_SECONDS)
-        process = await self._spawn(command)
+        process = await self._start(command)
         try:
             async with asyncio.timeout(LIST_TIMEOUT_SECONDS + 5):
                 text = await process.stdout.read()
@@ -128,6 +128,12 @@ class Watch(Generic[T]):
         except (ValueError, KeyError, TypeError) as error:
             raise KubectlError(f"kubectl's answer to {self._path({})} is no list") from error
         return page
+
+    async def _start(self, command: Sequence[str]) -> Running:
+        try:
+            return await self._spawn([*command])
+        except OSError as error:  # it is being replaced by a newer one, perhaps
+            raise KubectlError(f"kubectl cannot be started: {error.strerror or error}") from error
 
     def _path(self, query: Mapping[str, str]) -> str:
         return kubectl.raw_path(self._resource.group_version, self._resource.plural, self._namespace, query)
@@ -166,7 +172,7 @@ class Watch(Generic[T]):
     async def _stream(self) -> bool:
         """Follow one `kubectl get --raw …watch=1` to its end; whether to go on at once."""
         query = {**self._query, "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": self._version}
-        process = self._process = await self._spawn(kubectl.get_raw(self._connection, self._path(query)))
+        process = self._process = await self._start(kubectl.get_raw(self._connection, self._path(query)))
         events = 0
         try:
             while line := await process.stdout.readline():

@@ -23,12 +23,16 @@ ONE, TWO = ServiceKey("samples", "one"), ServiceKey("samples", "two")
 
 @dataclass(frozen=True)
 class Script:
-    """What one kubectl does: its stdout, its stderr, its exit code; one that stays ends only when told to."""
+    """What one kubectl does: its stdout, its stderr, its exit code; one that stays ends only when told to.
+
+    One that is `missing` cannot even be started.
+    """
 
     stdout: str = ""
     stderr: tuple[str, ...] = ()
     code: int = 0
     stays: bool = False
+    missing: bool = False
 
 
 class Scripted:
@@ -85,7 +89,10 @@ class Stage:
             await asyncio.Event().wait()
         if "watch" in self.queries[-1]:
             asyncio.get_running_loop().call_soon(self.streaming.set)  # once the watch reads what is returned here
-        return Scripted(self._scripts.pop(0))
+        script = self._scripts.pop(0)
+        if script.missing:
+            raise FileNotFoundError(2, "No such file or directory", command[0])
+        return Scripted(script)
 
     async def _reachable(self) -> None:
         self.pauses += 1
@@ -296,3 +303,13 @@ def test_a_renewed_stream_that_had_brought_nothing_is_no_problem_either() -> Non
         running.cancel()
 
     play(run())
+
+
+def test_a_kubectl_that_is_being_replaced_does_not_end_the_watch() -> None:
+    async def story() -> None:
+        stage = Stage(Script(page(version=9)), Script(missing=True), Script(page(service_item("two", 21), version=30)))
+        await stage.play()
+        assert stage.versions() == ["list", "9", "list", "30"]
+        assert (stage.names(), stage.pauses) == ({"two"}, 1)
+
+    play(story())
