@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from urllib.parse import urlencode
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing.values import WorkloadRef
-from kubectl_localize.cluster.watch import Running
+from kubectl_localize.cluster.running import Running, output
 from kubectl_localize.errors import KubectlError, NotFoundError
 from kubectl_localize.model import Connection
 
@@ -107,20 +106,8 @@ class Api:
         return replicas
 
     async def _send(self, argv: list[str], body: Mapping[str, Any] | None) -> Json:
-        try:
-            process = await self._run(argv, json.dumps(body).encode() if body is not None else None)
-        except OSError as error:  # it is being replaced by a newer one, perhaps
-            raise KubectlError(f"kubectl cannot be started: {error.strerror or error}") from error
-        try:
-            async with asyncio.timeout(kubectl.SEND_TIMEOUT_SECONDS + 5):
-                text = await process.stdout.read()
-                code = await process.wait()
-        except TimeoutError:
-            raise kubectl.explain(["context deadline exceeded: the API server does not answer"], 1) from None
-        finally:
-            await process.stop()
-        if code:
-            raise kubectl.explain(process.tail, code)
+        start = self._run(argv, json.dumps(body).encode() if body is not None else None)
+        text = await output(start, kubectl.SEND_TIMEOUT_SECONDS + 5)
         try:
             answer: Json = json.loads(text)
         except ValueError as error:

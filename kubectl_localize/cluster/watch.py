@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from kubectl_localize.cluster import kubectl
+from kubectl_localize.cluster.running import Running, output, started
 from kubectl_localize.errors import GoneError, KubectlError, UnauthorizedError
 from kubectl_localize.model import Connection
 
@@ -24,20 +25,6 @@ log = logging.getLogger(__name__)
 LIST_TIMEOUT_SECONDS = 15.0
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 PAGE_SIZE = 1000
-
-
-class Running(Protocol):
-    """A started process, as the watch needs it."""
-
-    @property
-    def stdout(self) -> asyncio.StreamReader: ...
-
-    @property
-    def tail(self) -> Sequence[str]: ...
-
-    async def wait(self) -> int: ...
-
-    async def stop(self) -> None: ...
 
 
 Spawn = Callable[[list[str]], Awaitable[Running]]
@@ -111,29 +98,13 @@ class Watch(Generic[T]):
 
     async def _page(self, query: Mapping[str, str]) -> dict[str, Any]:
         command = kubectl.get_raw(self._connection, self._path(query), timeout_seconds=LIST_TIMEOUT_SECONDS)
-        process = await self._start(command)
-        try:
-            async with asyncio.timeout(LIST_TIMEOUT_SECONDS + 5):
-                text = await process.stdout.read()
-            code = await process.wait()
-        except TimeoutError:
-            raise kubectl.explain(["context deadline exceeded: the API server does not answer"], 1) from None
-        finally:
-            await process.stop()
-        if code:
-            raise kubectl.explain(process.tail, code)
+        text = await output(self._spawn(command), LIST_TIMEOUT_SECONDS + 5)
         try:
             page: dict[str, Any] = json.loads(text)
             page["metadata"]["resourceVersion"]
         except (ValueError, KeyError, TypeError) as error:
             raise KubectlError(f"kubectl's answer to {self._path({})} is no list") from error
         return page
-
-    async def _start(self, command: Sequence[str]) -> Running:
-        try:
-            return await self._spawn([*command])
-        except OSError as error:  # it is being replaced by a newer one, perhaps
-            raise KubectlError(f"kubectl cannot be started: {error.strerror or error}") from error
 
     def _path(self, query: Mapping[str, str]) -> str:
         return kubectl.raw_path(self._resource.group_version, self._resource.plural, self._namespace, query)
@@ -172,7 +143,7 @@ class Watch(Generic[T]):
     async def _stream(self) -> bool:
         """Follow one `kubectl get --raw …watch=1` to its end; whether to go on at once."""
         query = {**self._query, "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": self._version}
-        process = self._process = await self._start(kubectl.get_raw(self._connection, self._path(query)))
+        process = self._process = await started(self._spawn(kubectl.get_raw(self._connection, self._path(query))))
         events = 0
         try:
             while line := await process.stdout.readline():
