@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 
 from tests.cluster.commands import ClusterError
@@ -49,6 +50,8 @@ def _run(wanted: list[Combination]) -> None:
 
 def main(words: list[str]) -> int:
     """Carry out one verb; returns the exit code."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # ignored in a background job, and then by all that the tests start
+        signal.signal(number, signal.default_int_handler)
     every = combinations(default_python())
     verb, *names = words or [""]
     if any(os.environ.get(name) for name in ("LOCALIZE_TEST_KUBECTL", "LOCALIZE_TEST_PYTHON")):
