@@ -26,8 +26,9 @@ def python(minor: str, copies: Path) -> Path:
     """
     for candidate in _candidates(minor):
         if version(candidate).rpartition(".")[0] == minor:
-            real = candidate.resolve()
-            return candidate if for_everybody(real) else _copy(candidate, minor, copies)
+            # By what it says of itself: the file in the PATH may be a script that chooses one.
+            real = Path(run(candidate, "-I", "-c", "import sys; print(sys.executable)").strip()).resolve()
+            return real if for_everybody(real) else _copy(real, minor, copies)
     raise ClusterError(f"no Python {minor} in the PATH or in pyenv")
 
 
