@@ -19,7 +19,7 @@ help:
 	@echo 'make test          check, unit tests, and the tests on a real cluster      make unit          the quick ones'
 	@echo 'make check         lint, format, types, import contracts                   make bench         the numbers'
 	@echo 'make soak          hours: 50 rounds of there and back, a kill at every call and at 200 random moments'
-	@echo 'make matrix        an hour: the core of it with every kubectl and Python, into docs/compatibility.md'
+	@echo 'make matrix        half an hour: the core of it with every kubectl and Python, into docs/compatibility.md'
 	@echo 'make test-macos    on a Mac: the quick ones, and those of its own parts'
 	@echo 'make upload        what `make dist` made, to the release of this version (with gh, from a tag)'
 	@echo 'make clean         deletes what make left in the checkout and in /var/tmp'
