@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from kubectl_localize.cli.waiting import readable
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, socket_address
 
@@ -25,6 +26,7 @@ class Control:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._patience: float | None = None
         self._lines: list[bytes] = []
         self._partial = b""
 
@@ -37,7 +39,7 @@ class Control:
 
     def patient(self, seconds: float | None) -> None:
         """How long to wait for an event from now on; None: for ever. When the time is up, the events end."""
-        self._connection.settimeout(seconds)
+        self._patience = seconds
 
     def fileno(self) -> int:
         """What `select` waits on; events that are here already do not show there, see `waiting`."""
@@ -50,8 +52,14 @@ class Control:
 
     def next(self) -> dict[str, Any] | None:
         """The next event; None when the supervisor has closed the connection, is gone, or does not answer in time."""
+        deadline = None if self._patience is None else time.monotonic() + self._patience
         try:
             while not self._lines:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return None
+                if not readable([self._connection], left):
+                    continue
                 data = self._connection.recv(RECEIVE_BYTES)
                 if not data:
                     return None
