@@ -50,8 +50,8 @@ check: $(VENV)/stamp
 unit: $(VENV)/stamp
 	$(PYTEST) tests/unit -n auto
 
-# What looks at the whole machine, or disturbs the whole node, runs first and by itself. pytest's 5 means that a cluster
-# which is not ours leaves no such test.
+# What looks at the whole machine, disturbs the whole node, or measures what others would disturb, runs first and by
+# itself. pytest's 5 means that a cluster which is not ours leaves no such test.
 real: $(VENV)/stamp requirements
 	$(PYTEST) tests/cluster tests/real -m alone || [ $$? -eq 5 ]
 	$(PYTEST) tests/real -m 'not alone' -n 3 --dist loadgroup
@@ -64,9 +64,12 @@ test: requirements
 	@$(MAKE) --no-print-directory check unit real
 
 # Exposures, as often as it takes to believe in them.
+soak: export LOCALIZE_TEST_ROUNDS=50
+soak: export LOCALIZE_TEST_KILLS=200
+soak: export LOCALIZE_TEST_MATRIX=all
 soak: $(VENV)/stamp requirements
-	LOCALIZE_TEST_ROUNDS=50 LOCALIZE_TEST_KILLS=200 LOCALIZE_TEST_MATRIX=all \
-		$(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n 3 --dist loadgroup --timeout=3600
+	$(PYTEST) $(wildcard tests/real/test_expose*.py) -m alone --timeout=7200
+	$(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n 3 --dist loadgroup --timeout=3600
 
 bench: $(VENV)/stamp
 	@$(BIN)/python -m tests.environment make

@@ -29,8 +29,8 @@ from tests.real.manifests import Manifest, deployment, headless, service, statef
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Attempt, Figure
 
-# A client with 50 connections a second takes a good part of two cores; two of them at once would measure each other.
-pytestmark = pytest.mark.xdist_group("clients")
+# A client with 50 connections a second takes a good part of two cores; beside other tests it would measure these.
+pytestmark = pytest.mark.alone
 
 ROUNDS = int(os.environ.get("LOCALIZE_TEST_ROUNDS", "5"))
 PRE_STOP_SECONDS = 3

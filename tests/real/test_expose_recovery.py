@@ -20,7 +20,7 @@ from tests.real.manifests import deployment, service
 from tests.real.product import Item, Product
 from tests.real.traffic import Figure
 
-pytestmark = pytest.mark.xdist_group("clients")  # see test_expose.py
+pytestmark = pytest.mark.xdist_group("clients")  # one busy client at a time, see test_expose.py
 
 AT_MOST_SECONDS = 20.0  # on a machine that does other things, too; the aim is 5 s
 HELD_SECONDS = 2.5  # a bit less than a connection is held while nothing listens
