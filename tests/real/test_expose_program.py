@@ -148,7 +148,7 @@ def test_it_is_not_started_where_a_check_fails_and_a_command_that_is_none_is_sai
     sandbox = product.sandbox
     done = expose(sandbox, f"{namespace}/other", f"--map={port}", *_program(sandbox, port))
     assert done.returncode == 1
-    assert f"error: there is no Service {namespace}/other" in done.stderr
+    assert f"error: there is no Service other in namespace {namespace}" in done.stderr
     assert not (sandbox.home / "started").exists()
     done = expose(sandbox, web, f"--map={port}", "--", "no-such-command")
     assert done.returncode == 1
