@@ -1,4 +1,4 @@
-"""An archive as Krew installs it: one executable file that carries its packages, and the licence; the same every time."""
+"""An archive as Krew installs it: one file that carries its packages, and the licence; the same every time."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from krew import archive, manifest, sources, wheels
 from krew.commands import BuildError
-from krew.platforms import PLATFORMS, Platform
+from krew.platforms import PLATFORMS
 
 MANIFEST = "localize.yaml"  # Krew wants it to be named after the plugin
 CHECKSUMS = "checksums.txt"
@@ -27,8 +27,22 @@ class Release:
     sdist: Path
     archives: dict[str, Path]
 
+    @classmethod
+    def of(cls, directory: Path) -> Release:
+        """What was built into a directory.
 
-def build(checkout: Path, out: Path, cache: Path, platforms: tuple[Platform, ...] = PLATFORMS) -> Release:
+        Raises: BuildError where there is not exactly one release.
+        """
+        wheels_found = list(directory.glob("*.whl"))
+        if len(wheels_found) != 1:
+            raise BuildError(f"{len(wheels_found)} wheels in {directory} instead of one")
+        (wheel,) = wheels_found
+        name, version, *_ = wheel.name.split("-")
+        archives = {one.name: directory / manifest.archive_name(version, one) for one in PLATFORMS}
+        return cls(version, wheel, directory / f"{name}-{version}.tar.gz", archives)
+
+
+def build(checkout: Path, out: Path, cache: Path) -> Release:
     """Build the wheel, the sdist and an archive for each platform.
 
     Args:
@@ -37,17 +51,15 @@ def build(checkout: Path, out: Path, cache: Path, platforms: tuple[Platform, ...
 
     Raises: BuildError where something is not to be had, or does not build.
     """
-    wheel, sdist = sources.build(checkout, out)
-    version = wheel.name.split("-")[1]
+    sources.build(checkout, out)
+    built = Release.of(out)
     licence = (checkout / "LICENSE").read_bytes()
-    own = wheels.contents([wheel])
-    archives = {}
-    for platform in platforms:
+    own = wheels.contents([built.wheel])
+    for platform in PLATFORMS:
         packages = {**wheels.contents(wheels.carried_wheels(cache, platform)), **own}
-        path = out / manifest.archive_name(version, platform)
-        path.write_bytes(archive.archive(archive.program(version, packages), licence))
-        archives[platform.name] = path
-    return Release(version, wheel, sdist, archives)
+        path = built.archives[platform.name]
+        path.write_bytes(archive.archive(archive.program(built.version, packages), licence))
+    return built
 
 
 def describe(checkout: Path, release: Release, out: Path, repository: str, downloads: str = "") -> Path:

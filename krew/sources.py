@@ -15,8 +15,8 @@ FILES = ("LICENSE", "README.md", "pyproject.toml", "setup.cfg")
 PACKAGE = "kubectl_localize"
 
 
-def build(checkout: Path, out: Path) -> tuple[Path, Path]:
-    """Build both into a directory; the wheel and the sdist. Building twice gives the same bytes.
+def build(checkout: Path, out: Path) -> None:
+    """Build both into a directory. Building twice gives the same bytes.
 
     Raises: BuildError where the build fails.
     """
@@ -29,7 +29,7 @@ def build(checkout: Path, out: Path) -> tuple[Path, Path]:
         wheel, sdist = _only(work, "*.whl"), _only(work, "*.tar.gz")
         out.mkdir(parents=True, exist_ok=True)
         (out / sdist.name).write_bytes(_same_every_time(sdist))
-        return Path(shutil.copyfile(wheel, out / wheel.name)), out / sdist.name
+        shutil.copyfile(wheel, out / wheel.name)
 
 
 def build_wheel(sources: Path, out: Path) -> Path:

@@ -12,6 +12,7 @@ CHECK = "import sys; sys.exit(sys.version_info < (3, 11))"
 
 
 def main(argv):
+    # type: (list[str]) -> int
     """Run the same command with a newer Python; the exit code where there is none."""
     newer = find_newer(os.environ.get("PATH", "").split(os.pathsep))
     if newer is not None:
@@ -19,12 +20,13 @@ def main(argv):
     sys.stderr.write(
         "error: kubectl localize needs Python 3.11 or later, and %s is Python %d.%d\n"
         "hint: install a newer Python; it is found in the PATH as python3, or as python3.11 or later\n"
-        % ((sys.executable or "this",) + tuple(sys.version_info[:2]))  # noqa: RUF005
+        % (sys.executable or "this", sys.version_info[0], sys.version_info[1])
     )
     return 1
 
 
 def find_newer(directories):
+    # type: (list[str]) -> str | None
     """The first Python of 3.11 or later in these directories; None where there is none."""
     for minor in MINORS:
         for directory in directories:
@@ -35,6 +37,7 @@ def find_newer(directories):
 
 
 def runs(path):
+    # type: (str) -> bool
     """Whether it is what its name says: some are only stand-ins that start another version, or none."""
     with open(os.devnull, "r+") as nothing:
         try:

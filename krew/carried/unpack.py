@@ -1,7 +1,7 @@
 """Unpacks an archive's packages the first time it runs, takes old ones away, and runs the program from there.
 
-They lie in `~/.kube/localize/program/BUILD`, a directory that is complete or absent: it is renamed into place. They have
-to be unpacked, since no C extension can be imported from an archive, and Python keeps what it compiles only beside files.
+They lie in `~/.kube/localize/program/BUILD`, a directory that is complete or absent: it is renamed into place. They
+have to be unpacked: no C extension can be imported from an archive, and compiled modules are kept beside files only.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ def _unpack_alone(archive: str, directory: str, place: str) -> None:
                 if name.startswith(PACKAGES):
                     _write(os.path.join(new, name.removeprefix(PACKAGES)), content.read(name))
         _write(os.path.join(new, HELD), b"")
+        _sync(new)
         os.rename(new, place)
     except OSError as failure:
         shutil.rmtree(new, ignore_errors=True)
@@ -140,8 +141,17 @@ def _write(path: str, content: bytes) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "xb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())  # or a power failure could leave a complete directory of empty files
+
+
+def _sync(directory: str) -> None:
+    """Wait until the files are on the disk, or a power failure could leave a complete directory of empty ones."""
+    for path, _, names in os.walk(directory):
+        for name in names:
+            descriptor = os.open(os.path.join(path, name), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _cannot(directory: str, failure: OSError) -> UnpackError:

@@ -14,8 +14,8 @@ STARTER = "kubectl_localize_start.py"
 def module_argv(module: str, *words: str, package: Path | None = None) -> list[str]:
     """Return the command that runs a module of ours with these words, independent of the current directory.
 
-    From an archive the path of the packages is part of the command, and not in a PYTHONPATH, which kubectl and the user's
-    own commands would inherit.
+    From an archive the path of the packages is part of the command, and not in a PYTHONPATH, which kubectl and the
+    user's own commands would inherit.
 
     Args:
         package: where the package `kubectl_localize` is; this very one by default.

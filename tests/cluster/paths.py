@@ -20,6 +20,12 @@ def _digest(*files: Path) -> str:
     return total.hexdigest()[:12]
 
 
+def _distribution() -> str:
+    """A short key of the distribution and its release."""
+    release = Path("/etc/os-release")
+    return hashlib.sha256(release.read_bytes() if release.exists() else b"").hexdigest()[:12]
+
+
 @dataclass(frozen=True)
 class Cache:
     """What is made once for all checkouts. Every entry is complete or absent: it is renamed into place."""
@@ -55,8 +61,12 @@ class Cache:
     @property
     def packages(self) -> Path:
         """The root directory that Debian packages were unpacked into without being installed."""
-        release = Path("/etc/os-release").read_bytes() if Path("/etc/os-release").exists() else b""
-        return self.root / f"packages-{hashlib.sha256(release).hexdigest()[:12]}"
+        return self.root / f"packages-{_distribution()}"
+
+    @property
+    def older_python(self) -> Path:
+        """The same for a Python that is too old for the product: PyPy's 3.9."""
+        return self.root / f"pypy-{_distribution()}"
 
     @property
     def kubectl(self) -> Path:

@@ -40,6 +40,7 @@ UNPACKED = (
     "libwrap0",
     "busybox-static",
 )
+OLDER_PYTHON = ("pypy3", "pypy3-lib")
 KUBERNETES = "1.35.4"
 KREW = "0.4.4"
 KREW_PACKAGES = ("sigs.k8s.io/krew/cmd/krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest")
@@ -64,7 +65,7 @@ class Preparation:
         self.cache.root.mkdir(parents=True, exist_ok=True)
         with self._only_one():
             self.packages()
-            self.unpack()
+            self.unpack(self.cache.packages, UNPACKED)
             self.build(self.cache.hyperkube, "hyperkube", f"Kubernetes {KUBERNETES}", _version_flags(KUBERNETES))
 
     def old_kubectl(self) -> Path:
@@ -80,6 +81,13 @@ class Preparation:
         with self._only_one():
             self.build(self.cache.krew, "krew", f"krew {KREW}", KREW_FLAGS, KREW_PACKAGES)
         return self.cache.krew
+
+    def older_python(self) -> Path:
+        """Unpack a Python that is too old for the product; the root directory that it lies in."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            self.unpack(self.cache.older_python, OLDER_PYTHON)
+        return self.cache.older_python
 
     @contextmanager
     def _only_one(self) -> Iterator[None]:
@@ -114,15 +122,15 @@ class Preparation:
             _say("fetching the package lists (apt-get update)")
             show(*as_root(), "apt-get", "update", "-qq")
 
-    def unpack(self) -> None:
-        """Download the packages that must not be installed, and unpack them into the cache."""
-        if self.cache.packages.exists():
+    def unpack(self, target: Path, packages: tuple[str, ...]) -> None:
+        """Download packages that must not be installed, and unpack them into a directory of the cache."""
+        if target.exists():
             return
-        _say(f"unpacking into the cache, without installing: {' '.join(UNPACKED)}")
-        self._update_lists(list(UNPACKED))
+        _say(f"unpacking into the cache, without installing: {' '.join(packages)}")
+        self._update_lists(list(packages))
         with tempfile.TemporaryDirectory(dir=self.cache.root) as name:
             directory = Path(name)
-            download = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *UNPACKED)
+            download = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *packages)
             try:
                 run(*download, cwd=directory, timeout_seconds=600)
             except ClusterError:  # lists that are older than what the mirror has now
@@ -131,7 +139,7 @@ class Preparation:
             for archive in directory.glob("*.deb"):
                 run("dpkg-deb", "-x", archive, directory / "root")
             (directory / "root").chmod(0o755)
-            (directory / "root").rename(self.cache.packages)
+            (directory / "root").rename(target)
 
     # Go and what is built with it -----------------------------------------------------
 
@@ -195,7 +203,7 @@ class Preparation:
             output = work / target.name
             if len(packages) > 1:
                 output.mkdir()
-            command = (go, "build", "-trimpath", "-ldflags", flags, "-o", output, *packages)
+            command = [str(go), "build", "-trimpath", "-ldflags", flags, "-o", str(output), *packages]
             run(*command, cwd=HERE / source, env=environment, timeout_seconds=3600)
             target.parent.mkdir(exist_ok=True)
             output.rename(target)
