@@ -11,7 +11,7 @@ NODE := dev
 CLUSTER = $(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.cluster
 PYTEST = PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest
 
-.PHONY: help requirements cluster cluster-down demo demo-down check test unit real soak bench dist test-krew packaging clean
+.PHONY: help requirements cluster cluster-down demo demo-down check test unit real soak bench dist test-krew clean
 
 help:
 	@echo 'make demo          a real cluster here, and its Services by their names    make demo-down     takes it all away'
@@ -62,19 +62,16 @@ REPOSITORY :=
 dist: $(VENV)/stamp
 	@$(BIN)/python -m krew dist $(if $(REPOSITORY),--repository $(REPOSITORY))
 
-# The release itself: the archives as files, pipx, the sdist. With krew on the real cluster: tests/real/test_krew*.py.
-packaging: $(VENV)/stamp requirements
-	$(PYTEST) tests/packaging
-
-test-krew: packaging
-	$(PYTEST) $(wildcard tests/real/test_krew*.py)
+# `real` runs these as well.
+test-krew: $(VENV)/stamp requirements
+	$(PYTEST) $(wildcard tests/real/test_archive*.py tests/real/test_release*.py tests/real/test_krew*.py)
 
 # Said before anything is installed or built.
 requirements:
 	@$(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.requirements
 
 test: requirements
-	@$(MAKE) --no-print-directory check unit packaging real
+	@$(MAKE) --no-print-directory check unit real
 
 # Exposures, as often as it takes to believe in them.
 soak: $(VENV)/stamp requirements
