@@ -20,11 +20,12 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _GZIP_LEVEL = 9
 
 
-def program(version: str, packages: dict[str, bytes]) -> bytes:
+def program(version: str, platform: str, packages: dict[str, bytes]) -> bytes:
     """The executable file.
 
     Args:
         version: the product's.
+        platform: the platform's name.
         packages: the content of the packages that it carries, the product's own included, by path.
     """
     inside = {**packages, STARTER: (CARRIED / "start.py").read_bytes()}
@@ -33,7 +34,7 @@ def program(version: str, packages: dict[str, bytes]) -> bytes:
         "krew/__init__.py": b"",
         **{f"krew/carried/{name}.py": (CARRIED / f"{name}.py").read_bytes() for name in ("older", "start", "unpack")},
         "krew/carried/__init__.py": b"",
-        BUILD: f"{version}-{_digest(inside)}\n".encode(),
+        BUILD: f"{version}-{_digest(inside)} {platform}\n".encode(),
         **{PACKAGES + name: content for name, content in inside.items()},
     }
     out = io.BytesIO(INTERPRETER)

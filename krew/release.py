@@ -58,7 +58,7 @@ def build(checkout: Path, out: Path, cache: Path) -> Release:
     for platform in PLATFORMS:
         packages = {**wheels.contents(wheels.carried_wheels(cache, platform)), **own}
         path = built.archives[platform.name]
-        path.write_bytes(archive.archive(archive.program(built.version, packages), licence))
+        path.write_bytes(archive.archive(archive.program(built.version, platform.name, packages), licence))
     return built
 
 

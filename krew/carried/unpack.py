@@ -16,9 +16,10 @@ from collections.abc import Iterator, Mapping
 from krew.carried.start import HELD, hold
 
 PACKAGES = "packages/"  # where they are in the archive
-BUILD = "BUILD"  # the file in the archive that names its build: the version, and a digest of the packages
+BUILD = "BUILD"  # the file in the archive that names its build (version, digest of the packages) and its platform
 LOCK = "lock"
 TEMPORARY = ".tmp-"
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names and Go's, where they differ
 HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
 
 
@@ -49,13 +50,48 @@ def _place(archive: str) -> str:
     """Where to import the packages from."""
     if is_sudo(os.geteuid(), os.environ):  # refused, and so no reason to leave root's files in somebody's home
         return os.path.join(archive, PACKAGES.rstrip("/"))
-    return ready(archive, os.path.join(home(os.environ), "program"), _read_build(archive))
+    build, platform = _read_build(archive)
+    system = os.uname()
+    check_platform(platform, system.sysname, system.machine, _libc(system.sysname))
+    return ready(archive, os.path.join(home(os.environ), "program"), build)
 
 
-def _read_build(archive: str) -> str:
+def _read_build(archive: str) -> list[str]:
     import zipimport
 
-    return zipimport.zipimporter(archive).get_data(os.path.join(archive, BUILD)).decode().strip()
+    return zipimport.zipimporter(archive).get_data(os.path.join(archive, BUILD)).decode().split()
+
+
+def _libc(system: str) -> str:
+    """`glibc 2.36` and the like; empty where it is another one, or does not say."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or "" if system == "Linux" else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def check_platform(wanted: str, system: str, machine: str, libc: str) -> None:
+    """Make sure that the C extensions in an archive can be loaded here.
+
+    Args:
+        wanted: the platform that it was built for, as `linux-amd64`.
+        system: what uname says.
+        machine: likewise.
+        libc: the C library.
+
+    Raises: UnpackError where they cannot.
+    """
+    here = f"{system.lower()}-{ARCHITECTURES.get(machine, machine)}"
+    if here != wanted:
+        raise UnpackError(
+            f"this file is kubectl localize for {wanted}, and this machine is {here}",
+            f"take the file for {here}, or install it with pipx",
+        )
+    if system == "Linux" and not libc.startswith("glibc"):
+        raise UnpackError(
+            "this file needs a Linux with glibc, and this one has another C library",
+            "install it with pipx, which takes packages that fit",
+        )
 
 
 def is_sudo(effective_uid: int, environ: Mapping[str, str]) -> bool:

@@ -20,6 +20,7 @@ from tests.cluster.paths import HERE, Cache
 # A command that has to be there, and the package of Debian and Ubuntu that brings it.
 INSTALLED = {
     "curl": "curl",
+    "git": "git",
     "ip": "iproute2",
     "iptables": "iptables",
     "openssl": "openssl",

@@ -17,7 +17,12 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 def archive_for_this_machine(release: Release) -> Path:
     """The archive that krew would choose here."""
-    return release.archives[f"{os.uname().sysname.lower()}-{_ARCHITECTURES[platform.machine()]}"]
+    return release.archives[platform_of_this_machine()]
+
+
+def platform_of_this_machine() -> str:
+    """As releases name it."""
+    return f"{os.uname().sysname.lower()}-{_ARCHITECTURES[platform.machine()]}"
 
 
 class Copied:
@@ -38,9 +43,9 @@ class Copied:
         """Where it unpacks."""
         return self.home / ".kube" / "localize" / "program"
 
-    def take(self, release: Release) -> None:
-        """Put another release's file in its place, as an upgrade does."""
-        with tarfile.open(archive_for_this_machine(release)) as tar:
+    def take(self, release: Release, archive: Path | None = None) -> None:
+        """Put another release's file in its place, as an upgrade does; the one for this machine by default."""
+        with tarfile.open(archive or archive_for_this_machine(release)) as tar:
             content = tar.extractfile(PROGRAM)
             assert content is not None
             new = self.file.with_name("new")

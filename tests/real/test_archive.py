@@ -18,7 +18,7 @@ from tests.cluster.commands import ClusterError, run, wait_until
 from tests.cluster.paths import Cache
 from tests.cluster.prepare import Preparation
 from tests.environment import Environment
-from tests.real.archives import Copied
+from tests.real.archives import Copied, platform_of_this_machine
 from tests.real.product import assert_fails
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
@@ -201,6 +201,18 @@ def test_a_newer_python_in_the_path_takes_over_from_an_old_one(
     done = copied.run("ls", "-o", "json", env={"PATH": str(tmp_path / "path"), "LD_LIBRARY_PATH": library})
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == NOTHING_RUNS
+
+
+def test_the_file_of_another_platform_says_so(releases: Releases, copied: Copied) -> None:
+    release = releases.current()
+    other = next(name for name in release.archives if name != platform_of_this_machine())
+    copied.take(release, release.archives[other])
+    assert_fails(
+        copied.run("ls"),
+        rf"^error: this file is kubectl localize for {other}, and this machine is {platform_of_this_machine()}$",
+        f"take the file for {platform_of_this_machine()}, or install it with pipx",
+    )
+    assert not (copied.home / ".kube").exists()
 
 
 @pytest.mark.sudo

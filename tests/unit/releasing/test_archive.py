@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -49,15 +50,15 @@ def test_a_wheels_content(tmp_path: Path) -> None:
 
 
 def test_the_program_carries_what_starts_it_and_names_its_build() -> None:
-    made = program("1.2.3", {"one/__init__.py": b"1\n"})
+    made = program("1.2.3", "linux-amd64", {"one/__init__.py": b"1\n"})
     assert made.startswith(b"#!/usr/bin/env python3\n")
     with zipfile.ZipFile(io.BytesIO(made)) as file:
         assert file.testzip() is None
         assert file.namelist() == sorted(file.namelist())
         assert {PACKAGES + "one/__init__.py", PACKAGES + STARTER, "__main__.py", BUILD} < set(file.namelist())
         build = file.read(BUILD).decode()
-    assert build.startswith("1.2.3-")
-    with zipfile.ZipFile(io.BytesIO(program("1.2.3", {"one/__init__.py": b"2\n"}))) as file:
+    assert re.fullmatch(r"1\.2\.3-[0-9a-f]{12} linux-amd64\n", build)
+    with zipfile.ZipFile(io.BytesIO(program("1.2.3", "linux-amd64", {"one/__init__.py": b"2\n"}))) as file:
         assert file.read(BUILD).decode() != build, "other packages are unpacked to another place"
 
 
@@ -66,11 +67,11 @@ def test_the_program_finds_the_starter_that_the_archive_carries() -> None:
 
 
 def test_packing_depends_on_the_content_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = archive(program("1", {"one.py": b"1", "two.py": b"2"}), b"licence")
+    first = archive(program("1", "linux-amd64", {"one.py": b"1", "two.py": b"2"}), b"licence")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     before = os.umask(0o077)
     try:
-        assert archive(program("1", {"two.py": b"2", "one.py": b"1"}), b"licence") == first
+        assert archive(program("1", "linux-amd64", {"two.py": b"2", "one.py": b"1"}), b"licence") == first
     finally:
         os.umask(before)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from krew.carried.start import HELD, hold
-from krew.carried.unpack import LOCK, PACKAGES, TEMPORARY, UnpackError, clean, home, is_sudo, ready
+from krew.carried.unpack import LOCK, PACKAGES, TEMPORARY, UnpackError, check_platform, clean, home, is_sudo, ready
 from kubectl_localize.cli import main as cli_main
 from kubectl_localize.host.paths import Paths
 from tests.cluster.paths import CHECKOUT
@@ -136,6 +136,27 @@ def test_a_build_that_is_gone_cannot_be_held(tmp_path: Path) -> None:
     place = _build(tmp_path, "1.0-abc")
     assert hold(str(place))
     assert not hold(str(tmp_path / "another"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "system", "machine", "libc"),
+    [
+        ("linux-amd64", "Linux", "x86_64", "glibc 2.36"),
+        ("linux-arm64", "Linux", "aarch64", "glibc 2.36"),
+        ("darwin-amd64", "Darwin", "x86_64", ""),
+        ("darwin-arm64", "Darwin", "arm64", ""),
+    ],
+)
+def test_each_platform_takes_its_own_file(wanted: str, system: str, machine: str, libc: str) -> None:
+    check_platform(wanted, system, machine, libc)
+    with pytest.raises(UnpackError, match="for plan9-mips, and this machine is " + wanted):
+        check_platform("plan9-mips", system, machine, libc)
+
+
+def test_a_linux_without_glibc_is_told_what_to_do() -> None:
+    with pytest.raises(UnpackError, match="needs a Linux with glibc") as caught:
+        check_platform("linux-amd64", "Linux", "x86_64", "")
+    assert "pipx" in caught.value.hint
 
 
 def test_strange_files_stay(tmp_path: Path) -> None:
