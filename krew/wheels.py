@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -43,8 +42,11 @@ def _download(cache: Path, lock: Path, tag: str) -> list[Path]:
                 "--abi=abi3", f"--abi=cp{OLDEST_PYTHON.replace('.', '')}", "--abi=none",
                 f"--platform={tag}", f"--dest={new}", f"--requirement={lock}",
             )  # fmt: skip
-            if not place.exists():
-                shutil.move(new, place)
+            try:
+                new.rename(place)
+            except OSError:
+                if not place.exists():  # another build may have been quicker
+                    raise
     return sorted(place.glob("*.whl"))
 
 

@@ -19,6 +19,7 @@ PACKAGES = "packages/"  # where they are in the archive
 BUILD = "BUILD"  # the file in the archive that names its build (version, digest of the packages) and its platform
 LOCK = "lock"
 TEMPORARY = ".tmp-"
+CTRL_C = 130
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names and Go's, where they differ
 HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
 
@@ -39,6 +40,8 @@ def main() -> int:
     except UnpackError as failure:
         print(f"error: {failure}\nhint: {failure.hint}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return CTRL_C
     sys.path[0] = place  # in the archive's stead, which an upgrade may replace while this runs
     sys.path_importer_cache.pop(archive, None)
     from kubectl_localize.cli.main import main as program
@@ -154,6 +157,7 @@ def _unpack_alone(archive: str, directory: str, place: str) -> None:
     import shutil
     import tempfile
     import zipfile
+    import zlib
 
     new = tempfile.mkdtemp(prefix=TEMPORARY, dir=directory)
     try:
@@ -168,6 +172,9 @@ def _unpack_alone(archive: str, directory: str, place: str) -> None:
         shutil.rmtree(new, ignore_errors=True)
         if failure.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # where there are no locks, another one was quicker
             raise
+    except (zipfile.BadZipFile, zlib.error) as failure:
+        shutil.rmtree(new, ignore_errors=True)
+        raise UnpackError(f"{archive} is damaged: {failure}", "download it again") from failure
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise

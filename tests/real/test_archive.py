@@ -42,6 +42,10 @@ def copied(releases: Releases, tmp_path: Path) -> Copied:
     return Copied(releases.current(), tmp_path)
 
 
+def _is_unpacking(copied: Copied) -> bool:
+    return copied.program.exists() and any(name.startswith(".tmp-") for name in copied.unpacked())
+
+
 def test_it_starts_nearly_as_fast_as_the_wheel(copied: Copied, figure: Figure) -> None:
     def seconds(*command: str | Path) -> float:
         began = time.perf_counter()
@@ -66,11 +70,8 @@ def test_many_first_starts_at_once(copied: Copied) -> None:
 
 
 def test_one_that_is_killed_while_it_unpacks_leaves_nothing_that_the_next_one_trips_over(copied: Copied) -> None:
-    def unpacking() -> bool:
-        return copied.program.exists() and any(name.startswith(".tmp-") for name in copied.unpacked())
-
     with copied.start("ls") as process:
-        wait_until("unpacking", unpacking, 20, every_seconds=0.001)
+        wait_until("unpacking", lambda: _is_unpacking(copied), 20, every_seconds=0.001)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -78,6 +79,18 @@ def test_one_that_is_killed_while_it_unpacks_leaves_nothing_that_the_next_one_tr
     assert copied.run("ls").returncode == 0
     (build,) = copied.unpacked()
     assert not build.startswith(".tmp-")
+
+
+def test_ctrl_c_while_it_unpacks(copied: Copied) -> None:
+    with copied.start("ls") as process:
+        wait_until("unpacking", lambda: _is_unpacking(copied), 20, every_seconds=0.001)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate()
+    assert said == ("", "")
+    assert process.returncode == 130
+    assert all(name.startswith(".tmp-") for name in copied.unpacked()), "it was interrupted too late"
+    assert copied.run("ls").returncode == 0
+    assert len(copied.unpacked()) == 1
 
 
 def test_another_version_takes_the_old_one_away_but_not_from_under_a_process(

@@ -16,6 +16,7 @@ from krew.carried.unpack import BUILD, PACKAGES
 from krew.commands import BuildError
 from krew.manifest import archive_name, checksums, manifest, sha256
 from krew.platforms import PLATFORMS
+from krew.release import Release, describe
 from krew.wheels import contents, is_taken
 from kubectl_localize.host import program as host_program
 from tests.cluster.paths import CHECKOUT
@@ -132,6 +133,15 @@ def test_the_texts_fit_krew() -> None:
 def test_a_template_that_wants_more_is_an_error(archives: dict[str, Path]) -> None:
     with pytest.raises(BuildError, match="sha256_plan9"):
         manifest("$sha256_plan9", "1", "https://example.com", "https://example.com", archives)
+
+
+@pytest.mark.parametrize(
+    "repository", ["", "kubectl-localize", "git@example.com:x/y", "https://example.com/x y", "https://a/"]
+)
+def test_a_home_that_is_no_url_is_an_error(repository: str, tmp_path: Path) -> None:
+    nothing = Release("1", tmp_path / "w", tmp_path / "s", {})
+    with pytest.raises(BuildError, match="is not the URL of a repository"):
+        describe(CHECKOUT, nothing, tmp_path, repository)
 
 
 def test_checksums_are_for_sha256sum(tmp_path: Path) -> None:

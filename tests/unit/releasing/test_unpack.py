@@ -87,7 +87,7 @@ def test_a_broken_archive_leaves_nothing_half_done(archive: Path, tmp_path: Path
     at = content.index(b"VALUE")
     content[at : at + 5] = b"value"  # the checksum in the archive is another one
     archive.write_bytes(content)
-    with pytest.raises(zipfile.BadZipFile):
+    with pytest.raises(UnpackError, match=f"{archive} is damaged"):
         ready(str(archive), str(tmp_path / "program"), "1.0-abc")
     assert os.listdir(tmp_path / "program") == [LOCK]
 
