@@ -20,12 +20,6 @@ def _digest(*files: Path) -> str:
     return total.hexdigest()[:12]
 
 
-def _distribution() -> str:
-    """A short key of the distribution and its release."""
-    release = Path("/etc/os-release")
-    return hashlib.sha256(release.read_bytes() if release.exists() else b"").hexdigest()[:12]
-
-
 @dataclass(frozen=True)
 class Cache:
     """What is made once for all checkouts. Every entry is complete or absent: it is renamed into place."""
@@ -61,12 +55,18 @@ class Cache:
     @property
     def packages(self) -> Path:
         """The root directory that Debian packages were unpacked into without being installed."""
-        return self.root / f"packages-{_distribution()}"
+        return self.root / f"packages-{self._release}"
 
     @property
     def older_python(self) -> Path:
         """The same for a Python that is too old for the product: PyPy's 3.9."""
-        return self.root / f"pypy-{_distribution()}"
+        return self.root / f"pypy-{self._release}"
+
+    @property
+    def _release(self) -> str:
+        """A short key of the distribution's release, since its packages fit no other."""
+        release = Path("/etc/os-release").read_bytes() if Path("/etc/os-release").exists() else b""
+        return hashlib.sha256(release).hexdigest()[:12]
 
     @property
     def kubectl(self) -> Path:

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +66,7 @@ class Preparation:
         self.cache.root.mkdir(parents=True, exist_ok=True)
         with self._only_one():
             self.packages()
-            self.unpack(self.cache.packages, UNPACKED)
+            self.unpack()
             self.build(self.cache.hyperkube, "hyperkube", f"Kubernetes {KUBERNETES}", _version_flags(KUBERNETES))
 
     def old_kubectl(self) -> Path:
@@ -87,7 +87,7 @@ class Preparation:
         """Unpack a Python that is too old for the product; the root directory that it lies in."""
         self.cache.root.mkdir(parents=True, exist_ok=True)
         with self._only_one():
-            self.unpack(self.cache.older_python, OLDER_PYTHON)
+            self._unpack(OLDER_PYTHON, self.cache.older_python)
         return self.cache.older_python
 
     @contextmanager
@@ -123,8 +123,11 @@ class Preparation:
             _say("fetching the package lists (apt-get update)")
             show(*as_root(), "apt-get", "update", "-qq")
 
-    def unpack(self, target: Path, packages: tuple[str, ...]) -> None:
-        """Download packages that must not be installed, and unpack them into a directory of the cache."""
+    def unpack(self) -> None:
+        """Download the packages that must not be installed, and unpack them into the cache."""
+        self._unpack(UNPACKED, self.cache.packages)
+
+    def _unpack(self, packages: Sequence[str], target: Path) -> None:
         if target.exists():
             return
         _say(f"unpacking into the cache, without installing: {' '.join(packages)}")

@@ -24,6 +24,8 @@ from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
 from tests.releases import OLDER, Releases
 
+pytestmark = pytest.mark.timeout(600)  # the first test of all builds the releases, one fetches an old Python
+
 ROUNDS = 15
 OVER_THE_WHEEL_SECONDS = 0.15
 AT_ONCE = 20

@@ -23,6 +23,8 @@ from tests.cluster.paths import CHECKOUT
 from tests.real.traffic import Figure
 from tests.releases import DOWNLOADS, REPOSITORY, Releases
 
+pytestmark = pytest.mark.timeout(600)  # the first test of all builds the releases, one fetches pipx
+
 MACHINES = {  # what the first bytes of a library say that is for this platform
     "linux-amd64": ("ELF", 62),
     "linux-arm64": ("ELF", 183),
@@ -118,7 +120,6 @@ def pipx(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(place / "bin" / "pipx")]
 
 
-@pytest.mark.timeout(600)
 def test_pipx_installs_the_wheel_and_takes_it_away(
     release: Release, pipx: list[str], tmp_path: Path, figure: Figure
 ) -> None:
