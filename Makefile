@@ -11,7 +11,7 @@ NODE := dev
 CLUSTER = $(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.cluster
 PYTEST = PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest
 
-.PHONY: help requirements cluster cluster-down demo demo-down check test unit real soak bench clean
+.PHONY: help requirements cluster cluster-down demo demo-down check test unit real soak bench dist test-krew clean
 
 help:
 	@echo 'make demo          a real cluster here, and its Services by their names    make demo-down     takes it all away'
@@ -19,6 +19,7 @@ help:
 	@echo 'make test          check, unit tests, and the tests on a real cluster      make unit          the quick ones'
 	@echo 'make check         lint, format, types, import contracts                   make bench         the numbers'
 	@echo 'make soak          hours: 50 rounds of there and back, a kill at every call and at 200 random moments'
+	@echo 'make dist          all that a release uploads, in dist/                make test-krew     installs it: krew, pipx, one file'
 	@echo 'make clean         deletes what make left in the checkout and in /var/tmp'
 
 cluster:
@@ -56,6 +57,15 @@ real: $(VENV)/stamp requirements
 	$(PYTEST) tests/cluster tests/real -m alone || [ $$? -eq 5 ]
 	$(PYTEST) tests/real -m 'not alone' -n 3 --dist loadgroup
 
+# Where the project lives, for Krew's manifest: make dist REPOSITORY=https://…
+REPOSITORY :=
+dist: $(VENV)/stamp
+	@$(BIN)/python -m krew dist $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+# `real` runs these as well.
+test-krew: $(VENV)/stamp requirements
+	$(PYTEST) $(wildcard tests/real/test_archive*.py tests/real/test_release*.py tests/real/test_krew*.py)
+
 # Said before anything is installed or built.
 requirements:
 	@$(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.requirements
@@ -77,4 +87,4 @@ bench: $(VENV)/stamp
 
 clean: $(VENV)/stamp
 	@$(BIN)/python -m tests.environment remove
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist krew/localize.yaml *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -22,6 +22,7 @@ from tests.real.product import Product
 from tests.real.sandbox import Sandbox, open_sandbox
 from tests.real.shop import Shop, open_shop
 from tests.real.traffic import Figure
+from tests.releases import Releases
 from tests.requirements import missing
 
 NODE = "LOCALIZE_TEST_NODE"  # a node that is up already and stays up; without it the tests start and stop their own
@@ -135,6 +136,12 @@ def cluster() -> Cluster:
 def old_kubectl() -> Path:
     """A directory for the PATH whose kubectl is of 1.31, which every user can run."""
     return Environment.of_checkout().old_kubectl()
+
+
+@pytest.fixture(scope="session")
+def releases() -> Releases:
+    """The releases, which are built when a test first asks for them."""
+    return Releases.of_checkout()
 
 
 def _fresh_namespace(cluster: Cluster, stack: ExitStack) -> str:
