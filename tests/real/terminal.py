@@ -47,6 +47,18 @@ class Terminal:
             if not self._read(end - time.monotonic()):
                 raise AssertionError(f"no {pattern!r} in {seconds:g} s; the terminal shows:\n{self.text}")
 
+    def expect_all(self, patterns: Sequence[str], seconds: float = 20) -> str:
+        """Read until all patterns are in what was shown since the last match, in any order, and return that."""
+        end = time.monotonic() + seconds
+        while True:
+            shown = self.text[self._seen :]
+            missing = [pattern for pattern in patterns if not re.search(pattern, shown)]
+            if not missing:
+                self._seen += len(shown)
+                return shown
+            if not self._read(end - time.monotonic()):
+                raise AssertionError(f"no {missing!r} in {seconds:g} s; the terminal shows:\n{self.text}")
+
     def send(self, keys: str) -> None:
         """Type."""
         os.write(self._master, keys.encode())
