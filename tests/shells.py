@@ -57,7 +57,7 @@ class Shells:
             functions = self._find("share/zsh/functions")
             modules = self._find("zsh/zle.so").parent.parent
             early = [f"module_path=({modules})", f"fpath=({functions}{{,/*}}(/N) {functions}/Completion/*(/N))"]
-            late = ["autoload -U compinit && compinit -u -D", "unsetopt zle_bracketed_paste", "LISTMAX=1000"]
+            late = ["autoload -U compinit && compinit -u -D", "LISTMAX=1000"]
             late += ["unset zle_bracketed_paste", "PS1='ready> '"]
             return {".zshenv": _text(early), ".zshrc": _text(late)}
         lines = ["set -g fish_greeting", "function fish_prompt; echo -n 'ready> '; end"]

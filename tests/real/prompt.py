@@ -22,7 +22,7 @@ SETUP = {
         "kubectl-localize completion fish | source",
     ),
 }
-_TAB, _HOME, _CANCEL, _ENTER = "\t", "\x01", "\x03", "\r"
+_TAB, _HOME, _DISCARD, _ENTER = "\t", "\x01", "\x15", "\r"
 
 
 class Prompt:
@@ -43,7 +43,7 @@ class Prompt:
         mark = f"LINE{next(self._numbers)}"
         self._terminal.send(line + _TAB)
         self._terminal.send(f"{_HOME}echo {mark}= {_ENTER}")
-        found = self._terminal.expect(rf"\n{mark}= ?([^\n]*)\n")
+        found = self._terminal.expect(rf"[\r\n]{mark}= ?([^\r\n]*)[\r\n]")
         self._ready()
         return found[1]
 
@@ -59,7 +59,7 @@ class Prompt:
         self._terminal.send(_TAB if self.shell == "zsh" else _TAB + _TAB)
         shown = self._terminal.expect_all([rf"(?<![\w/-]){re.escape(word)}(?![\w/-])" for word in expected])
         seconds = time.monotonic() - start
-        self._terminal.send(_CANCEL)
+        self._terminal.send(_DISCARD + _ENTER)
         self._ready()
         return shown, seconds
 
@@ -74,7 +74,7 @@ class Prompt:
         return self._terminal.text
 
     def _ready(self) -> None:
-        self._terminal.expect("ready> $")
+        self._terminal.expect(r"ready> \s*$")
 
 
 @contextmanager

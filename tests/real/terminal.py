@@ -14,7 +14,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
-CONTROL_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])")
+CONTROL_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|\([0-9A-B]|[@-_])")
 
 
 class Terminal:

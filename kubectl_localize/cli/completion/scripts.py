@@ -38,7 +38,7 @@ _ZSH = """\
 
 _kubectl-localize() {
     local -a found
-    found=("${(@f)$("${(Q)words[1]}" __complete_zsh "${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
+    found=("${(@f)$("${(Q)words[1]}" __complete_zsh "${(@Q)words[2,CURRENT-1]}" "${(Q)PREFIX}" 2>/dev/null)}")
     local directive=$found[-1]
     found[-1]=()
     if (( $#found )); then
@@ -61,7 +61,9 @@ _FISH = """\
 
 function __kubectl_localize_complete
     set -l before (commandline -opc)
-    set -l current (commandline -ct)
+    set -l token (commandline -ct)
+    # an open quote cannot be unescaped
+    set -l current (string unescape -- "$token"; or string replace -r -- "^['\\"]" '' "$token")
     set -l found ($before[1] __complete_fish $before[2..-1] "$current" 2>/dev/null)
     if test (count $found) -gt 1
         printf '%s\\n' $found[1..-2]
