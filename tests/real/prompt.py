@@ -40,10 +40,11 @@ class Prompt:
 
     def complete(self, line: str) -> str:
         """Type a line, press Tab once, and return what then stands there."""
-        mark = f"LINE{next(self._numbers)}"
+        number = next(self._numbers)
         self._terminal.send(line + _TAB)
-        self._terminal.send(f"{_HOME}echo {mark}= {_ENTER}")
-        found = self._terminal.expect(rf"[\r\n]{mark}= ?([^\r\n]*)[\r\n]")
+        # The quotes tell what is typed from what echo prints.
+        self._terminal.send(f"{_HOME}echo LI''NE{number}= {_ENTER}")
+        found = self._terminal.expect(rf"LINE{number}= ?([^\r\n]*)[\r\n]")
         self._ready()
         return found[1]
 

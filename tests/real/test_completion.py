@@ -36,7 +36,7 @@ def shells() -> Shells:
 @pytest.fixture
 def gallery(cluster: Cluster, namespace: str, sandbox: Sandbox) -> str:
     """The namespace of the sandbox's context, with three Services; there is a second context, too."""
-    cluster.apply(namespace, *(service(name, {7080: "http"}) for name in ("showroom", "depot", "desk")))
+    cluster.apply(namespace, *(service(name, {7080: "http"}) for name in ("showroom", "quarry", "quay")))
     sandbox.kubectl("config", "set-context", "--current", f"--namespace={namespace}")
     config = json.loads(sandbox.kubectl("config", "view", "-o", "json"))
     first = config["contexts"][0]["context"]
@@ -75,13 +75,13 @@ def test_what_is_unique_is_completed(gallery: str, sandbox: Sandbox, shells: She
             ("kubectl-localize --context=ar", f"kubectl-localize --context={AMAZON}"),
             ("kubectl-localize --context 'ar", f"kubectl-localize --context {AMAZON}"),  # echo shows it without quotes
             (f"kubectl localize -n {gallery[:6]}", f"kubectl localize -n {gallery}"),
-            (f"kubectl-localize -n {gallery} expose dep", f"kubectl-localize -n {gallery} expose depot"),
-            (f"kubectl-localize expose {gallery}/dep", f"kubectl-localize expose {gallery}/depot"),
+            (f"kubectl-localize -n {gallery} expose quar", f"kubectl-localize -n {gallery} expose quarry"),
+            (f"kubectl-localize expose {gallery}/quar", f"kubectl-localize expose {gallery}/quarry"),
             ("kubectl-localize --kubeconfig .kube/con", "kubectl-localize --kubeconfig .kube/config"),
             ("kubectl-localize --kubeconfig=.kube/con", "kubectl-localize --kubeconfig=.kube/config"),
-            ("kubectl localize expose depot -- unam", "kubectl localize expose depot -- uname"),
-            ("kubectl-localize expose depot -- cat .kube/con", "kubectl-localize expose depot -- cat .kube/config"),
-            ("kubectl-localize stop dep", "kubectl-localize stop dep"),
+            ("kubectl localize expose quarry -- unam", "kubectl localize expose quarry -- uname"),
+            ("kubectl-localize expose quarry -- cat .kube/con", "kubectl-localize expose quarry -- cat .kube/config"),
+            ("kubectl-localize stop quar", "kubectl-localize stop quar"),
             ("kubectl localize completion ins", "kubectl localize completion install"),
         ):
             assert prompt.complete(line).rstrip() == completed
@@ -92,9 +92,9 @@ def test_what_is_unique_is_completed(gallery: str, sandbox: Sandbox, shells: She
 def test_what_is_not_unique_is_listed(gallery: str, sandbox: Sandbox, shells: Shells, shell: str) -> None:
     context = sandbox.kubectl("config", "current-context").strip()
     with open_prompt(sandbox, shells, shell) as prompt:
-        prompt.offers("kubectl localize ", ["expose", "ls", "stop", "showroom", "depot", "desk"])
-        prompt.offers("kubectl localize expose ", ["showroom", "depot", "desk"])
-        prompt.offers("kubectl-localize expose ", ["showroom", "depot", "desk"])
+        prompt.offers("kubectl localize ", ["expose", "ls", "stop", "showroom", "quarry", "quay"])
+        prompt.offers("kubectl localize expose ", ["showroom", "quarry", "quay"])
+        prompt.offers("kubectl-localize expose ", ["showroom", "quarry", "quay"])
         prompt.offers("kubectl-localize ls -o ", ["table", "wide", "json", "yaml", "name"])
         prompt.offers("kubectl localize -n ", ["default", "kube-system", gallery])
         prompt.offers("kubectl-localize --context ", [context, AMAZON])
@@ -107,21 +107,21 @@ def test_what_is_not_unique_is_listed(gallery: str, sandbox: Sandbox, shells: Sh
 
 def test_the_flags_on_the_line_count(cluster: Cluster, gallery: str, sandbox: Sandbox) -> None:
     """Another namespace, another kubeconfig, and somebody who may list in one namespace only."""
-    assert "depot" in _asked(sandbox, "expose", "")
+    assert "quarry" in _asked(sandbox, "expose", "")
     assert _asked(sandbox, "-n", "default", "expose", "kub") == ["kubernetes", ":4"]
-    assert _asked(sandbox, "--context", AMAZON, "expose", "de") == [":4"]
+    assert _asked(sandbox, "--context", AMAZON, "expose", "qua") == [":4"]
     shutil.copy(sandbox.kubeconfig, sandbox.home / "other")
     sandbox.give(sandbox.home / "other")
     sandbox.use("{}")
-    assert _asked(sandbox, "expose", "de") == [":4"]
-    assert _asked(sandbox, "--kubeconfig", "~/other", "expose", "de") == ["depot", "desk", ":4"]
+    assert _asked(sandbox, "expose", "qua") == [":4"]
+    assert _asked(sandbox, "--kubeconfig", "~/other", "expose", "qua") == ["quarry", "quay", ":4"]
     assert _asked(sandbox, f"--kubeconfig={sandbox.home}/other", "--context", "ar") == [AMAZON, ":4"]
 
 
 def test_who_may_list_in_one_namespace_only_is_offered_that(cluster: Cluster, gallery: str, sandbox: Sandbox) -> None:
     cluster.kubectl("create", "rolebinding", "mia", "--clusterrole=view", "--user=mia", f"--namespace={gallery}")
     wait_until("the role", lambda: sandbox.run("kubectl", "--as=mia", "get", "services").returncode == 0, 10)
-    assert _asked(sandbox, "--as", "mia", "expose", "de") == ["depot", "desk", ":4"]
+    assert _asked(sandbox, "--as", "mia", "expose", "qua") == ["quarry", "quay", ":4"]
     assert _asked(sandbox, "--as=mia", "-n", "") == [gallery, ":4"]
     assert _asked(sandbox, "--as=mia", "-n", "default", "expose", "") == [":4"]
     # It is remembered for whom: the administrator sees all of them.
@@ -133,7 +133,7 @@ def test_what_runs(gallery: str, product: Product) -> None:
     assert _asked(sandbox, "ls", "") == [":4"]
     product.detach("-n", gallery, "--no-hosts", "--no-sudo")
     context = sandbox.kubectl("config", "current-context").strip()
-    assert _asked(sandbox, "ls", "d") == ["depot", "desk", ":4"]
+    assert _asked(sandbox, "ls", "q") == ["quarry", "quay", ":4"]
     assert _asked(sandbox, "ls", "-n", "") == [gallery, ":4"]
     assert _asked(sandbox, "stop", "--context", "") == [context, ":4"]
     assert _asked(sandbox, "expose", "--stop", "") == [":4"], "nothing is exposed"
@@ -170,20 +170,20 @@ def _age(sandbox: Sandbox, seconds: float) -> None:
 
 
 def test_names_come_from_what_was_said_last(gallery: str, sandbox: Sandbox, figure: Figure) -> None:
-    offered = _asked(sandbox, "expose", "de")
-    assert offered == ["depot", "desk", ":4"]
+    offered = _asked(sandbox, "expose", "qua")
+    assert offered == ["quarry", "quay", ":4"]
     assert gallery in _asked(sandbox, "-n", "")
     assert {file.stat().st_mode & 0o777 for file in _names_files(sandbox)} == {0o600}
     assert {file.parent.stat().st_mode & 0o777 for file in _names_files(sandbox)} == {0o700}
     with _silent(sandbox, ""):
         _age(sandbox, 3600)
         start = time.monotonic()
-        done = sandbox.run("kubectl_complete-localize", "expose", "de")
+        done = sandbox.run("kubectl_complete-localize", "expose", "qua")
         seconds = time.monotonic() - start
-        assert (done.stdout, done.stderr) == ("depot\ndesk\n:4\n", "")
+        assert (done.stdout, done.stderr) == ("quarry\nquay\n:4\n", "")
         assert seconds < GENEROUS_SECONDS
         again = time.monotonic()
-        assert _asked(sandbox, "expose", "de") == offered
+        assert _asked(sandbox, "expose", "qua") == offered
         figure(
             f"Tab while the cluster says nothing: {seconds:.2f} s (and {time.monotonic() - again:.2f} s by way of "
             f"kubectl, the second time); wanted {LIMIT_SECONDS:g} s"
@@ -201,7 +201,7 @@ def test_who_knows_nothing_is_told_nothing(gallery: str, sandbox: Sandbox) -> No
         assert "expose" in _asked(sandbox, "ex")
         wait_until("end of everything", lambda: sandbox.processes() == [], 10)
     nowhere = {"KUBECTL_LOCALIZE_HOME": "/proc/nowhere"}
-    assert _asked(sandbox, "expose", "de", env=nowhere) == [":4"]
+    assert _asked(sandbox, "expose", "qua", env=nowhere) == [":4"]
     for environment in ({"PATH": str(sandbox.environment.command.parent)}, {"KUBECONFIG": "/nowhere"}):
         done = sandbox.run("kubectl_complete-localize", "expose", "", env=environment)
         assert (done.returncode, done.stdout, done.stderr) == (0, ":4\n", "")
@@ -211,9 +211,9 @@ def test_who_knows_nothing_is_told_nothing(gallery: str, sandbox: Sandbox) -> No
 
 
 def test_a_new_service_is_offered_within_moments(cluster: Cluster, gallery: str, sandbox: Sandbox) -> None:
-    assert _asked(sandbox, "expose", "de") == ["depot", "desk", ":4"]
-    cluster.apply(gallery, service("deli", {7080: "http"}))
-    wait_until("the new Service", lambda: _asked(sandbox, "expose", "de")[0] == "deli", 30)
+    assert _asked(sandbox, "expose", "qua") == ["quarry", "quay", ":4"]
+    cluster.apply(gallery, service("quad", {7080: "http"}))
+    wait_until("the new Service", lambda: _asked(sandbox, "expose", "qua")[0] == "quad", 30)
 
 
 def test_how_quick_it_is(gallery: str, sandbox: Sandbox, figure: Figure) -> None:
@@ -233,7 +233,7 @@ def test_how_quick_it_is(gallery: str, sandbox: Sandbox, figure: Figure) -> None
 
     bare = median(python, "-c", "pass")
     start = time.monotonic()
-    assert "depot" in _asked(sandbox, "expose", "")
+    assert "quarry" in _asked(sandbox, "expose", "")
     first = time.monotonic() - start
     kept = median("kubectl_complete-localize", "expose", "")
     asked = median("kubectl_complete-localize", "expose", "", before=3600)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kubectl_localize.cli.completion.candidates import Answer, complete
 from kubectl_localize.cli.completion.line import Line, read_line
-from kubectl_localize.cli.completion.sources import Sources, connection_flags
+from kubectl_localize.cli.completion.sources import Sources
 
 # The last line of every answer, as in the protocol that kubectl takes over from its plugins.
 NO_FILES, FILES = ":4", ":0"
@@ -42,7 +42,7 @@ def answer(protocol: str, arguments: Sequence[str]) -> int:
 
 def _complete(arguments: Sequence[str]) -> tuple[Line, Answer]:
     line = read_line(arguments)
-    return line, complete(line, Sources(connection_flags(line), os.environ))
+    return line, complete(line, Sources(line, os.environ))
 
 
 def _lines(words: Sequence[str], files: bool) -> str:

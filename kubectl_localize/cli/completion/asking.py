@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kubectl_localize.cli.completion.cache import NameCache, Names, patience
-from kubectl_localize.cluster import kubectl
 from kubectl_localize.errors import ForbiddenError
 from kubectl_localize.model import Connection
 
@@ -30,24 +29,23 @@ class Asking:
     cache: NameCache
     environ: Mapping[str, str]
 
-    def names(self, what: str, path: str) -> Names:
-        """The names that a list request gives, or those that it gave last.
-
-        Args:
-            what: names the list in the cache.
-            path: the request's path, such as `/api/v1/namespaces`.
-        """
+    def names(self, plural: str, namespace: str = "") -> Names:
+        """The names of all `services` or `namespaces`, or those of one namespace; new ones, or what was said last."""
+        what = f"{plural}.{namespace}" if namespace else plural
         known = self.cache.load(what)
         seconds = patience(known, time.time())
         if seconds is None:
             return known
-        aside(lambda: self._renew(what, path, known), seconds)
+        aside(lambda: self._renew(what, known, plural, namespace), seconds)
         return self.cache.load(what)
 
-    def _renew(self, what: str, path: str, known: Names) -> None:
+    def _renew(self, what: str, known: Names, plural: str, namespace: str) -> None:
         """Ask, and save what is answered."""
+        from kubectl_localize.cluster import kubectl
+
         now = time.time()
         self.cache.save(what, replace(known, tried_at=now))  # so that the next Tab does not ask, too
+        path = kubectl.raw_path("v1", plural, namespace, {})
         code, answer, complaint = _run(
             kubectl.get_raw(self.connection, path, timeout_seconds=LIMIT_SECONDS),
             kubectl.environment(self.connection, self.environ),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubectl_localize.host.paths import make_private, write_atomic
+from kubectl_localize.host.paths import context_key, make_private, write_atomic
+from kubectl_localize.model import Connection
 
 FRESH_SECONDS = 15.0
 RETRY_SECONDS = 10.0
@@ -81,3 +83,12 @@ class NameCache:
             "forbidden": names.forbidden,
         }
         write_atomic(self._directory / f"{what}.json", json.dumps(document))
+
+
+def cache_key(connection: Connection, uid: int) -> str:
+    """The name under which a cluster's names are kept: its context's key, and who asks where that is not its user."""
+    key = context_key(connection.context, connection.server, uid)
+    who = (connection.cluster, connection.user, connection.impersonate, *connection.impersonate_groups)
+    if not any(who):
+        return key
+    return f"{key}-{hashlib.sha256(chr(0).join(who).encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
