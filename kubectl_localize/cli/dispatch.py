@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from kubectl_localize.cli import terminal
@@ -22,6 +22,7 @@ from kubectl_localize.cli.arguments import (
     VersionArgs,
 )
 from kubectl_localize.cli.parser import parse
+from kubectl_localize.cli.sudo import is_sudo
 from kubectl_localize.errors import LocalizeError, UsageError
 
 CTRL_C = 130
@@ -121,11 +122,6 @@ def _as(args: Arguments, kind: type[_Kind]) -> _Kind:
     if not isinstance(args, kind):
         raise TypeError(f"no command takes {type(args).__name__}")
     return args
-
-
-def is_sudo(effective_uid: int, environ: Mapping[str, str]) -> bool:
-    """Whether an ordinary user started this as root; root itself is a user like any other."""
-    return effective_uid == 0 and environ.get("SUDO_UID", "0") not in ("", "0")
 
 
 def _internal_error(args: Arguments) -> int:

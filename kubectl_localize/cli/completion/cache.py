@@ -11,6 +11,7 @@ from kubectl_localize.host.paths import context_key, make_private, write_atomic
 from kubectl_localize.model import Connection
 
 FRESH_SECONDS = 15.0
+FORBIDDEN_SECONDS = 600.0  # rights change seldom
 RETRY_SECONDS = 10.0
 WAIT_SECONDS = 0.12
 FIRST_WAIT_SECONDS = 1.0
@@ -39,7 +40,8 @@ def patience(names: Names, now: float) -> float | None:
     What is known is shown within the blink of an eye, however the cluster does. Only who knows nothing waits longer,
     and only once while the cluster does not answer.
     """
-    if 0 <= now - names.listed_at < FRESH_SECONDS or 0 <= now - names.tried_at < RETRY_SECONDS:
+    fresh_seconds = FORBIDDEN_SECONDS if names.forbidden else FRESH_SECONDS
+    if 0 <= now - names.listed_at < fresh_seconds or 0 <= now - names.tried_at < RETRY_SECONDS:
         return None
     return WAIT_SECONDS if names.listed_at else FIRST_WAIT_SECONDS
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubectl_localize.cli.completion.candidates import Running
 from kubectl_localize.cli.completion.line import Line
+from kubectl_localize.cli.sudo import is_sudo
 from kubectl_localize.errors import LocalizeError
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class Sources:
 
     @cached_property
     def _asking(self) -> Asking | None:
-        if self._connection is None:
+        # In a root shell of sudo's, what is kept would be root's, in the user's home.
+        if self._connection is None or is_sudo(os.geteuid(), self._environ):
             return None
         from kubectl_localize.cli.completion.asking import Asking
         from kubectl_localize.cli.completion.cache import NameCache, cache_key

@@ -9,6 +9,7 @@ import pytest
 
 from kubectl_localize.cli.completion.cache import (
     FIRST_WAIT_SECONDS,
+    FORBIDDEN_SECONDS,
     FRESH_SECONDS,
     RETRY_SECONDS,
     WAIT_SECONDS,
@@ -25,7 +26,8 @@ NOW = 1_000_000.0
     [
         (Names(), FIRST_WAIT_SECONDS),
         (Names(("web",), NOW - 1, NOW - 1), None),
-        (Names((), NOW - 1, NOW - 1, forbidden=True), None),
+        (Names((), NOW - FRESH_SECONDS - 1, NOW - FRESH_SECONDS - 1, forbidden=True), None),
+        (Names((), NOW - FORBIDDEN_SECONDS - 1, NOW - FORBIDDEN_SECONDS - 1, forbidden=True), WAIT_SECONDS),
         (Names(("web",), NOW - FRESH_SECONDS - 1, NOW - FRESH_SECONDS - 1), WAIT_SECONDS),
         (Names(("web",), NOW - 9e5, NOW - 1), None),  # the cluster was away just now
         (Names((), 0, NOW - 1), None),
