@@ -33,7 +33,8 @@ class Asking:
         """The names of all `services` or `namespaces`, or those of one namespace; new ones, or what was said last."""
         what = f"{plural}.{namespace}" if namespace else plural
         known = self.cache.load(what)
-        seconds = patience(known, time.time())
+        # Processor time stands for the time since this process began, which is not known as portably.
+        seconds = patience(known, time.time(), time.process_time())
         if seconds is None:
             return known
         aside(lambda: self._renew(what, known, plural, namespace), seconds)

@@ -13,7 +13,7 @@ from kubectl_localize.model import Connection
 FRESH_SECONDS = 15.0
 FORBIDDEN_SECONDS = 600.0  # rights change seldom
 RETRY_SECONDS = 10.0
-WAIT_SECONDS = 0.12
+ANSWER_SECONDS = 0.2  # all that a Tab may take of ours; kubectl, through which it comes, takes its own tenth
 FIRST_WAIT_SECONDS = 1.0
 
 
@@ -34,8 +34,12 @@ class Names:
     forbidden: bool = False
 
 
-def patience(names: Names, now: float) -> float | None:
+def patience(names: Names, now: float, spent_seconds: float) -> float | None:
     """For how many seconds a Tab waits for a new answer; None where it should not even ask.
+
+    Args:
+        now: in seconds since the epoch.
+        spent_seconds: what this Tab has taken so far.
 
     What is known is shown within the blink of an eye, however the cluster does. Only who knows nothing waits longer,
     and only once while the cluster does not answer.
@@ -43,7 +47,7 @@ def patience(names: Names, now: float) -> float | None:
     fresh_seconds = FORBIDDEN_SECONDS if names.forbidden else FRESH_SECONDS
     if 0 <= now - names.listed_at < fresh_seconds or 0 <= now - names.tried_at < RETRY_SECONDS:
         return None
-    return WAIT_SECONDS if names.listed_at else FIRST_WAIT_SECONDS
+    return max(0.0, ANSWER_SECONDS - spent_seconds) if names.listed_at else FIRST_WAIT_SECONDS
 
 
 class NameCache:

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.cli.completion.cache import (
+    ANSWER_SECONDS,
     FIRST_WAIT_SECONDS,
     FORBIDDEN_SECONDS,
     FRESH_SECONDS,
     RETRY_SECONDS,
-    WAIT_SECONDS,
     NameCache,
     Names,
     patience,
 )
 
-NOW = 1_000_000.0
+NOW, SPENT = 1_000_000.0, 0.05
 
 
 @pytest.mark.parametrize(
@@ -27,16 +27,20 @@ NOW = 1_000_000.0
         (Names(), FIRST_WAIT_SECONDS),
         (Names(("web",), NOW - 1, NOW - 1), None),
         (Names((), NOW - FRESH_SECONDS - 1, NOW - FRESH_SECONDS - 1, forbidden=True), None),
-        (Names((), NOW - FORBIDDEN_SECONDS - 1, NOW - FORBIDDEN_SECONDS - 1, forbidden=True), WAIT_SECONDS),
-        (Names(("web",), NOW - FRESH_SECONDS - 1, NOW - FRESH_SECONDS - 1), WAIT_SECONDS),
+        (Names((), NOW - FORBIDDEN_SECONDS - 1, NOW - FORBIDDEN_SECONDS - 1, forbidden=True), ANSWER_SECONDS - SPENT),
+        (Names(("web",), NOW - FRESH_SECONDS - 1, NOW - FRESH_SECONDS - 1), ANSWER_SECONDS - SPENT),
         (Names(("web",), NOW - 9e5, NOW - 1), None),  # the cluster was away just now
         (Names((), 0, NOW - 1), None),
         (Names((), 0, NOW - RETRY_SECONDS - 1), FIRST_WAIT_SECONDS),
-        (Names(("web",), NOW + 100, NOW + 100), WAIT_SECONDS),  # somebody has put back the clock
+        (Names(("web",), NOW + 100, NOW + 100), ANSWER_SECONDS - SPENT),  # somebody has put back the clock
     ],
 )
 def test_patience(names: Names, expected: float | None) -> None:
-    assert patience(names, NOW) == expected
+    assert patience(names, NOW, SPENT) == expected
+
+
+def test_who_has_no_time_left_asks_without_waiting() -> None:
+    assert patience(Names(("web",), NOW - 3600, NOW - 3600), NOW, ANSWER_SECONDS + 1) == 0
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
