@@ -92,10 +92,10 @@ def _names(prefix: str, names: Iterable[str]) -> Answer:
 
 
 def _flags(line: Line) -> Iterable[Candidate]:
-    """The flags that may still be given; by their letter only where nothing but a dash is typed."""
+    """The flags that may still be given, in both spellings."""
     for flag in flags_of(line.command):
         if flag.many or not line.given(flag.name):
-            for spelling in flag.spellings if line.typed == "-" else (f"--{flag.name}",):
+            for spelling in flag.spellings:
                 yield Candidate(spelling, flag.help)
 
 
