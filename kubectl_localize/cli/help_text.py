@@ -28,6 +28,7 @@ class HelpText:
     description: str
     epilog: str
     positional: str = ""
+    word: str = "SERVICE"  # what the positional is called
 
 
 _START = HelpText(
@@ -140,6 +141,7 @@ kubectl_complete-localize in PATH, by which kubectl 1.26 and later completes `ku
 kubectl itself is completed, and the scripts where a shell loads them by itself. It replaces no file of anybody
 else's, and edits none of yours.""",
     positional="bash, zsh, fish or install",
+    word="WHAT",
     epilog="""\
 Examples:
   # once, for kubectl localize (and for kubectl-localize in bash and fish)

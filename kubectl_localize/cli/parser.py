@@ -76,7 +76,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     arguments = parser.add_argument_group("Arguments") if text.positional else parser
-    arguments.add_argument("services", metavar="SERVICE", nargs="*", help=text.positional or argparse.SUPPRESS)
+    arguments.add_argument("services", metavar=text.word, nargs="*", help=text.positional or argparse.SUPPRESS)
     groups: dict[str, argparse._ArgumentGroup] = {}
     for flag in flags_of(command):
         if flag.group not in groups:
