@@ -79,6 +79,11 @@ class Cache:
         return self.root / f"pypy-{self._release}"
 
     @property
+    def shells(self) -> Path:
+        """The same for the shells that completion is tested in."""
+        return self.root / f"shells-{self._release}"
+
+    @property
     def _release(self) -> str:
         """A short key of the distribution's release, since its packages fit no other."""
         release = Path("/etc/os-release").read_bytes() if Path("/etc/os-release").exists() else b""

@@ -42,6 +42,8 @@ UNPACKED = (
     "busybox-static",
 )
 OLDER_PYTHON = ("pypy3", "pypy3-lib")
+# Unpacked, too: nobody's own shell is to change.
+SHELLS = ("bash-completion", "zsh", "zsh-common", "fish", "fish-common", "libpcre2-32-0")
 KUBERNETES = "1.35.4"
 KREW = "0.4.4"
 KREW_PACKAGES = ("sigs.k8s.io/krew/cmd/krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest")
@@ -163,6 +165,13 @@ class Preparation:
     def unpack(self) -> None:
         """Download the packages that must not be installed, and unpack them into the cache."""
         self._unpack(UNPACKED, self.cache.packages)
+
+    def shells(self) -> Path:
+        """zsh, fish and bash's completion, unpacked into the cache: the root directory of their files."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            self._unpack(SHELLS, self.cache.shells)
+        return self.cache.shells
 
     def _unpack(self, packages: Sequence[str], target: Path) -> None:
         if target.exists():
