@@ -13,7 +13,7 @@ import pytest
 
 from krew.carried.start import HELD, hold
 from krew.carried.unpack import LOCK, PACKAGES, TEMPORARY, UnpackError, check_platform, clean, home, is_sudo, ready
-from kubectl_localize.cli import main as cli_main
+from kubectl_localize.cli import sudo
 from kubectl_localize.host.paths import Paths
 from tests.cluster.paths import CHECKOUT
 
@@ -55,8 +55,8 @@ def _build(directory: Path, name: str) -> Path:
 def test_home_and_sudo_are_seen_as_the_program_sees_them(environ: Mapping[str, str]) -> None:
     assert home(environ) == str(Paths.from_env(environ).root)
     for uid in (0, 1000):
-        for sudo in ({}, {"SUDO_UID": ""}, {"SUDO_UID": "0"}, {"SUDO_UID": "1000"}):
-            assert is_sudo(uid, sudo) == cli_main.is_sudo(uid, sudo)
+        for found in ({}, {"SUDO_UID": ""}, {"SUDO_UID": "0"}, {"SUDO_UID": "1000"}):
+            assert is_sudo(uid, found) == sudo.is_sudo(uid, found)
 
 
 def test_it_is_unpacked_once_for_its_user_alone(archive: Path, tmp_path: Path) -> None:
