@@ -162,8 +162,10 @@ def _silent(sandbox: Sandbox) -> Iterator[None]:
 
 
 def _age(sandbox: Sandbox, seconds: float) -> None:
-    """Let what is kept be that much older."""
+    """Let what the cluster said be that much older."""
     for file in _names_files(sandbox):
+        if file.name.startswith("kubeconfig-"):
+            continue
         kept = json.loads(file.read_text())
         aged = {**kept, "listedAt": kept["listedAt"] - seconds, "triedAt": kept["triedAt"] - seconds}
         file.write_text(json.dumps(aged))

@@ -78,6 +78,11 @@ class Sources:
             )
         return sorted(found)
 
+    @property
+    def _keeps_nothing(self) -> bool:
+        """In a root shell of sudo's, what is kept would be root's, in the user's home."""
+        return is_sudo(os.geteuid(), self._environ)
+
     @cached_property
     def _files(self) -> tuple[str, ...]:
         from kubectl_localize.cli.context import kubeconfig_files
@@ -88,9 +93,17 @@ class Sources:
 
     @cached_property
     def _view(self) -> dict[str, Any]:
-        from kubectl_localize.cluster.kubeconfig_files import read_view
+        def read(files: Sequence[str]) -> dict[str, Any]:
+            from kubectl_localize.cluster.kubeconfig_files import read_view
 
-        return read_view(self._files)
+            return read_view(files)
+
+        if self._keeps_nothing:
+            return read(self._files)
+        from kubectl_localize.cli.completion.kept_view import kept_view
+        from kubectl_localize.host.paths import Paths
+
+        return kept_view(Paths.from_env(self._environ).root, self._files, read)
 
     @cached_property
     def _connection(self) -> Connection | None:
@@ -114,8 +127,7 @@ class Sources:
 
     @cached_property
     def _asking(self) -> Asking | None:
-        # In a root shell of sudo's, what is kept would be root's, in the user's home.
-        if self._connection is None or is_sudo(os.geteuid(), self._environ):
+        if self._connection is None or self._keeps_nothing:
             return None
         from kubectl_localize.cli.completion.asking import Asking
         from kubectl_localize.cli.completion.cache import NameCache, cache_key
