@@ -11,7 +11,8 @@ NODE := dev
 CLUSTER = $(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.cluster
 PYTEST = PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest
 
-.PHONY: help requirements cluster cluster-down demo demo-down check test test-macos unit real soak matrix bench upload clean
+.PHONY: help requirements cluster cluster-down demo demo-down check test test-krew test-macos unit real soak matrix bench \
+	dist upload clean
 
 help:
 	@echo 'make demo          a real cluster here, and its Services by their names    make demo-down     takes it all away'
@@ -19,6 +20,7 @@ help:
 	@echo 'make test          check, unit tests, and the tests on a real cluster      make unit          the quick ones'
 	@echo 'make check         lint, format, types, import contracts                   make bench         the numbers'
 	@echo 'make soak          hours: 50 rounds of there and back, a kill at every call and at 200 random moments'
+	@echo 'make dist          all that a release uploads, in dist/                make test-krew     installs it: krew, pipx, one file'
 	@echo 'make matrix        half an hour: the core of it with every kubectl and Python, into docs/compatibility.md'
 	@echo 'make test-macos    on a Mac: the quick ones, and those of its own parts'
 	@echo 'make upload        what `make dist` made, to the release of this version (with gh, from a tag)'
@@ -53,11 +55,20 @@ check: $(VENV)/stamp
 unit: $(VENV)/stamp
 	$(PYTEST) tests/unit -n auto
 
-# What looks at the whole machine, or disturbs the whole node, runs first and by itself. pytest's 5 means that a cluster
-# which is not ours leaves no such test.
+# What looks at the whole machine, disturbs the whole node, or measures what others would disturb, runs first and by
+# itself. pytest's 5 means that a cluster which is not ours leaves no such test.
 real: $(VENV)/stamp requirements
 	$(PYTEST) tests/cluster tests/real -m alone || [ $$? -eq 5 ]
 	$(PYTEST) tests/real -m 'not alone' -n 3 --dist loadgroup
+
+# Where the project lives, for Krew's manifest: make dist REPOSITORY=https://…
+REPOSITORY :=
+dist: $(VENV)/stamp
+	@$(BIN)/python -m krew dist $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+# `real` runs these as well.
+test-krew: $(VENV)/stamp requirements
+	$(PYTEST) $(wildcard tests/real/test_archive*.py tests/real/test_release*.py tests/real/test_krew*.py)
 
 # Said before anything is installed or built.
 requirements:
@@ -67,9 +78,12 @@ test: requirements
 	@$(MAKE) --no-print-directory check unit real
 
 # Exposures, as often as it takes to believe in them.
+soak: export LOCALIZE_TEST_ROUNDS=50
+soak: export LOCALIZE_TEST_KILLS=200
+soak: export LOCALIZE_TEST_MATRIX=all
 soak: $(VENV)/stamp requirements
-	LOCALIZE_TEST_ROUNDS=50 LOCALIZE_TEST_KILLS=200 LOCALIZE_TEST_MATRIX=all \
-		$(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n 3 --dist loadgroup --timeout=3600
+	$(PYTEST) $(wildcard tests/real/test_expose*.py) -m alone --timeout=7200
+	$(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n 3 --dist loadgroup --timeout=3600
 
 matrix: $(VENV)/stamp requirements
 	@$(BIN)/python -m tests.matrix all
@@ -96,4 +110,4 @@ upload: $(VENV)/stamp
 
 clean: $(VENV)/stamp
 	@$(BIN)/python -m tests.environment remove
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist krew/localize.yaml *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -92,19 +92,29 @@ class Environment:
 
     def old_kubectl(self) -> Path:
         """A directory for the PATH whose kubectl is of 1.31; built when first asked for, in about a minute."""
-        built = Preparation(Cache.default()).old_kubectl()
-        target = self.root / "old" / "kubectl"
-        if not target.exists():
-            target.parent.mkdir(exist_ok=True)
-            new = target.with_name(f"new-{os.getpid()}")  # several workers may come here at once
-            shutil.copy2(built, new)
-            new.rename(target)
-        return target.parent
+        return self._copied("old", {"kubectl": Preparation(Cache.default()).old_kubectl()})
+
+    def krew(self) -> Path:
+        """A directory for the PATH with krew, as kubectl finds it, and the validator of its manifests."""
+        built = Preparation(Cache.default()).krew()
+        validator = "validate-krew-manifest"
+        return self._copied("krew", {"kubectl-krew": built / "krew", validator: built / validator})
 
     def remove(self) -> None:
         """Delete it."""
         if self.root.exists():
             shutil.rmtree(self.root)
+
+    def _copied(self, directory: str, programs: dict[str, Path]) -> Path:
+        """A directory that every user can enter, with these programs out of the cache, under new names."""
+        place = self.root / directory
+        place.mkdir(exist_ok=True)
+        for name, built in programs.items():
+            if not (place / name).exists():
+                new = place / f"new-{os.getpid()}"  # several workers may come here at once
+                shutil.copy2(built, new)
+                new.rename(place / name)
+        return place
 
     def _own(self) -> None:
         """Make the directory, and refuse one that somebody else made: everybody may write to /var/tmp."""

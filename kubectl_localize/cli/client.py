@@ -6,13 +6,14 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
+from kubectl_localize.cli.waiting import readable
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, socket_address
+from kubectl_localize.host.program import module_argv
 
 END_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
@@ -25,6 +26,7 @@ class Control:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._patience: float | None = None
         self._lines: list[bytes] = []
         self._partial = b""
 
@@ -37,7 +39,7 @@ class Control:
 
     def patient(self, seconds: float | None) -> None:
         """How long to wait for an event from now on; None: for ever. When the time is up, the events end."""
-        self._connection.settimeout(seconds)
+        self._patience = seconds
 
     def fileno(self) -> int:
         """What `select` waits on; events that are here already do not show there, see `waiting`."""
@@ -50,8 +52,14 @@ class Control:
 
     def next(self) -> dict[str, Any] | None:
         """The next event; None when the supervisor has closed the connection, is gone, or does not answer in time."""
+        deadline = None if self._patience is None else time.monotonic() + self._patience
         try:
             while not self._lines:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return None
+                if not readable([self._connection], left):
+                    continue
                 data = self._connection.recv(RECEIVE_BYTES)
                 if not data:
                     return None
@@ -92,7 +100,7 @@ def spawn(run: RunPaths) -> Control:
     try:
         with theirs, os.fdopen(os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             subprocess.Popen(
-                [sys.executable, "-P", "-m", "kubectl_localize.supervisor", str(theirs.fileno()), run.key],
+                module_argv("kubectl_localize.supervisor", str(theirs.fileno()), run.key),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -114,9 +114,9 @@ class _Start:
         raise LocalizeError("the supervisor ended while it started", f"its log says why: {_last_line(self._paths.log)}")
 
     def _better_hint(self, hint: str) -> str:
-        """A single word that is nearly a command was probably meant as one."""
+        """A first word that is nearly a command was probably meant as one."""
         services = self._args.services
-        command = did_you_mean_command(services[0]) if len(services) == 1 else None
+        command = did_you_mean_command(services[0]) if services else None
         return f"did you mean `kubectl localize {command}`?" if command else hint
 
     def _get_helper(self, needs: dict[str, Any]) -> bool:

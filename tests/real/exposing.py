@@ -133,18 +133,17 @@ class Expose:
 
 
 class Client:
-    """A pod that opens a new connection every 20 ms. `with Client(cluster, namespace, host) as client:`
+    """A pod that opens a new connection every 20 ms. `with Client(cluster, namespace, "web:80") as client:`
 
+    Where there are several targets, it asks them in turn: that loads the machine as one does.
     Its log has a line for each attempt, so it goes on while this machine is cut off. Its clock is the monotonic one of
     its node, which is this machine's where the node is ours.
     """
 
-    def __init__(
-        self, cluster: Cluster, namespace: str, host: str, port: int = 80, name: str = "client", path: str = "/"
-    ) -> None:
+    def __init__(self, cluster: Cluster, namespace: str, *targets: str, name: str = "client") -> None:
         self._cluster = cluster
         self._place = (name, f"--namespace={namespace}")
-        words = [host, str(port), path, str(PER_SECOND), str(PATIENCE_SECONDS)]
+        words = ["/", str(PER_SECOND), str(PATIENCE_SECONDS), *targets]
         container = {"name": "client", "image": image(), "command": ["python3", "-c", CLIENT, *words], "stdin": True}
         spec = {"containers": [container], "restartPolicy": "Never", "terminationGracePeriodSeconds": 0}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
@@ -227,10 +226,9 @@ def summary(what: str, attempts: Sequence[Attempt]) -> str:
     )
 
 
-def cluster_ip(cluster: Cluster, namespace: str, name: str) -> str:
-    """A Service's address in the cluster."""
-    address: str = cluster.get("service", name, f"--namespace={namespace}")["spec"]["clusterIP"]
-    return address
+def cluster_address(cluster: Cluster, namespace: str, name: str, port: int = 80) -> str:
+    """A Service's address and port in the cluster, as `10.96.0.7:80`."""
+    return f"{cluster.get('service', name, f'--namespace={namespace}')['spec']['clusterIP']}:{port}"
 
 
 def replicas(cluster: Cluster, namespace: str, workload: str) -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -17,7 +16,7 @@ from tests.real.exposing import (
     Client,
     Expose,
     Local,
-    cluster_ip,
+    cluster_address,
     failed,
     leftovers,
     per_second,
@@ -30,8 +29,8 @@ from tests.real.manifests import Manifest, deployment, headless, service, statef
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Attempt, Figure
 
-# A client with 50 connections a second takes a good part of two cores; two of them at once would measure each other.
-pytestmark = pytest.mark.xdist_group("clients")
+# A client with 50 connections a second takes a good part of two cores; beside other tests it would measure these.
+pytestmark = pytest.mark.alone
 
 ROUNDS = int(os.environ.get("LOCALIZE_TEST_ROUNDS", "5"))
 PRE_STOP_SECONDS = 3
@@ -48,7 +47,7 @@ class Case:
         manifests: all that is made.
         workloads: those that are scaled down, as `deployment/web`.
         services: those that the command names.
-        asks: the Services that clients ask, and the port of each.
+        asks: the Services that the client asks in turn, and the port of each.
     """
 
     manifests: tuple[Manifest, ...]
@@ -139,25 +138,20 @@ class Round:
         )
 
 
-def _there_and_back(sandbox: Sandbox, clients: Sequence[Client], local: Local, *argv: str) -> list[Round]:
-    """Expose, look at a second of answers, and end it; each client's figures of all that time, and a second more."""
+def _there_and_back(sandbox: Sandbox, client: Client, local: Local, *argv: str) -> Round:
+    """Expose, look at a second of answers, and end it; the client's figures of all that time, and a second more."""
     began = time.monotonic()
     with Expose(sandbox, *argv) as command:
         exposed = command.wait_exposed(PATIENCE_SECONDS)
         moment = time.monotonic()
-        for client in clients:
-            client.wait_settled(LOCAL)
-            client.more(50)
-        settled = [settled_since(client.attempts(began), LOCAL) or time.monotonic() for client in clients]
-        back = command.end(PATIENCE_SECONDS)
-    for client in clients:
+        client.wait_settled(LOCAL)
         client.more(50)
-    assert max(settled) <= moment + AFTER_EXPOSED_SECONDS
+        settled = settled_since(client.attempts(began), LOCAL) or time.monotonic()
+        back = command.end(PATIENCE_SECONDS)
+    client.more(50)
+    assert settled <= moment + AFTER_EXPOSED_SECONDS
     assert local.count > 0
-    return [
-        Round(client.attempts(began), exposed, when - began, back)
-        for client, when in zip(clients, settled, strict=True)
-    ]
+    return Round(client.attempts(began), exposed, settled - began, back)
 
 
 def _restricted_namespace(cluster: Cluster, namespace: str) -> None:
@@ -172,15 +166,8 @@ def _prepare(cluster: Cluster, namespace: str, case: Case) -> dict[str, int]:
     return {workload: replicas(cluster, namespace, workload) for workload in case.workloads}
 
 
-@contextmanager
-def _clients(cluster: Cluster, namespace: str, case: Case) -> Iterator[list[Client]]:
-    with ExitStack() as stack:
-        yield [
-            stack.enter_context(
-                Client(cluster, namespace, cluster_ip(cluster, namespace, name), port, name=f"client-{port}")
-            )
-            for name, port in case.asks
-        ]
+def _client(cluster: Cluster, namespace: str, case: Case) -> Client:
+    return Client(cluster, namespace, *(cluster_address(cluster, namespace, name, port) for name, port in case.asks))
 
 
 def _assert_no_failure(attempts: Sequence[Attempt]) -> None:
@@ -204,13 +191,13 @@ def test_a_deployment_is_exposed_again_and_again_without_a_failure(
     case = Case((_web(), service("web")))
     before = _prepare(cluster, namespace, case)
     rounds: list[Round] = []
-    with Local(sandbox) as local, _clients(cluster, namespace, case) as clients:
+    with Local(sandbox) as local, _client(cluster, namespace, case) as client:
         for number in range(ROUNDS):
-            rounds += _there_and_back(sandbox, clients, local, *case.argv(namespace, local))
+            rounds.append(_there_and_back(sandbox, client, local, *case.argv(namespace, local)))
             figure(rounds[-1].says(f"exposed without a gap, round {number + 1}"))
             _assert_no_failure(rounds[-1].attempts)
             assert len(cluster.pods(namespace, "web")) == 2
-        everything = clients[0].attempts()
+        everything = client.attempts()
     _assert_as_before(cluster, namespace, before, rounds)
     _assert_no_failure(everything)
     figure(
@@ -223,13 +210,11 @@ def test_a_deployment_is_exposed_again_and_again_without_a_failure(
 def test_the_same_for(name: str, cluster: Cluster, namespace: str, sandbox: Sandbox, figure: Figure) -> None:
     case = CASES[name]
     before = _prepare(cluster, namespace, case)
-    with Local(sandbox) as local, _clients(cluster, namespace, case) as clients:
-        rounds = _there_and_back(sandbox, clients, local, *case.argv(namespace, local))
-    for (service_name, port), one in zip(case.asks, rounds, strict=True):
-        figure(one.says(f"exposed without a gap, {name}: {service_name}:{port}"))
-    for one in rounds:
-        _assert_no_failure(one.attempts)
-    _assert_as_before(cluster, namespace, before, rounds)
+    with Local(sandbox) as local, _client(cluster, namespace, case) as client:
+        once = _there_and_back(sandbox, client, local, *case.argv(namespace, local))
+    figure(once.says(f"exposed without a gap, {name}"))
+    _assert_no_failure(once.attempts)
+    _assert_as_before(cluster, namespace, before, [once])
 
 
 def test_a_headless_service_and_the_name_of_a_statefulsets_pod_lead_to_the_local_process(
@@ -239,8 +224,8 @@ def test_a_headless_service_and_the_name_of_a_statefulsets_pod_lead_to_the_local
     domain = f"{namespace}.svc.cluster.local"
     with (
         Local(sandbox) as local,
-        Client(cluster, namespace, f"web.{domain}", 8080) as client,
-        Client(cluster, namespace, f"web-0.web.{domain}", 8080, name="client-0") as client_0,
+        Client(cluster, namespace, f"web.{domain}:8080") as client,
+        Client(cluster, namespace, f"web-0.web.{domain}:8080", name="client-0") as client_0,
         Expose(sandbox, f"{namespace}/web", "--map", str(local.port)) as command,
     ):
         command.wait_exposed(PATIENCE_SECONDS)

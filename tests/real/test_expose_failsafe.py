@@ -11,7 +11,7 @@ import pytest
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
 from tests.real.crashing import kill_everything
-from tests.real.exposing import LOCAL, Client, Expose, Local, cluster_ip, expose, leftovers, replicas
+from tests.real.exposing import LOCAL, Client, Expose, Local, cluster_address, expose, leftovers, replicas
 from tests.real.manifests import deployment, service
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
@@ -47,7 +47,7 @@ def test_the_laptop_vanishes(cluster: Cluster, web: str, sandboxes: Callable[...
     with (
         Local(lost) as ours,
         Local(away) as theirs,
-        Client(cluster, web, cluster_ip(cluster, web, "web")) as client,
+        Client(cluster, web, cluster_address(cluster, web, "web")) as client,
         Expose(away, f"{web}/more", f"--map={theirs.port}", *options) as command,
     ):
         done = expose(lost, "-d", f"{web}/web", f"--map={ours.port}", *options)

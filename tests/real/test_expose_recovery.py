@@ -15,12 +15,12 @@ import pytest
 
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
-from tests.real.exposing import LOCAL, Client, Local, cluster_ip, expose, failed, leftovers, replicas
+from tests.real.exposing import LOCAL, Client, Local, cluster_address, expose, failed, leftovers, replicas
 from tests.real.manifests import deployment, service
 from tests.real.product import Item, Product
 from tests.real.traffic import Figure
 
-pytestmark = pytest.mark.xdist_group("clients")  # see test_expose.py
+pytestmark = pytest.mark.xdist_group("clients")  # one busy client at a time, see test_expose.py
 
 AT_MOST_SECONDS = 20.0  # on a machine that does other things, too; the aim is 5 s
 HELD_SECONDS = 2.5  # a bit less than a connection is held while nothing listens
@@ -87,7 +87,7 @@ def live(cluster: Cluster, namespace: str, product: Product) -> Iterator[Live]:
     cluster.wait_ready(namespace, "deployment/web")
     with (
         Local(product.sandbox) as local,
-        Client(cluster, namespace, cluster_ip(cluster, namespace, "web")) as client,
+        Client(cluster, namespace, cluster_address(cluster, namespace, "web")) as client,
     ):
         done = expose(product.sandbox, "-d", f"{namespace}/web", f"--map={local.port}")
         assert done.returncode == 0, done.stderr

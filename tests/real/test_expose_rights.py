@@ -23,7 +23,7 @@ from tests.real.exposing import (
     Expose,
     Local,
     become,
-    cluster_ip,
+    cluster_address,
     expose,
     grant,
     leftovers,
@@ -87,7 +87,7 @@ def check_as_before(cluster: Cluster, namespace: str) -> None:
 def test_the_role_is_enough(cluster: Cluster, web: str, product: Product) -> None:
     sandbox = product.sandbox
     developer(cluster, sandbox, "alice", web)
-    with Local(sandbox) as local, Client(cluster, web, cluster_ip(cluster, web, "web")) as client:
+    with Local(sandbox) as local, Client(cluster, web, cluster_address(cluster, web, "web")) as client:
         done = expose(sandbox, "-d", "web", f"--map={local.port}")
         assert done.returncode == 0, done.stderr
         assert warnings(done) == []
@@ -215,7 +215,7 @@ def test_a_failsafe_of_ones_own_is_not_needed(cluster: Cluster, web: str, produc
         "admin": ["--failsafe=5s", "--failsafe-service-account=kubectl-localize-failsafe"],
         "off": ["--failsafe=off"],
     }
-    with Local(sandbox) as local, Client(cluster, web, cluster_ip(cluster, web, "web")) as client:
+    with Local(sandbox) as local, Client(cluster, web, cluster_address(cluster, web, "web")) as client:
         done = expose(sandbox, "-d", "web", f"--map={local.port}", *options[how])
         assert done.returncode == 0, done.stderr
         assert len(warnings(done)) == (1 if how == "none" else 0)
@@ -245,7 +245,7 @@ def test_two_users_do_not_take_each_others_service(
     developer(cluster, alice, "alice", web)
     developer(cluster, bob, "bob", web)
     whose = rf"exposed already by alice \({alice.user}@[^)]+\), since .* UTC, last seen \d+ s ago"
-    with Local(alice) as hers, Local(bob) as his, Client(cluster, web, cluster_ip(cluster, web, "web")) as client:
+    with Local(alice) as hers, Local(bob) as his, Client(cluster, web, cluster_address(cluster, web, "web")) as client:
         done = expose(alice, "-d", "web", f"--map={hers.port}")
         assert done.returncode == 0, done.stderr
         client.wait_settled(LOCAL)

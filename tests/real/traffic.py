@@ -19,12 +19,14 @@ COUNTED_PER_SECOND = 15  # what a busy machine has to manage at least, or the te
 PATIENCE_SECONDS = 40.0  # longer than a new connection is held
 
 # Every connection has a thread of its own: one that waits holds up no other. One line for each, when it has ended.
+# Where there are several targets (HOST:PORT), each connection goes to the next one.
 CLIENT = r"""
-import json, socket, sys, threading, time
-host, port, path, per_second, patience = *sys.argv[1:4], float(sys.argv[4]), float(sys.argv[5])
-request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+import itertools, json, socket, sys, threading, time
+path, per_second, patience, targets = sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), sys.argv[4:]
 said = threading.Lock()
-def ask():
+def ask(target):
+    host, _, port = target.rpartition(":")
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
     with socket.create_connection((host, int(port)), patience) as connection:
         connection.sendall(request)
         answer = connection.makefile("rb")
@@ -38,16 +40,16 @@ def ask():
         body = answer.read(length)
         if len(body) != length: raise EOFError("closed in the middle of the answer")
         return body.decode()
-def attempt():
+def attempt(target):
     began, body, error = time.monotonic(), "", ""
-    try: body = ask()
+    try: body = ask(target)
     except (OSError, EOFError, ValueError) as problem: error = repr(problem)
     with said: print(json.dumps([began, time.monotonic(), body, error]), flush=True)
 threads, stop = [], threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
-due = time.monotonic()
+due, turns = time.monotonic(), itertools.cycle(targets)
 while not stop.is_set():
-    threads.append(threading.Thread(target=attempt))
+    threads.append(threading.Thread(target=attempt, args=(next(turns),)))
     threads[-1].start()
     due += 1 / per_second
     stop.wait(max(0.0, due - time.monotonic()))
@@ -74,7 +76,7 @@ class Traffic:
     def __init__(
         self, sandbox: Sandbox, host: str, port: int, path: str = "/", patience_seconds: float = PATIENCE_SECONDS
     ) -> None:
-        words = (host, str(port), path, str(PER_SECOND), str(patience_seconds))
+        words = (path, str(PER_SECOND), str(patience_seconds), f"{host}:{port}")
         argv = sandbox.argv("/usr/bin/python3", "-c", CLIENT, *words)
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read)

@@ -4,51 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing import access, failsafe, journal, ports
+from kubectl_localize.cluster.exposing import access, journal
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.objections import Objection, foreign, objections
-from kubectl_localize.cluster.exposing.pod import DEFAULT_IMAGE
 from kubectl_localize.cluster.exposing.values import (
     SESSION_LABEL,
     CarriedPort,
     ExposurePlan,
-    FailsafePlan,
-    PortMap,
-    Workload,
-    WorkloadRef,
 )
-from kubectl_localize.cluster.exposing.workloads import Owners, likely_kinds, owners
+from kubectl_localize.cluster.exposing.workloads import likely_kinds, owners
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.back import journals, object_name
+from kubectl_localize.supervisor.exposing.back import journals
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
+from kubectl_localize.supervisor.exposing.planning import Found, as_workload, groups, plan
 
 Json = dict[str, Any]
 
 SESSION_CHARACTERS = "bcdfghjkmnpqrstvwxz2456789"  # none that make words or are taken for one another
 SESSION_LENGTH = 6
 RBAC_HINT = "docs/rbac.yaml of kubectl localize is the Role to ask an admin for"
-
-
-@dataclass(frozen=True)
-class Found:
-    """One Service that was asked for, and who is behind it.
-
-    Args:
-        sessions: of the exposure pods that it has already.
-    """
-
-    key: ServiceKey
-    service: Json
-    pods: tuple[Json, ...]
-    owners: Owners
-    sessions: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -125,7 +106,13 @@ class Checks:
         self._judge_journals(found, leases)
         for one in found:
             self._judge_owners(one, autoscalers)
-        return [self._plan(group, services, own_failsafe=own) for group in _groups(found)]
+        return [self._plan(group, services, own_failsafe=own) for group in groups(found)]
+
+    def _plan(self, group: Sequence[Found], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
+        session = "".join(secrets.choice(SESSION_CHARACTERS) for _ in range(SESSION_LENGTH))
+        made, not_carried = plan(self._order, group, services, session=session, own_failsafe=own_failsafe)
+        self._not_carried += not_carried
+        return made
 
     async def _autoscalers(self, namespace: str) -> list[Json]:
         """The HorizontalPodAutoscalers; none where they may not be listed, which the check of rights says."""
@@ -211,7 +198,7 @@ class Checks:
 
     def _judge_journals(self, found: Sequence[Found], leases: Sequence[Entry]) -> None:
         for one in found:
-            wanted = {_as_workload(one.key), *(workload.ref for workload in one.owners.workloads)}
+            wanted = {as_workload(one.key), *(workload.ref for workload in one.owners.workloads)}
             holders = [
                 entry
                 for entry in leases
@@ -221,79 +208,8 @@ class Checks:
                 held = [entry for entry in leases if entry.session == holders[0].session]
                 raise exposed_already(one.key, held, self._now(), self._advice)
 
-    # -- the plan -----------------------------------------------------------------------------------------------------
-    def _plan(self, group: Sequence[Found], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
-        order = self._order
-        workloads = () if order.keep else _workloads(group)
-        templates = [workload.template for workload in _workloads(group)] or [_as_template(group)]
-        asked = [one.service for one in group]
-        if order.keep:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
-            labels = ports.pod_labels([{"metadata": {}}], asked)
-            others = _besides(asked, ports.matching(services, labels))
-        else:
-            of_templates = [dict((one.get("metadata") or {}).get("labels") or {}) for one in templates]
-            others = _besides(asked, [one for some in of_templates for one in ports.matching(services, some)])
-            labels = ports.pod_labels([dict(template) for template in templates], [*asked, *others])
-            _refuse_strangers(ports.matching(services, labels), [*asked, *others])
-        carried, not_carried = ports.carried(asked, others, dict(templates[0]), self._maps(group))
-        self._not_carried += not_carried
-        standing_in = next((workload for workload in workloads if workload.ref.kind == "StatefulSet"), None)
-        session = "".join(secrets.choice(SESSION_CHARACTERS) for _ in range(SESSION_LENGTH))
-        image = order.image or DEFAULT_IMAGE
-        sshd_port, heartbeat_port = ports.own_ports([port.number for port in carried])
-        pull_secrets = [
-            one["name"] for template in templates for one in (template["spec"].get("imagePullSecrets") or ())
-        ]
-        return ExposurePlan(
-            namespace=group[0].key.namespace,
-            services=tuple(one.key for one in group),
-            workloads=workloads,
-            replaced=templates[0],
-            labels=tuple(sorted(labels.items())),
-            ports=carried,
-            sshd_port=sshd_port,
-            heartbeat_port=heartbeat_port,
-            image=image,
-            session=session,
-            image_pull_secrets=tuple(
-                dict.fromkeys([*pull_secrets, *([order.image_pull_secret] if order.image_pull_secret else [])])
-            ),
-            hostname=f"{standing_in.ref.name}-{_first_ordinal(standing_in)}" if standing_in else "",
-            subdomain=str(standing_in.object["spec"].get("serviceName") or "") if standing_in else "",
-            failsafe=self._failsafe(workloads, session, image, own=own_failsafe),
-            keep=order.keep,
-        )
-
-    def _failsafe(self, workloads: Sequence[Workload], session: str, image: str, *, own: bool) -> FailsafePlan | None:
-        order = self._order
-        if not workloads or not order.failsafe_seconds or not (own or order.failsafe_service_account):
-            return None
-        return FailsafePlan(
-            after_seconds=max(1, round(order.failsafe_seconds)),
-            image=order.failsafe_image or image,
-            service_account=order.failsafe_service_account or failsafe.account_name(session),
-            own=not order.failsafe_service_account,
-            targets=tuple((workload.ref, workload.replicas) for workload in workloads),
-        )
-
-    def _maps(self, group: Sequence[Found]) -> list[PortMap]:
-        """The maps for this group; one that names no Service is for the only one that was asked for."""
-        names = {str(one.key) for one in group}
-        found = []
-        for one in self._order.maps:
-            if not one.service and len(self._order.services) > 1:
-                raise LocalizeError(
-                    f"--map {one.local_port} does not say whose port it is, and several Services are exposed",
-                    "write --map ns/svc=LOCAL:PORT",
-                )
-            matching = [key for key in self._order.services if one.service in ("", key.name, str(key))]
-            if not matching:
-                raise LocalizeError(f"--map names {one.service}, which is not exposed", "name a Service that is")
-            found += [replace(one, service=str(key)) for key in matching if str(key) in names]
-        return found
-
     def _must_listen(self, plans: Sequence[ExposurePlan]) -> None:
-        for port in (port for plan in plans for port in plan.ports):
+        for port in (port for one in plans for port in one.ports):
             if self._listens(port.host, port.local_port) is not False:
                 continue
             key, number = port.services[0]
@@ -324,82 +240,6 @@ def exposed_already(
     return LocalizeError(f"{key} is exposed already{others} by {journal.in_words(held[0], now)}", advice(held))
 
 
-def journal_entries(plan: ExposurePlan, owner: journal.Owner, now: datetime) -> tuple[Entry, ...]:
-    """The journals of a plan: one for each workload; with `--keep` one for each Service."""
-    services = tuple(str(key) for key in plan.services)
-    common: Mapping[str, Any] = {
-        "owner": owner, "session": plan.session, "services": services, "since": now, "renewed": now
-    }  # fmt: skip
-    if plan.workloads:
-        return tuple(
-            Entry(workload=one.ref, uid=one.uid, replicas=one.replicas, **common) for one in plan.workloads
-        )  # fmt: skip
-    return tuple(
-        Entry(workload=_as_workload(key), uid="", replicas=None, **common) for key in plan.services
-    )  # fmt: skip
-
-
-def in_words(plan: ExposurePlan) -> list[str]:
-    """What would be made and changed, a line each."""
-    names = [one.ref for one in plan.workloads] or [_as_workload(key) for key in plan.services]
-    carried = ", ".join(f"{port.number} -> {port.local}" for port in plan.ports)
-    lines = [
-        *(f"create the journal, Lease {journal.lease_name(ref)}" for ref in names),
-        f"create Secret {object_name(plan.session)} and an exposure pod with {plan.image} for port {carried}",
-    ]
-    if plan.failsafe is not None:
-        whose = "its own ServiceAccount" if plan.failsafe.own else f"ServiceAccount {plan.failsafe.service_account}"
-        lines.append(f"failsafe: with {whose}, scale up after {plan.failsafe.after_seconds} s without this machine")
-    return [*lines, *(f"scale {one.ref} from {one.replicas} to 0, and back at the end" for one in plan.workloads)]
-
-
-def _besides(asked: Sequence[Json], others: Sequence[Json]) -> list[Json]:
-    """The others that were not asked for, each once."""
-    known = {one["metadata"]["name"] for one in asked}
-    found = {one["metadata"]["name"]: one for one in others}
-    return [one for name, one in sorted(found.items()) if name not in known]
-
-
-def _refuse_strangers(matched: Sequence[Json], wanted: Sequence[Json]) -> None:
-    """The labels of several workloads together may match a Service that neither of them belongs to."""
-    for stranger in _besides(wanted, matched):
-        raise LocalizeError(
-            f"the exposure pod would get the traffic of Service {stranger['metadata']['name']} too",
-            "expose these Services one after the other, or with --keep",
-        )
-
-
-def _groups(found: Sequence[Found]) -> list[list[Found]]:
-    """Services that share a workload go together: one exposure pod stands in for all of them."""
-    groups: list[list[Found]] = []
-    for one in found:
-        refs = {workload.ref for workload in one.owners.workloads}
-        touching = [
-            group for group in groups if refs & {workload.ref for other in group for workload in other.owners.workloads}
-        ]
-        groups = [group for group in groups if group not in touching]
-        groups.append([*(other for group in touching for other in group), one])
-    return groups
-
-
-def _workloads(group: Sequence[Found]) -> tuple[Workload, ...]:
-    found = {workload.ref: workload for one in group for workload in one.owners.workloads}
-    return tuple(found[ref] for ref in sorted(found))
-
-
-def _as_workload(key: ServiceKey) -> WorkloadRef:
-    """With `--keep` no workload is touched; the Service itself is what is held."""
-    return WorkloadRef("v1", "Service", key.namespace, key.name)
-
-
-def _as_template(group: Sequence[Found]) -> Json:
-    """What stands in for a pod template where there is no workload: a pod, or what the Service selects."""
-    pod = next((pod for one in group for pod in one.pods), None)
-    if pod is not None:
-        return {"metadata": {"labels": pod["metadata"].get("labels") or {}}, "spec": pod["spec"]}
-    return {"metadata": {"labels": group[0].service["spec"]["selector"]}, "spec": {"containers": []}}
-
-
 def _session(pod: Json) -> str:
     """The session that an exposure pod belongs to; empty for any other pod."""
     return str((pod["metadata"].get("labels") or {}).get(SESSION_LABEL) or "")
@@ -409,10 +249,6 @@ def _counts(pod: Json) -> bool:
     """Whether a pod is there to stay: it neither terminates nor has ended."""
     ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
     return not ended and not pod["metadata"].get("deletionTimestamp")
-
-
-def _first_ordinal(workload: Workload) -> int:
-    return int((workload.object["spec"].get("ordinals") or {}).get("start") or 0)
 
 
 def _near(key: ServiceKey, services: Sequence[Json]) -> str:

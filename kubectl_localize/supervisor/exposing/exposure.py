@@ -24,13 +24,13 @@ from kubectl_localize.errors import (
 )
 from kubectl_localize.model import ServiceKey, Status
 from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back
-from kubectl_localize.supervisor.exposing.checks import journal_entries
 from kubectl_localize.supervisor.exposing.handover import hand_over
 from kubectl_localize.supervisor.exposing.heartbeat import Heartbeat
 from kubectl_localize.supervisor.exposing.journals import Journals
 from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.observed import Observed
+from kubectl_localize.supervisor.exposing.planning import journal_entries
 from kubectl_localize.supervisor.exposing.pods import (
     FAILSAFE_TROUBLE,
     ExposurePods,

@@ -26,7 +26,7 @@ from kubectl_localize.model import Connection, ServiceKey
 from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.children.gate import GatedSpawner
 from kubectl_localize.supervisor.children.process import Groups, Process, Spawner
-from kubectl_localize.supervisor.exposing import checks, restoring
+from kubectl_localize.supervisor.exposing import checks, planning, restoring
 from kubectl_localize.supervisor.exposing.back import Clock, by_hand, journals, sessions
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
@@ -140,7 +140,7 @@ class Exposures:
                     await exposure.prepare()
                 finally:
                     await exposure.discard()
-            return [line for plan in findings.plans for line in checks.in_words(plan)]
+            return [line for plan in findings.plans for line in planning.in_words(plan)]
         await self._begin(exposures, owner)
         return []
 
