@@ -14,6 +14,7 @@ from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import ExposeArgs
 from kubectl_localize.cli.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
 from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.farewell import hear_out
 from kubectl_localize.cli.made_here import made_here
 from kubectl_localize.cli.run_command import Command, check
 from kubectl_localize.errors import LocalizeError
@@ -39,15 +40,15 @@ def run(args: ExposeArgs) -> int:
     keys = tuple(dict.fromkeys(_key(name, namespace) for name in args.services))
     paths = run_paths(connection)
     if args.stop:
-        return _stop(args, paths, keys)
+        return stop(args, paths, keys)
     with made_here(paths, lambda: not paths.exposures.exists()):
         make_private(paths.directory.parent)
         make_private(paths.directory)
-        return _Expose(args, connection, paths, keys).run()
+        return Expose(args, connection, paths, keys).run()
 
 
-class _Expose:
-    """One run of the command."""
+class Expose:
+    """One run of the command, with the supervisor that runs at `paths`, or a new one."""
 
     def __init__(self, args: ExposeArgs, connection: Connection, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> None:
         self._args = args
@@ -70,6 +71,7 @@ class _Expose:
         self._request = {**to_json(order, connection), "detach": args.detach}
 
     def run(self) -> int:
+        """As the module's `run`."""
         control = connect(self._paths) or spawn(self._paths)
         signal.signal(signal.SIGTERM, _as_ctrl_c)
         signal.signal(signal.SIGHUP, _as_ctrl_c)
@@ -187,23 +189,8 @@ class _Expose:
     def _release(self, control: Control) -> None:
         """Let go, and wait until everything is back."""
         self._steps.restart()
-        control.patient(None)
         control.send("release")
-        failure = None
-        for event in control.events():
-            match event["event"]:
-                case "step":
-                    self._steps.done(event["text"])
-                case "error":
-                    failure = LocalizeError(event["message"], event["hint"])
-                case "released":
-                    if event["ending"]:
-                        wait_ended(self._paths)
-                    break
-        else:
-            wait_ended(self._paths)
-        if failure is not None:
-            raise failure
+        hear_out(control, self._paths, until="released", step=self._steps.done, warn=self._console.warning)
 
 
 class _CommandEndedError(Exception):
@@ -232,8 +219,11 @@ class _Steps:
         self._began = now
 
 
-def _stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int:
-    """End exposures that run, and wait until the workloads are back."""
+def stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int:
+    """End exposures that run, and wait until the workloads are back; the exit code.
+
+    Raises: LocalizeError where one of them does not run, or as `hear_out` does.
+    """
     control = connect(paths)
     if control is None:
         raise LocalizeError(
@@ -241,21 +231,11 @@ def _stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> in
             "`kubectl localize restore` undoes what a crashed run left",
         )
     steps = _Steps(terminal.stderr_console(args.no_color))
+    control.send("unexpose", services=[asdict(key) for key in keys])
     try:
-        control.send("unexpose", services=[asdict(key) for key in keys])
-        for event in control.events():
-            match event["event"]:
-                case "step":
-                    steps.done(event["text"])
-                case "error":
-                    raise LocalizeError(event["message"], event["hint"])
-                case "restored":
-                    if event["ending"]:
-                        wait_ended(paths)
-                    return 0
+        hear_out(control, paths, until="restored", step=steps.done, warn=steps.console.warning)
     finally:
         control.close()
-    wait_ended(paths)
     return 0
 
 
