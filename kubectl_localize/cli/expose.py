@@ -102,10 +102,13 @@ class Expose:
             control.close()
 
     def _begin(self, control: Control) -> dict[str, Any] | None:
-        """The last event of the way up; None where another supervisor has to be asked."""
+        """The last event of the way up; None where another supervisor has to be asked.
+
+        That is so only before one has accepted it: what is stopped afterwards is not begun anew.
+        """
         control.patient(ANSWER_SECONDS)
         control.send("expose", **self._request)
-        answered = False
+        answered = accepted = False
         while (event := self._next(control)) is not None:
             if not answered:
                 control.patient(None)
@@ -120,6 +123,11 @@ class Expose:
                     control.send("started")
                 case "error":
                     raise LocalizeError(event["message"], event["hint"])
+                case "accepted":
+                    accepted = True
+                case "ended" if accepted:
+                    wait_ended(self._paths)
+                    raise LocalizeError("the supervisor was stopped while it began the exposure")
                 case "taken" | "ended":
                     return None
                 case "exposed" | "plan":

@@ -79,6 +79,8 @@ class App:
         try:
             while request := await client.receive():
                 match request.get("op"):
+                    case "start" | "expose" if self._ending.is_set():
+                        client.send("taken")  # by the end: whoever comes so late asks the next supervisor
                     case "start":
                         await self._start(client, request)
                     case "expose":

@@ -1,0 +1,61 @@
+"""`expose` between its first request and its end: whom it asks, what it shows, when it lets go."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kubectl_localize.cli.arguments import ExposeArgs
+from kubectl_localize.cli.expose import Expose
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.model import ServiceKey
+from tests.unit.cli.scripted import Event, scripted
+from tests.unit.cluster.samples import CONNECTION
+
+ACCEPTED: Event = {"event": "accepted"}
+EXPOSED: Event = {"event": "exposed", "document": {"items": []}}
+RELEASED: Event = {"event": "released", "ending": False}
+STOPPED: list[Event] = [{"event": "released", "ending": True}, {"event": "ended"}]
+RUN: Event = {"event": "run", "variables": []}
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """The handlers that the command sets are gone afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _expose(run: RunPaths, *command: str, services: tuple[str, ...] = ("cart",)) -> int:
+    keys = tuple(ServiceKey("shop", name) for name in services)
+    return Expose(ExposeArgs(services=services, command=command), CONNECTION, run, keys).run()
+
+
+@pytest.mark.parametrize("way_up", [[ACCEPTED], [ACCEPTED, {"event": "step", "text": "checks passed"}, RUN]])
+def test_what_is_stopped_on_the_way_up_is_not_begun_anew(way_up: list[Event], tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    again = {"expose": [ACCEPTED, EXPOSED], "release": [RELEASED]}
+    first = {"expose": way_up, "started": STOPPED} if RUN in way_up else {"expose": [*way_up, *STOPPED]}
+    with scripted(run, first, again) as supervisor:
+        with pytest.raises(LocalizeError, match="the supervisor was stopped"):
+            _expose(run, "sleep", "60")
+        assert supervisor.asked.count("expose") == 1
+    assert not psutil.Process().children()
+
+
+def test_a_supervisor_that_is_just_ending_is_not_the_one_to_ask(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    refusing = {"event": "error", "message": "shop/cart is not there", "hint": ""}
+    with scripted(
+        run, {"expose": [{"event": "ended"}]}, {"expose": [{"event": "taken"}]}, {"expose": [refusing]}
+    ) as supervisor:
+        with pytest.raises(LocalizeError, match="shop/cart is not there"):
+            _expose(run)
+        assert supervisor.asked == ["expose"] * 3
