@@ -97,8 +97,7 @@ class Expose:
             self._release(control)
             return 0 if live else CTRL_C
         finally:
-            if self._command is not None:
-                self._command.end(COMMAND_GRACE_SECONDS)
+            self._end_command()
             control.close()
 
     def _begin(self, control: Control) -> dict[str, Any] | None:
@@ -125,6 +124,8 @@ class Expose:
                     raise LocalizeError(event["message"], event["hint"])
                 case "accepted":
                     accepted = True
+                case "over":
+                    self._hear_over(event)
                 case "ended" if accepted:
                     wait_ended(self._paths)
                     raise LocalizeError("the supervisor was stopped while it began the exposure")
@@ -153,11 +154,15 @@ class Expose:
             self._console.line(f"Exposed {item['namespace']}/{item['name']}: {ports}; {end}")
 
     def _hold(self, control: Control) -> int:
-        """Show what happens until the command ends or the exposure does."""
-        while (event := self._next(control)) is not None:
+        """Show what happens until the command ends or all of its exposures have."""
+        while self._names and (event := self._next(control)) is not None:
             self._hear(event)
             if event["event"] == "ended":
                 return 0
+        if not self._names:
+            self._end_command()
+            self._release(control)
+            return 0
         raise LocalizeError(
             f"the supervisor is gone, and nobody serves {', '.join(sorted(self._names))} now",
             "`kubectl localize restore` puts the workload back at once",
@@ -188,11 +193,26 @@ class Expose:
                 self._console.warning(event["text"])
             case "error":
                 raise LocalizeError(event["message"], event["hint"])
-            case "over" if self._names & set(event["services"]):
-                raise LocalizeError(event["message"], event["hint"])
+            case "over":
+                self._hear_over(event)
             case "ended":
                 wait_ended(self._paths)
                 self._console.line("the supervisor was stopped")
+
+    def _hear_over(self, event: dict[str, Any]) -> None:
+        """An exposure has ended, perhaps one of ours: by itself, or because another command has ended it."""
+        ours = self._names & set(event["services"])
+        if ours and event["message"]:
+            raise LocalizeError(event["message"], event["hint"])
+        if event.get("ending"):
+            return  # all of them end; the supervisor says so when it is done
+        self._names -= ours
+        for name in sorted(ours):
+            self._console.line(f"{name} is not exposed any more: another command has ended it")
+
+    def _end_command(self) -> None:
+        if self._command is not None:
+            self._command.end(COMMAND_GRACE_SECONDS)
 
     def _release(self, control: Control) -> None:
         """Let go, and wait until everything is back."""

@@ -171,7 +171,7 @@ class _Start:
                     self._console.line(event["text"])
                 elif event["event"] == "warning":
                     self._console.warning(event["text"])
-                elif event["event"] == "over":
+                elif event["event"] == "over" and event["message"]:
                     self._console.warning(event["message"])
                 elif event["event"] == "ended":
                     wait_ended(self._paths)

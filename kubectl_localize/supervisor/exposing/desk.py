@@ -146,8 +146,10 @@ class Desk:
     def _is_over(self, exposure: Exposure) -> None:
         names = [str(key) for key in exposure.plan.services]
         failure = exposure.failure
-        if failure is not None and exposure.exposed.is_set():
-            self._control.broadcast("over", services=names, message=failure.message, hint=failure.hint)
+        if exposure.exposed.is_set():  # whoever holds it has to hear of it, also where another command has ended it
+            message, hint = (failure.message, failure.hint) if failure is not None else ("", "")
+            ending = self._ending.is_set()
+            self._control.broadcast("over", services=names, message=message, hint=hint, ending=ending)
         log.info("exposure of %s is over: %s", ", ".join(names), failure or "as asked")
         self._quit_if_free()
 

@@ -33,6 +33,10 @@ def _signals() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+def _over(*names: str, message: str = "", ending: bool = False) -> Event:
+    return {"event": "over", "services": list(names), "message": message, "hint": "", "ending": ending}
+
+
 def _expose(run: RunPaths, *command: str, services: tuple[str, ...] = ("cart",)) -> int:
     keys = tuple(ServiceKey("shop", name) for name in services)
     return Expose(ExposeArgs(services=services, command=command), CONNECTION, run, keys).run()
@@ -59,3 +63,41 @@ def test_a_supervisor_that_is_just_ending_is_not_the_one_to_ask(tmp_path: Path) 
         with pytest.raises(LocalizeError, match="shop/cart is not there"):
             _expose(run)
         assert supervisor.asked == ["expose"] * 3
+
+
+@pytest.mark.parametrize("command", [(), ("sleep", "60")])
+def test_what_another_command_has_ended_is_let_go(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunPaths(tmp_path / "k")
+    live = [EXPOSED, _over("shop/other"), _over("shop/cart")]
+    way = {"expose": [ACCEPTED, RUN], "started": live} if command else {"expose": [ACCEPTED, *live]}
+    with scripted(run, {**way, "release": [RELEASED]}) as supervisor:
+        assert _expose(run, *command) == 0
+        assert supervisor.asked[-1] == "release"
+    assert "shop/cart is not exposed any more: another command has ended it\n" in capsys.readouterr().err
+    assert not psutil.Process().children()
+
+
+def test_of_several_the_last_one_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunPaths(tmp_path / "k")
+    said = {"event": "change", "text": "it goes on"}
+    events = [ACCEPTED, EXPOSED, _over("shop/cart"), said, _over("shop/web")]
+    with scripted(run, {"expose": events, "release": [RELEASED]}):
+        assert _expose(run, services=("cart", "web")) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["shop/cart", "it", "shop/web"]
+
+
+def test_one_that_breaks_is_an_error(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    broken = _over("shop/cart", message="the failsafe has brought it back")
+    with scripted(run, {"expose": [ACCEPTED, EXPOSED, broken]}), pytest.raises(LocalizeError, match="the failsafe"):
+        _expose(run)
+
+
+def test_a_supervisor_that_is_stopped_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunPaths(tmp_path / "k")
+    with scripted(run, {"expose": [ACCEPTED, EXPOSED, _over("shop/cart", ending=True), {"event": "ended"}]}):
+        assert _expose(run) == 0
+    assert capsys.readouterr().err.splitlines() == ["the supervisor was stopped"]
