@@ -147,8 +147,8 @@ class Expose:
 
     def _tell(self, document: dict[str, Any]) -> None:
         for item in document["items"]:
-            if item["kind"] != "Exposure" or item["status"] != "Exposed":
-                continue
+            if item["kind"] != "Exposure" or f"{item['namespace']}/{item['name']}" not in self._names:
+                continue  # forwards, and what other commands expose
             ports = ", ".join(f"{port['port']} -> {port['local']}" for port in item["ports"])
             end = "`kubectl localize expose --stop` ends it" if self._args.detach else "Ctrl-C ends it"
             self._console.line(f"Exposed {item['namespace']}/{item['name']}: {ports}; {end}")

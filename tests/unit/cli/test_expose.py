@@ -101,3 +101,18 @@ def test_a_supervisor_that_is_stopped_ends_it(tmp_path: Path, capsys: pytest.Cap
     with scripted(run, {"expose": [ACCEPTED, EXPOSED, _over("shop/cart", ending=True), {"event": "ended"}]}):
         assert _expose(run) == 0
     assert capsys.readouterr().err.splitlines() == ["the supervisor was stopped"]
+
+
+def test_it_tells_of_its_own_exposures_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunPaths(tmp_path / "k")
+    ports = [{"port": 80, "local": "127.0.0.1:3000"}]
+    items = [
+        {"kind": kind, "namespace": "shop", "name": name, "status": "Exposed", "ports": ports}
+        for kind, name in (("Forward", "cart"), ("Exposure", "cart"), ("Exposure", "web"))
+    ]
+    exposed = {"event": "exposed", "document": {"items": items}}
+    with scripted(run, {"expose": [ACCEPTED, exposed, _over("shop/cart")], "release": [RELEASED]}):
+        assert _expose(run) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Exposed shop/cart: 80 -> 127.0.0.1:3000; Ctrl-C ends it"
+    assert [line.split()[0] for line in lines[1:]] == ["shop/cart"]
