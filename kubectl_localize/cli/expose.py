@@ -113,19 +113,13 @@ class Expose:
                 control.patient(None)
                 answered = True
             match event["event"]:
-                case "step":
-                    self._steps.done(event["text"])
-                case "warning":
-                    self._console.warning(event["text"])
+                case "step" | "warning" | "error" | "over":
+                    self._hear(event)
                 case "run":
                     self._start_command(dict(event["variables"]))
                     control.send("started")
-                case "error":
-                    raise LocalizeError(event["message"], event["hint"])
                 case "accepted":
                     accepted = True
-                case "over":
-                    self._hear_over(event)
                 case "ended" if accepted:
                     wait_ended(self._paths)
                     raise LocalizeError("the supervisor was stopped while it began the exposure")

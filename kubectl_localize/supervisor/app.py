@@ -86,10 +86,12 @@ class App:
                     case "expose":
                         await self._expose(client, request)
                     case "unexpose":
+                        client.send("accepted")
                         await self._desk.unexpose(client, request)
                     case "release":
                         await self._release(client)
                     case "stop":
+                        client.send("accepted")
                         self._ending.set()
                     case other:
                         raise LocalizeError(f"no such request: {other}")

@@ -41,6 +41,7 @@ class Client:
                 if not isinstance(request, dict):
                     break
                 if request.get("op") == "release":
+                    self.send("accepted")  # here already: what is being done for it may take a while to end
                     self.leaving.set()
                 self._inbox.put_nowait(request)
         except (OSError, ValueError) as error:

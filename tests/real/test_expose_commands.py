@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -174,6 +176,22 @@ def test_stop_on_the_way_up_ends_it_and_it_does_not_begin_anew(
         assert command.wait(40) == 1, command.terminal.text
         assert "error: the supervisor was stopped while it began the exposure" in command.terminal.text
         assert command.terminal.text.count("checks passed") == 1
+    _is_back(cluster, namespace)
+
+
+def test_a_frozen_supervisor_is_named_and_not_waited_for(cluster: Cluster, namespace: str, product: Product) -> None:
+    _make(cluster, namespace)
+    with Local(product.sandbox) as local:
+        done = expose(product.sandbox, "-d", f"{namespace}/web", "--map", str(local.port), timeout=DETACHED_SECONDS)
+        assert done.returncode == 0, done.stderr
+        pid = product.pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for words in (("stop",), ("expose", "--stop", f"{namespace}/web")):
+                assert_fails(product.sandbox.localize(*words, timeout=30), f"pid {pid} does not answer", "kill -CONT")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        product.stop()  # what it was asked for meanwhile does no harm
     _is_back(cluster, namespace)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,12 +12,13 @@ import pytest
 
 from kubectl_localize.cli import expose
 from kubectl_localize.cli.arguments import ExposeArgs
-from kubectl_localize.cli.client import connect
+from kubectl_localize.cli.client import Control, connect
 from kubectl_localize.cli.farewell import hear_out
 from kubectl_localize.cli.stop import stop
 from kubectl_localize.cli.terminal import Console
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths, write_atomic
+from kubectl_localize.host.process import Pidfile
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.record import Record
 from tests.unit.cli.scripted import GONE, Event, scripted
@@ -26,6 +28,12 @@ ENDED: Event = {"event": "ended"}
 RESTORED: Event = {"event": "restored", "ending": False}
 FAILED: Event = {"event": "error", "message": "shop/cart could not be brought back", "hint": "try again"}
 KEYS = (ServiceKey("shop", "cart"),)
+
+
+def _connected(run: RunPaths) -> Control:
+    control = connect(run)
+    assert control is not None
+    return control
 
 
 def _stop(run: RunPaths) -> str:
@@ -40,10 +48,8 @@ def _stop_exposure(run: RunPaths) -> str:
 
 
 def _release(run: RunPaths) -> str:
-    control = connect(run)
-    assert control is not None
     said: list[str] = []
-    with contextlib.closing(control):
+    with contextlib.closing(_connected(run)) as control:
         control.send("release")
         hear_out(control, run, until="released", step=said.append, warn=said.append)
     return "\n".join(said)
@@ -111,3 +117,14 @@ def test_a_supervisor_that_stays_keeps_its_other_exposures_in_the_record(tmp_pat
         assert _release(run) == STEP["text"]
     with scripted(RunPaths(tmp_path / "other"), {"unexpose": [STEP, RESTORED]}):
         assert _stop_exposure(RunPaths(tmp_path / "other")) == ""
+
+
+def test_a_supervisor_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    with scripted(run, {}), contextlib.closing(_connected(run)) as control:
+        held = Pidfile.acquire(run.pidfile)
+        assert held is not None
+        with pytest.raises(LocalizeError, match=rf"pid {os.getpid()} does not answer") as caught:
+            hear_out(control, run, until="released", step=print, warn=print, answer_seconds=0.05)
+        held.release()
+    assert f"kill -CONT {os.getpid()}" in caught.value.hint

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.supervisor.app import App
 from tests.unit.supervisor.loop import play, until
@@ -81,5 +83,23 @@ def test_who_comes_too_late_asks_another_supervisor(tmp_path: Path) -> None:
             said = [event["event"] for event in await first.rest()]
             assert said[-2:] == ["taken", "ended"]
             assert "error" not in said
+
+    play(run())
+
+
+@pytest.mark.parametrize(
+    ("op", "said"),
+    [
+        ("stop", ["accepted", "ended"]),
+        ("release", ["accepted", "released", "ended"]),
+        ("unexpose", ["accepted", "error"]),
+    ],
+)
+def test_what_ends_something_is_accepted_at_once(op: str, said: list[str], tmp_path: Path) -> None:
+    async def run() -> None:
+        async with supervisor(tmp_path) as (stage, _):
+            command = await stage.command()
+            command.send(op, services=[{"namespace": "shop", "name": "cart"}])
+            assert [event["event"] for event in await command.rest()] == said
 
     play(run())
