@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kubectl_localize import __version__
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.supervisor.app import App
+from tests.unit.cluster.samples import CONNECTION
 from tests.unit.supervisor.loop import play, until
 from tests.unit.supervisor.test_process import Groups
 
@@ -101,5 +105,33 @@ def test_what_ends_something_is_accepted_at_once(op: str, said: list[str], tmp_p
             command = await stage.command()
             command.send(op, services=[{"namespace": "shop", "name": "cart"}])
             assert [event["event"] for event in await command.rest()] == said
+
+    play(run())
+
+
+SERVICE = {"namespace": "shop", "name": "cart"}
+CONNECTION_FIELDS = asdict(CONNECTION)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"op": "expose", "order": {"services": [SERVICE], "maps": [], "new": 1}, "connection": CONNECTION_FIELDS},
+        {"op": "expose", "order": {"services": [SERVICE]}, "connection": CONNECTION_FIELDS},
+        {"op": "expose", "order": {"services": [SERVICE], "maps": []}, "connection": {**CONNECTION_FIELDS, "new": 1}},
+        {"op": "unexpose", "services": [{**SERVICE, "new": 1}]},
+        {"op": "start", "connection": CONNECTION_FIELDS, "selection": {"new": 1}, "options": {}},
+        {"op": "new"},
+    ],
+)
+def test_a_request_of_another_version_is_answered(request_: dict[str, Any], tmp_path: Path) -> None:
+    async def run() -> None:
+        async with supervisor(tmp_path) as (stage, _):
+            command = await stage.command()
+            command.send(**request_)
+            errors = [event for event in await command.rest() if event["event"] == "error"]
+            [message] = [event["message"] for event in errors]
+            assert f"pid {os.getpid()} runs version {__version__}" in message
+            assert errors[0]["hint"] == "`kubectl localize stop` first"
 
     play(run())
