@@ -11,7 +11,8 @@ NODE := dev
 CLUSTER = $(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.cluster
 PYTEST = PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest
 
-.PHONY: help requirements cluster cluster-down demo demo-down check test unit real soak bench clean
+.PHONY: help requirements cluster cluster-down demo demo-down check test test-krew test-macos unit real soak matrix bench \
+	dist upload clean
 
 help:
 	@echo 'make demo          a real cluster here, and its Services by their names    make demo-down     takes it all away'
@@ -19,6 +20,10 @@ help:
 	@echo 'make test          check, unit tests, and the tests on a real cluster      make unit          the quick ones'
 	@echo 'make check         lint, format, types, import contracts                   make bench         the numbers'
 	@echo 'make soak          hours: 50 rounds of there and back, a kill at every call and at 200 random moments'
+	@echo 'make dist          all that a release uploads, in dist/                make test-krew     installs it: krew, pipx, one file'
+	@echo 'make matrix        half an hour: the core of it with every kubectl and Python, into docs/compatibility.md'
+	@echo 'make test-macos    on a Mac: the quick ones, and those of its own parts'
+	@echo 'make upload        what `make dist` made, to the release of this version (with gh, from a tag)'
 	@echo 'make clean         deletes what make left in the checkout and in /var/tmp'
 
 cluster:
@@ -29,7 +34,7 @@ cluster-down:
 
 # The environment of the development tools. `packages` brings what a bare Debian lacks for that.
 $(VENV)/stamp: setup.cfg
-	@$(CLUSTER) packages
+	@[ "$$(uname)" != Linux ] || $(CLUSTER) packages
 	@echo 'making $(VENV), with the development tools' >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
@@ -56,6 +61,15 @@ real: $(VENV)/stamp requirements
 	$(PYTEST) tests/cluster tests/real -m alone || [ $$? -eq 5 ]
 	$(PYTEST) tests/real -m 'not alone' -n 3 --dist loadgroup
 
+# Where the project lives, for Krew's manifest: make dist REPOSITORY=https://…
+REPOSITORY :=
+dist: $(VENV)/stamp
+	@$(BIN)/python -m krew dist $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+# `real` runs these as well.
+test-krew: $(VENV)/stamp requirements
+	$(PYTEST) $(wildcard tests/real/test_archive*.py tests/real/test_release*.py tests/real/test_krew*.py)
+
 # Said before anything is installed or built.
 requirements:
 	@$(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.requirements
@@ -71,10 +85,29 @@ soak: $(VENV)/stamp requirements
 	$(PYTEST) $(wildcard tests/real/test_expose*.py) -m alone --timeout=7200
 	$(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n 3 --dist loadgroup --timeout=3600
 
+matrix: $(VENV)/stamp requirements
+	@$(BIN)/python -m tests.matrix all
+
+# Its parts for macOS are real there only; sudo is asked for a loopback address and the resolver.
+test-macos:
+	@[ "$$(uname)" = Darwin ] || { echo "error: test-macos needs a Mac; this is $$(uname)" >&2; exit 1; }
+	@$(MAKE) --no-print-directory $(VENV)/stamp
+	@sudo -v -p 'tests of the privileged helper need sudo; password for %p: '
+	$(PYTEST) tests/unit -n auto
+	$(PYTEST) tests/macos
+
 bench: $(VENV)/stamp
 	@$(BIN)/python -m tests.environment make
 	@$(BIN)/python -m tests.bench
 
+# Only from the tag of this very version; `gh` takes GH_TOKEN.
+upload: $(VENV)/stamp
+	@version="v$$($(BIN)/python -c 'from kubectl_localize import __version__; print(__version__)')"; \
+	tag="$$(git describe --tags --exact-match 2>/dev/null)"; \
+	[ "$$tag" = "$$version" ] || { echo "error: this is version $$version, and the tag here is $${tag:-none}" >&2; exit 1; }; \
+	notes="$$(awk '/^## \[/ { on = index($$0, "['"$${version#v}"']") } on' CHANGELOG.md)"; \
+	gh release create "$$tag" --verify-tag --title "$$tag" --notes "$$notes" dist/*
+
 clean: $(VENV)/stamp
 	@$(BIN)/python -m tests.environment remove
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist krew/localize.yaml *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -5,6 +5,8 @@ below /var/tmp, one for each checkout and user, made from the distribution's Pyt
 
     python -m tests.environment make     build the wheel if the sources changed, install it, print the directory
     python -m tests.environment remove   delete it
+
+LOCALIZE_TEST_PYTHON and LOCALIZE_TEST_KUBECTL name others than the machine's; each pair has an environment of its own.
 """
 
 from __future__ import annotations
@@ -20,21 +22,34 @@ from pathlib import Path
 from tests.cluster.commands import ClusterError, run
 from tests.cluster.images import SYSTEM_PYTHON
 from tests.cluster.paths import CHECKOUT, Cache
-from tests.cluster.prepare import Preparation
+from tests.cluster.prepare import Preparation, for_everybody
+
+PYTHON = "LOCALIZE_TEST_PYTHON"
+KUBECTL = "LOCALIZE_TEST_KUBECTL"
 
 
 @dataclass(frozen=True)
 class Environment:
-    """Where the wheel is installed, and what was installed there."""
+    """Where the wheel is installed, and what was installed there.
+
+    Args:
+        python: what the product runs on; every user can run it.
+        given_kubectl: a certain kubectl; the machine's where there is none.
+    """
 
     root: Path
+    python: Path = SYSTEM_PYTHON
+    given_kubectl: Path | None = None
 
     @classmethod
     def of_checkout(cls) -> Environment:
-        """The one that belongs to this checkout and user."""
+        """The one that belongs to this checkout and user, and to the Python and kubectl that are asked for."""
         user = int(os.environ.get("SUDO_UID", os.getuid()))
-        key = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:10]
-        return cls(Path(f"/var/tmp/localize-env-{user}-{key}"))
+        python, kubectl = os.environ.get(PYTHON), os.environ.get(KUBECTL)
+        words = [str(CHECKOUT), *(f"{name}={value}" for name, value in ((PYTHON, python), (KUBECTL, kubectl)) if value)]
+        key = hashlib.sha256("\0".join(words).encode()).hexdigest()[:10]
+        root = Path(f"/var/tmp/localize-env-{user}-{key}")
+        return cls(root, Path(python or SYSTEM_PYTHON), Path(kubectl) if kubectl else None)
 
     @property
     def directories(self) -> list[Path]:
@@ -67,7 +82,7 @@ class Environment:
             pip = (python, "-I", "-m", "pip", "install", "-q", "--disable-pip-version-check")
             if not self._is(requirements, "requirements"):
                 shutil.rmtree(self.root / "wheel", ignore_errors=True)
-                run(SYSTEM_PYTHON, "-m", "venv", self.root / "wheel", timeout_seconds=120)
+                run(self.python, "-m", "venv", self.root / "wheel", timeout_seconds=120)
                 run(*pip, wheel, timeout_seconds=600)
             else:
                 run(*pip, "--no-deps", "--force-reinstall", wheel, timeout_seconds=120)
@@ -77,19 +92,29 @@ class Environment:
 
     def old_kubectl(self) -> Path:
         """A directory for the PATH whose kubectl is of 1.31; built when first asked for, in about a minute."""
-        built = Preparation(Cache.default()).old_kubectl()
-        target = self.root / "old" / "kubectl"
-        if not target.exists():
-            target.parent.mkdir(exist_ok=True)
-            new = target.with_name(f"new-{os.getpid()}")  # several workers may come here at once
-            shutil.copy2(built, new)
-            new.rename(target)
-        return target.parent
+        return self._copied("old", {"kubectl": Preparation(Cache.default()).old_kubectl()})
+
+    def krew(self) -> Path:
+        """A directory for the PATH with krew, as kubectl finds it, and the validator of its manifests."""
+        built = Preparation(Cache.default()).krew()
+        validator = "validate-krew-manifest"
+        return self._copied("krew", {"kubectl-krew": built / "krew", validator: built / validator})
 
     def remove(self) -> None:
         """Delete it."""
         if self.root.exists():
             shutil.rmtree(self.root)
+
+    def _copied(self, directory: str, programs: dict[str, Path]) -> Path:
+        """A directory that every user can enter, with these programs out of the cache, under new names."""
+        place = self.root / directory
+        place.mkdir(exist_ok=True)
+        for name, built in programs.items():
+            if not (place / name).exists():
+                new = place / f"new-{os.getpid()}"  # several workers may come here at once
+                shutil.copy2(built, new)
+                new.rename(place / name)
+        return place
 
     def _own(self) -> None:
         """Make the directory, and refuse one that somebody else made: everybody may write to /var/tmp."""
@@ -103,15 +128,14 @@ class Environment:
         return file.exists() and file.read_text() == key
 
     def _place_kubectl(self) -> None:
-        """Link the machine's kubectl, or copy the cache's, which lies in a home that others cannot enter."""
-        cache = Cache.default()
-        found = Preparation(cache).kubectl()
+        """Link kubectl, or copy one that lies in a home that others cannot enter."""
+        found = self.given_kubectl or Preparation(Cache.default()).kubectl()
         self.kubectl.parent.mkdir(exist_ok=True)
         self.kubectl.unlink(missing_ok=True)
-        if found == cache.kubectl:
-            shutil.copy2(found, self.kubectl)
-        else:
+        if for_everybody(found.resolve()):
             self.kubectl.symlink_to(found)
+        else:
+            shutil.copy2(found, self.kubectl)
 
 
 def _keys() -> tuple[str, str]:

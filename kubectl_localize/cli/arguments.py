@@ -143,6 +143,14 @@ class LogsArgs(Arguments):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CompletionArgs(Arguments):
+    """`completion`; `what` is bash, zsh, fish or install, and `remove` is for install only."""
+
+    what: str
+    remove: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class VersionArgs(Arguments):
     """`version`; `output` is empty (for people), json or yaml."""
 

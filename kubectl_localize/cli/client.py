@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from kubectl_localize.cli.waiting import readable
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, socket_address
+from kubectl_localize.host.program import module_argv
 
 END_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
@@ -103,7 +103,7 @@ def spawn(run: RunPaths) -> Control:
     try:
         with theirs, os.fdopen(os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
             subprocess.Popen(
-                [sys.executable, "-P", "-m", "kubectl_localize.supervisor", str(theirs.fileno()), run.key],
+                module_argv("kubectl_localize.supervisor", str(theirs.fileno()), run.key),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -7,15 +7,17 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kubectl_localize.cli.arguments import ConnectionFlags
 from kubectl_localize.cluster import kubeconfig
 from kubectl_localize.cluster.kubectl import OLDEST_MINOR, client_minor
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths, context_key
 from kubectl_localize.model import Connection
+
+if TYPE_CHECKING:
+    from kubectl_localize.cli.arguments import ConnectionFlags
 
 KUBECTL_SECONDS = 60  # one that asks the server first may have a credential plugin ask its user
 

@@ -132,13 +132,25 @@ def _matches(pattern: str, namespace: str, name: str) -> bool:
     return fnmatchcase(name, name_pattern) and (not slash or fnmatchcase(namespace, namespace_pattern))
 
 
-def notes(document: Document) -> list[str]:
-    """What the supervisors say about themselves, a sentence each, for stderr."""
+def other_version(supervisor: dict[str, Any], own: str) -> str:
+    """A sentence about a supervisor that another version of this program started; empty where it is the same."""
+    version = supervisor.get("version", own)
+    return "" if version == own else f"the supervisor (pid {supervisor['pid']}) is of version {version}, this is {own}"
+
+
+def notes(document: Document, own: str) -> list[str]:
+    """What is to be said about the supervisors, a sentence each, for stderr.
+
+    Args:
+        own: this program's version.
+    """
     found: list[str] = []
     several = len({entry["context"] for entry in document["supervisors"]}) > 1
     for entry in document["supervisors"]:
         said = list(entry.get("warnings") or ())
         if entry.get("hosts") == "denied":
             said.append("names are not in the hosts file: it may not be written; start again with privileges")
+        if other := other_version(entry, own):
+            said.append(f"{other}; `kubectl localize stop` ends it, and the next start brings the new one")
         found += [f"context {entry['context']}: {text}" if several else text for text in said]
     return found

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kubectl_localize.cli.flags import START
+
+# What each command does, in a line: for the list in `-h`, and for shells that show it beside a command.
+SUMMARIES: Mapping[str, str] = {
+    "expose": "send a Service's traffic to a process on this machine",
+    "restore": "undo what a crashed run left",
+    "ls": "what is forwarded and exposed, with its health",
+    "stop": "end what runs in the background",
+    "logs": "the supervisor's log",
+    "completion": "Tab in bash, zsh and fish",
+    "version": "the versions of kubectl localize, kubectl, ssh and the server",
+}
+_WIDTH = max(len(name) for name in SUMMARIES) + 2
 
 
 @dataclass(frozen=True)
@@ -15,6 +28,7 @@ class HelpText:
     description: str
     epilog: str
     positional: str = ""
+    word: str = "SERVICE"  # what the positional is called
 
 
 _START = HelpText(
@@ -38,12 +52,9 @@ Examples:
   kubectl localize stop
 
 Commands (kubectl localize COMMAND -h):
-  expose   send a Service's traffic to a process on this machine
-  restore  undo what a crashed run left
-  ls       what is forwarded and exposed, with its health
-  stop     end what runs in the background
-  logs     the supervisor's log
-  version  the versions of kubectl localize, kubectl, ssh and the server
+"""
+    + "".join(f"  {name:<{_WIDTH}}{summary}\n" for name, summary in SUMMARIES.items())
+    + """\
 
 A Service that is called like a command is written with its namespace: webshop/ls.
 Times are written like 500ms, 30s, 5m or 1h30m.""",
@@ -121,6 +132,30 @@ Examples:
   kubectl localize logs -f --context kind-dev""",
 )
 
+_COMPLETION = HelpText(
+    usage="kubectl localize completion bash|zsh|fish|install [flags]",
+    description="""\
+Makes Tab complete commands, flags, Services, namespaces and contexts. With the name of a shell it prints the script
+for kubectl-localize in that shell. `install` places what the shells and kubectl look for, and says what it did: a
+kubectl_complete-localize in PATH, by which kubectl 1.26 and later completes `kubectl localize` in every shell in which
+kubectl itself is completed, and the scripts where a shell loads them by itself. It replaces no file of anybody
+else's, and edits none of yours.""",
+    positional="bash, zsh, fish or install",
+    word="WHAT",
+    epilog="""\
+Examples:
+  # once, for kubectl localize (and for kubectl-localize in bash and fish)
+  kubectl localize completion install
+  # kubectl's own completion has to be on for that, in bash
+  source <(kubectl completion bash)
+  # for kubectl-localize in zsh, in ~/.zshrc
+  source <(kubectl-localize completion zsh)
+  # takes away what install placed
+  kubectl localize completion install --remove
+
+Names come from the cluster, and while it is away or slow from what it said last.""",
+)
+
 _VERSION = HelpText(
     usage="kubectl localize version [flags]",
     description="Prints the versions of kubectl localize, kubectl, ssh and the server.",
@@ -137,6 +172,7 @@ _TEXTS = {
     "ls": _LS,
     "stop": _STOP,
     "logs": _LOGS,
+    "completion": _COMPLETION,
     "version": _VERSION,
 }
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from kubectl_localize import __version__
 from kubectl_localize.cli.document import Document, notes
 from kubectl_localize.cli.state_files import Reading
 from kubectl_localize.cli.table import render_table
@@ -86,7 +87,7 @@ def remarks(reading: Reading, view: View, *, narrowed: bool) -> list[Remark]:
     """
     found = [Remark(text) for text in reading.warnings]
     if view.is_table:
-        found += [Remark(text) for text in notes(reading.document)]
+        found += [Remark(text) for text in notes(reading.document, __version__)]
         if not reading.document["items"]:
             found.append(Remark(_why_empty(reading.document, narrowed), is_warning=False))
     return found

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from kubectl_localize.cli.arguments import (
     Arguments,
+    CompletionArgs,
     ConnectionFlags,
     ExposeArgs,
     HelpArgs,
@@ -21,7 +22,7 @@ from kubectl_localize.cli.arguments import (
     VersionArgs,
 )
 from kubectl_localize.cli.duration import parse_duration
-from kubectl_localize.cli.flags import COMMANDS, Flag, flags_of
+from kubectl_localize.cli.flags import COMMANDS, COMPLETION_WORDS, PROGRAM_COMMANDS, Flag, flags_of
 from kubectl_localize.cli.help_text import help_text
 from kubectl_localize.cli.scan import find_command, normalise, see_help, split_program, usage_name
 from kubectl_localize.errors import UsageError
@@ -36,7 +37,7 @@ def parse(argv: Sequence[str]) -> Arguments:
     """
     argv, program = split_program(argv)
     command, rest = find_command(argv)
-    flags, words = normalise(command, rest if command == "expose" else (*rest, *program))
+    flags, words = normalise(command, rest if command in PROGRAM_COMMANDS else (*rest, *program))
     values = vars(build_parser(command).parse_args([*flags, "--", *words]))
     if values["help"]:
         return HelpArgs(text=build_parser(command).format_help())
@@ -75,7 +76,7 @@ def build_parser(command: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     arguments = parser.add_argument_group("Arguments") if text.positional else parser
-    arguments.add_argument("services", metavar="SERVICE", nargs="*", help=text.positional or argparse.SUPPRESS)
+    arguments.add_argument("services", metavar=text.word, nargs="*", help=text.positional or argparse.SUPPRESS)
     groups: dict[str, argparse._ArgumentGroup] = {}
     for flag in flags_of(command):
         if flag.group not in groups:
@@ -112,6 +113,8 @@ def _arguments(command: str, values: dict[str, Any], program: Sequence[str]) -> 
     services = tuple(values["services"])
     if command == "expose":
         return _expose_arguments(common, services, values, tuple(program))
+    if command == "completion":
+        return _completion_arguments(common, services, values["remove"])
     if command == "restore":
         return RestoreArgs(**common, dry_run=values["dry_run"])
     for pattern in services:
@@ -187,6 +190,14 @@ def _expose_arguments(
             )
         },
     )  # fmt: skip
+
+
+def _completion_arguments(common: dict[str, Any], words: tuple[str, ...], remove: bool) -> CompletionArgs:
+    if len(words) != 1 or words[0] not in COMPLETION_WORDS:
+        raise UsageError(f"completion takes one of {', '.join(COMPLETION_WORDS)}", see_help("completion"))
+    if remove and words[0] != "install":
+        raise UsageError("--remove goes with install", "kubectl localize completion install --remove")
+    return CompletionArgs(**common, what=words[0], remove=remove)
 
 
 def selection(args: StartArgs) -> Selection:

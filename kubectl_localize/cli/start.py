@@ -95,7 +95,7 @@ class _Start:
                     self._console.warning(event["text"])
                 case "need":
                     self._progress.done()
-                    control.send("privileges", granted=self._get_helper(event["hosts"], event["ports"]))
+                    control.send("privileges", granted=self._get_helper(event))
                 case "error":
                     self._progress.done()
                     self._let_go(control)
@@ -126,7 +126,7 @@ class _Start:
         command = did_you_mean_command(services[0]) if services else None
         return f"did you mean `kubectl localize {command}`?" if command else hint
 
-    def _get_helper(self, hosts: bool, ports: list[int]) -> bool:
+    def _get_helper(self, needs: dict[str, Any]) -> bool:
         """Start the privileged helper through sudo, which may ask for a password here."""
         from kubectl_localize.host.privileged import helper_argv
 
@@ -135,9 +135,7 @@ class _Start:
         if shutil.which("sudo") is None:
             self._console.warning("sudo is not installed")
             return False
-        wishes = [f"write names to {self._how.hosts_file}"] if hosts else []
-        wishes += [f"bind port{'s' if len(ports) > 1 else ''} {_some(ports)}"] if ports else []
-        self._console.line(f"asking sudo for the right to {' and to '.join(wishes)}")
+        self._console.line(f"asking sudo for the right to {' and to '.join(wishes(needs, self._how.hosts_file))}")
         argv = helper_argv(
             socket=self._paths.helper_socket,
             uid=os.getuid(),
@@ -215,6 +213,14 @@ class _Start:
         else:
             wait_ended(self._paths)
         control.close()
+
+
+def wishes(needs: dict[str, Any], hosts_file: str) -> list[str]:
+    """What sudo is asked for, by the supervisor's `need` event; one of an older version names no addresses."""
+    ports = needs["ports"]
+    found = [f"write names to {hosts_file}"] if needs["hosts"] else []
+    found += [f"bind port{'s' if len(ports) > 1 else ''} {_some(ports)}"] if ports else []
+    return found + (["add addresses to the loopback interface"] if needs.get("addresses") else [])
 
 
 def _as_ctrl_c(*_: object) -> None:

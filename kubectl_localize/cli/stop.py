@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 
+from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import StopArgs
 from kubectl_localize.cli.client import connect
 from kubectl_localize.cli.context import current_run
+from kubectl_localize.cli.document import other_version, parse_document
 from kubectl_localize.cli.farewell import hear_out, warn_of_leftovers
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
@@ -61,12 +63,22 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
         raise LocalizeError(
             f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
         )
+    if other := _other_version(run):
+        console.warning(other)
     control.send("stop")
     try:
         hear_out(control, run, until="ended", step=console.line, warn=console.warning)
     finally:
         control.close()
     return True
+
+
+def _other_version(run: RunPaths) -> str:
+    """A sentence about the running supervisor where it is of another version; empty where it is not, or not known."""
+    try:
+        return other_version(parse_document(run.state.read_text(encoding="utf-8"))["supervisors"][0], __version__)
+    except (OSError, ValueError, IndexError):
+        return ""
 
 
 def sweep(run: RunPaths) -> bool:

@@ -7,6 +7,7 @@ import os
 import sys
 from dataclasses import dataclass
 
+from kubectl_localize import __version__
 from kubectl_localize.cli.arguments import ConnectionFlags, VersionArgs
 from kubectl_localize.errors import LocalizeError
 
@@ -46,7 +47,7 @@ def run(args: VersionArgs) -> int:
         LocalizeError: the server did not say its version; the others have been printed by then.
     """
     kubectl = run_command("kubectl", *kubectl_arguments(args.connection, args.client))
-    versions = understand(own_version(), kubectl, run_command("ssh", "-V"), client_only=args.client)
+    versions = understand(__version__, kubectl, run_command("ssh", "-V"), client_only=args.client)
     sys.stdout.write(text_of(versions, args.output, client_only=args.client))
     if versions.server_error:
         sys.stdout.flush()
@@ -58,16 +59,6 @@ def run(args: VersionArgs) -> int:
 def kubectl_arguments(connection: ConnectionFlags, client_only: bool) -> tuple[str, ...]:
     """kubectl's arguments for its own version and, unless only that is wanted, the server's."""
     return (*connection.kubectl_flags(), "version", "-o", "json", "--client" if client_only else _SERVER_TIMEOUT)
-
-
-def own_version() -> str:
-    """The installed package's version."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("kubectl-localize")
-    except PackageNotFoundError:
-        return "unknown (not installed)"
 
 
 def run_command(name: str, *arguments: str) -> Outcome | None:

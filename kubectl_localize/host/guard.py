@@ -9,6 +9,8 @@ import signal
 import time
 from typing import NoReturn
 
+from kubectl_localize.host.system import this_system
+
 _GRACE_SECONDS = 0.3
 _POLL_SECONDS = 0.01
 _UNKNOWN = "-"
@@ -44,9 +46,9 @@ class Guard:
 
     def add(self, pgid: int) -> None:
         """Have this process group ended with us; its leader must be alive, a child that has not been waited for."""
-        start = started_at(pgid)
-        if start or not os.path.exists("/proc/self/stat"):
-            self._tell(f"+{pgid} {start or _UNKNOWN}\n")
+        start = this_system().started_at(pgid)
+        if start:
+            self._tell(f"+{pgid} {start}\n")
 
     def remove(self, pgid: int) -> None:
         """Forget the group: to be called when its leader has ended."""
@@ -61,17 +63,6 @@ class Guard:
     def _tell(self, line: str) -> None:
         with contextlib.suppress(OSError):  # without its guard the supervisor does its own work as before
             os.write(self._pipe, line.encode())
-
-
-def started_at(pid: int) -> str:
-    """Return the process's start time as /proc tells it (clock ticks since boot); empty where it does not."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            content = file.read()
-    except OSError:
-        return ""
-    # The second field is the program's name in brackets, and may hold spaces and brackets itself.
-    return content.rpartition(b")")[2].split()[19].decode()
 
 
 def apply_line(groups: dict[int, str], line: str) -> None:
@@ -89,7 +80,7 @@ def is_leader_still(pgid: int, start: str) -> bool:
         leads = os.getpgid(pgid) == pgid
     except OSError:
         return False
-    return leads and (start == _UNKNOWN or started_at(pgid) == start)
+    return leads and (start == _UNKNOWN or this_system().started_at(pgid) == start)
 
 
 def _be_guard(pipe: int) -> NoReturn:
@@ -138,7 +129,7 @@ def _end_groups(groups: dict[int, str]) -> None:
         alive = {pgid for pgid in alive if _signal(pgid, 0)}
     for pgid in alive:
         # The number is taken as long as a member lives, but may have gone to another leader since the last poll.
-        if started_at(pgid) in ("", groups[pgid]) or groups[pgid] == _UNKNOWN:
+        if this_system().started_at(pgid) in ("", groups[pgid]) or groups[pgid] == _UNKNOWN:
             _signal(pgid, signal.SIGKILL)
 
 

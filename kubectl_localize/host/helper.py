@@ -31,7 +31,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 PROTOCOL = 1
@@ -49,6 +49,69 @@ _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 _RESERVED = ipaddress.IPv4Network("127.0.0.0/16")
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_RENAME = (errno.EBUSY, errno.EXDEV, *_DENIED)
+
+
+# What differs between Linux and macOS, all of it, as command lines and calls. The rest of the package has
+# `kubectl_localize.host.system` for that, which this file cannot import.
+
+
+class Linux:
+    """Loopback answers on all of 127.0.0.0/8 as it is, and glibc reads the hosts file anew by itself."""
+
+    nscd = "/run/nscd/socket"
+
+    def resolver_commands(self) -> list[list[str]]:
+        """Return the commands that make caches forget what the hosts file said."""
+        return [["/usr/sbin/nscd", "-i", "hosts"]] if os.path.exists(self.nscd) else []
+
+    def alias_commands(self, address: str, present: bool) -> list[list[str]]:
+        """Return the commands that add an address to loopback or drop it."""
+        return []
+
+    def peer_uid(self, connection: socket.socket) -> int:
+        """Return the uid of the process at the other end of a Unix socket (SO_PEERCRED, unix(7): pid, uid, gid)."""
+        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return int(struct.unpack("iII", raw)[1])
+
+
+class MacOS:
+    """lo0 has 127.0.0.1 only, and mDNSResponder keeps what it has read. Nobody has run this yet."""
+
+    def resolver_commands(self) -> list[list[str]]:
+        """Return the commands that make caches forget what the hosts file said."""
+        return [["/usr/bin/dscacheutil", "-flushcache"], ["/usr/bin/killall", "-HUP", "mDNSResponder"]]
+
+    def alias_commands(self, address: str, present: bool) -> list[list[str]]:
+        """Return the commands that add an address to loopback or drop it."""
+        ifconfig = ["/sbin/ifconfig", "lo0"]
+        if present:
+            return [[*ifconfig, "alias", address, "netmask", "255.255.255.255", "up"]]
+        return [[*ifconfig, "-alias", address]]
+
+    def peer_uid(self, connection: socket.socket) -> int:
+        """Return the uid of the process at the other end of a Unix socket (LOCAL_PEERCRED: version, uid, groups)."""
+        sol_local, local_peercred = 0, 1
+        return int(struct.unpack("=II", connection.getsockopt(sol_local, local_peercred, 8))[1])
+
+
+def this_system(platform: str = sys.platform) -> Linux | MacOS:
+    """Return the system with this name, as `sys.platform` has it; whatever is not macOS is taken for a Linux."""
+    return MacOS() if platform == "darwin" else Linux()
+
+
+def run_command(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run a command of the system's to its end, for at most five seconds; return its exit code and stderr."""
+    null = subprocess.DEVNULL
+    return subprocess.run(command, stdin=null, stdout=null, stderr=subprocess.PIPE, timeout=5, check=False)
+
+
+def tell_resolver(
+    system: Linux | MacOS, run: Callable[[list[str]], subprocess.CompletedProcess[bytes]] = run_command
+) -> None:
+    """Make caches forget what the hosts file said; one that cannot be told is left as it is."""
+    for command in system.resolver_commands():
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            run(command)
 
 
 # The text of a hosts file. Pure functions; `kubectl_localize.host.hosts` has them from here.
@@ -153,6 +216,7 @@ class HostsFile:
     """The file that `path` leads to, changed under a lock and kept with its owner and mode."""
 
     def __init__(self, path: str) -> None:
+        self._system = this_system()
         self._path = os.path.realpath(path)
         self._existed = os.path.lexists(self._path)
         self._is_system = self._path == os.path.realpath(SYSTEM_HOSTS)
@@ -169,7 +233,7 @@ class HostsFile:
             else:
                 self._write(old, new)
         if self._is_system:
-            tell_resolver()
+            tell_resolver(self._system)
 
     def _read(self) -> bytes:
         try:
@@ -278,24 +342,6 @@ def _lock(path: str) -> int:
         time.sleep(0.002)
 
 
-def tell_resolver() -> None:
-    """Make caches forget what the hosts file said; glibc reads it anew by itself."""
-    if sys.platform == "darwin":
-        commands = [["/usr/bin/dscacheutil", "-flushcache"], ["/usr/bin/killall", "-HUP", "mDNSResponder"]]
-    elif os.path.exists("/run/nscd/socket"):
-        commands = [["/usr/sbin/nscd", "-i", "hosts"]]
-    else:
-        return
-    for command in commands:
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            _run(command)
-
-
-def _run(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    null = subprocess.DEVNULL
-    return subprocess.run(command, stdin=null, stdout=null, stderr=subprocess.PIPE, timeout=5, check=False)
-
-
 # Requests.
 
 
@@ -337,7 +383,16 @@ def _is_address(name: str) -> bool:
 class Session:
     """What one supervisor may ask for, and what is to be undone when it is gone."""
 
-    def __init__(self, key: str, hosts: HostsFile, network: ipaddress.IPv4Network) -> None:
+    def __init__(
+        self,
+        key: str,
+        hosts: HostsFile,
+        network: ipaddress.IPv4Network,
+        system: Linux | MacOS,
+        run: Callable[[list[str]], subprocess.CompletedProcess[bytes]] = run_command,
+    ) -> None:
+        self._system = system
+        self._run = run
         self._key = key
         self._hosts = hosts
         self._network = network
@@ -409,11 +464,17 @@ class Session:
             raise BadRequestError("present is true or false")
         if present:
             if address not in self._aliases:
-                _ifconfig("alias", address, "netmask", "255.255.255.255", "up")
+                self._change_loopback(address, present=True)
                 self._aliases.add(address)
         elif address in self._aliases:
-            _ifconfig("-alias", address)
+            self._change_loopback(address, present=False)
             self._aliases.discard(address)
+
+    def _change_loopback(self, address: str, *, present: bool) -> None:
+        for command in self._system.alias_commands(address, present):
+            result = self._run(command)
+            if result.returncode != 0:
+                raise OSError(errno.EPERM, result.stderr.decode("utf-8", "replace").strip()[:300])
 
     def undo(self) -> None:
         """Remove the managed block and the aliases."""
@@ -421,19 +482,11 @@ class Session:
             self._hosts.replace(self._key, "")
         for address in sorted(self._aliases):
             with contextlib.suppress(OSError, subprocess.SubprocessError):
-                _ifconfig("-alias", address)
+                self._change_loopback(address, present=False)
 
 
 def _refusal(kind: str, error: str) -> dict[str, Any]:
     return {"ok": False, "kind": kind, "error": error}
-
-
-def _ifconfig(*arguments: str) -> None:
-    """Change the loopback interface of macOS; Linux answers on all of 127.0.0.0/8 as it is."""
-    if sys.platform == "darwin":
-        result = _run(["/sbin/ifconfig", "lo0", *arguments])
-        if result.returncode != 0:
-            raise OSError(errno.EPERM, result.stderr.decode("utf-8", "replace").strip()[:300])
 
 
 # Meeting the supervisor.
@@ -445,11 +498,7 @@ class RefusedError(Exception):
 
 def unix_peer_uid(connection: socket.socket) -> int:
     """Return the uid of the process at the other end of a Unix socket."""
-    if hasattr(socket, "SO_PEERCRED"):
-        raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        return int(struct.unpack("iII", raw)[1])
-    # macOS and the BSDs: struct xucred by LOCAL_PEERCRED at SOL_LOCAL.
-    return int(struct.unpack("=II", connection.getsockopt(0, 1, 8))[1])
+    return this_system().peer_uid(connection)
 
 
 def connect(path: str, uid: int) -> socket.socket:
@@ -594,7 +643,7 @@ def main(argv: Sequence[str]) -> int:
     os.set_blocking(waker, False)
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-    session = Session(arguments.key, HostsFile(arguments.hosts_file), arguments.network)
+    session = Session(arguments.key, HostsFile(arguments.hosts_file), arguments.network, this_system())
     try:
         with contextlib.suppress(OSError):
             serve(connection, session, stop)

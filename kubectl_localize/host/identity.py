@@ -9,8 +9,8 @@ import socket
 from dataclasses import dataclass
 
 from kubectl_localize.host.process import start_time
+from kubectl_localize.host.system import System, this_system
 
-MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
 SAME_START_SECONDS = 1.5  # psutil works start times out from the boot time, which is known to a second
 
 
@@ -34,16 +34,17 @@ class Here:
     pid_namespace: str
 
 
-def here() -> Here:
+def here(system: System | None = None) -> Here:
     """Look who and where this process is."""
+    system = system or this_system()
     name = socket.gethostname()
     return Here(
         login=f"{_login()}@{name}",
-        machine=hashlib.sha256((_machine_id() or name).encode()).hexdigest()[:16],
+        machine=hashlib.sha256((system.machine_id() or name).encode()).hexdigest()[:16],
         uid=os.getuid(),
         pid=os.getpid(),
         started=start_time(os.getpid()) or 0.0,
-        pid_namespace=pid_namespace(),
+        pid_namespace=system.pid_namespace(),
     )
 
 
@@ -53,26 +54,8 @@ def lives(pid: int, started: float) -> bool:
     return found is not None and abs(found - started) < SAME_START_SECONDS
 
 
-def pid_namespace() -> str:
-    """What tells this pid namespace from others on the machine, such as containers'; empty where there are none."""
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
-
-
 def _login() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a user whom passwd does not know
         return str(os.getuid())
-
-
-def _machine_id() -> str:
-    for path in MACHINE_ID_FILES:
-        try:
-            with open(path, encoding="ascii", errors="replace") as file:
-                return file.read().strip()
-        except OSError:
-            continue
-    return ""

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.system import System, this_system
 
 HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
 
-# sockaddr_un holds 108 bytes on Linux and 104 on macOS and the BSDs, the closing NUL included.
-_SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
-_DESCRIPTORS = "/proc/self/fd"
 _SLUG_CHARACTERS = 40
 
 
@@ -135,7 +132,7 @@ def _not_writable(directory: Path, reason: str) -> LocalizeError:
     )
 
 
-def socket_address(path: Path) -> str:
+def socket_address(path: Path, system: System | None = None) -> str:
     """Return what to bind or connect to in order to reach this Unix socket; the path itself where it is short enough.
 
     A longer path goes by way of `/proc/self/fd/N/NAME` on Linux, where N is a descriptor of the directory that stays
@@ -145,17 +142,19 @@ def socket_address(path: Path) -> str:
     Raises:
         LocalizeError: the path is too long and there is no way round, or its directory cannot be opened.
     """
+    system = system or this_system()
     text = str(path)
-    if len(os.fsencode(text)) <= _SOCKET_PATH_BYTES:
+    if len(os.fsencode(text)) <= system.socket_path_bytes:
         return text
-    if os.path.isdir(_DESCRIPTORS):
+    descriptors = system.descriptors
+    if descriptors:
         try:
             directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise LocalizeError(f"{path.parent} cannot be opened: {error.strerror}") from error
-        return f"{_DESCRIPTORS}/{directory}/{path.name}"
+        return f"{descriptors}/{directory}/{path.name}"
     relative = os.path.relpath(text)
-    if len(os.fsencode(relative)) <= _SOCKET_PATH_BYTES:
+    if len(os.fsencode(relative)) <= system.socket_path_bytes:
         return relative
     raise LocalizeError(f"the path {text} is too long for a socket", f"set {HOME_VARIABLE} to a shorter directory")
 

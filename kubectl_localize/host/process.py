@@ -1,4 +1,4 @@
-"""Which processes live: start times, the pidfile that the live supervisor holds, and how long the machine slept."""
+"""Which processes live: start times, and the pidfile that the live supervisor holds."""
 
 from __future__ import annotations
 
@@ -24,14 +24,6 @@ def start_time(pid: int) -> float | None:
         return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
     except (psutil.Error, ValueError, OverflowError):
         return None
-
-
-def boot_ahead() -> float:
-    """Return by how many seconds boot time is ahead of monotonic time: it grows while the machine sleeps."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    if clock is None:
-        return 0.0
-    return time.clock_gettime(clock) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
 class Pidfile:

@@ -9,9 +9,9 @@ import os
 import signal
 import socket
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import Any
 
+from kubectl_localize import __version__
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
 from kubectl_localize.supervisor.children.process import Groups
@@ -185,7 +185,7 @@ class App:
         """Have the command, which has the terminal, start the privileged helper; it may fail, and we go on."""
         if not needs:
             return
-        client.send("need", hosts=needs.hosts, ports=list(needs.ports))
+        client.send("need", hosts=needs.hosts, ports=list(needs.ports), addresses=needs.addresses)
         answer = await client.receive()
         if answer is None:
             raise LocalizeError("the command that started the supervisor is gone")
@@ -230,7 +230,7 @@ class App:
 
     def _document(self) -> dict[str, Any]:
         """The `ls` document: forwards, exposures, or both."""
-        about = {"pid": os.getpid(), "startedAt": rfc3339(self._since), "version": version("kubectl-localize")}
+        about = {"pid": os.getpid(), "startedAt": rfc3339(self._since), "version": __version__}
         document = self._session.document(about) if self._session is not None else self._desk.document(about)
         return {**document, "items": [*document["items"], *self._desk.items()]}
 

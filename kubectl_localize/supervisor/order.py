@@ -20,13 +20,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a session cannot do as this user: write the hosts file, bind these ports."""
+    """What a session cannot do as this user: write the hosts file, bind these ports, add addresses to loopback."""
 
     hosts: bool
     ports: tuple[int, ...]
+    addresses: bool = False
 
     def __bool__(self) -> bool:
-        return self.hosts or bool(self.ports)
+        return self.hosts or bool(self.ports) or self.addresses
 
 
 def order_from_json(request: dict[str, Any]) -> Order:

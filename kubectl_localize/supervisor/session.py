@@ -14,12 +14,11 @@ from typing import Any
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.view import ClusterView
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
-from kubectl_localize.host.listen import bind_loopback, unprivileged_port_start
+from kubectl_localize.host.listen import bind_loopback
 from kubectl_localize.host.paths import Paths, RunPaths
-from kubectl_localize.host.peers import PeerLookup
 from kubectl_localize.host.privileged import Helper, HelperError, HelperServer, helper_argv
-from kubectl_localize.host.process import boot_ahead
 from kubectl_localize.host.resolve import addresses, exists_publicly
+from kubectl_localize.host.system import this_system
 from kubectl_localize.host.tlds import top_level_domains
 from kubectl_localize.model import HostsState, Options
 from kubectl_localize.supervisor.changed import Changed
@@ -65,6 +64,7 @@ class Session:
         self.order = order
         self._hosts_by_root = options.hosts_file == Options().hosts_file
         self._warn = warn
+        self._system = this_system()
         self._run = run
         self._dirty = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -74,7 +74,7 @@ class Session:
         self.link = Link(
             probe_address(connection),
             resolve=addresses,
-            boot_ahead=boot_ahead,
+            boot_ahead=self._system.boot_ahead,
             changed=self.changed,
             renewed=self._renewed,
         )
@@ -89,7 +89,7 @@ class Session:
             max_children=options.max_children,
             idle_timeout_seconds=options.idle_timeout_seconds,
         )
-        self._peers = PeerLookup()
+        self._peers = self._system.peers()
         around = Surroundings(
             pool=self.pool,
             link=self.link,
@@ -120,7 +120,12 @@ class Session:
                 paths.addresses, paths.addresses_lock, validate_range(options.ip_range), date.today
             ),
             around=around,
-            binder=Binder(bind_loopback, lambda: self._sudo.helper, HelperError),
+            binder=Binder(
+                bind_loopback,
+                lambda: self._sudo.helper,
+                HelperError,
+                self._add_address if self._system.aliases_loopback else None,
+            ),
             naming=self.naming,
             now=lambda: datetime.now(UTC),
             say=say,
@@ -136,20 +141,21 @@ class Session:
         plans = self.reconciler.selected()
         if not plans:
             raise nothing_selected(self.order)
-        first = unprivileged_port_start() if os.geteuid() else 0
+        first = self._system.unprivileged_port_start() if os.geteuid() else 0
         numbers = {binding.number for found in plans for binding in found.bindings if binding.number < first}
         own_hosts = _writable(self.order.options.hosts_file)
         await self._sudo.start()
         if self.order.options.hosts and own_hosts:
             await self._own.start()
             await self._start_own_helper()
-        return Needs(self.order.options.hosts and self._hosts_by_root and not own_hosts, tuple(sorted(numbers)))
+        hosts = self.order.options.hosts and self._hosts_by_root and not own_hosts
+        return Needs(hosts, tuple(sorted(numbers)), self._lacks_addresses())
 
     def needs(self) -> Needs:
         """What is missing now: names that are not written, ports that were moved up."""
         moved = {port for pairs in self.reconciler.moved().values() for port, _ in pairs}
         hosts = self.naming.state is HostsState.DENIED and self._hosts_by_root and self._sudo.helper is None
-        return Needs(hosts, tuple(sorted(moved)))
+        return Needs(hosts, tuple(sorted(moved)), self._lacks_addresses())
 
     async def open(self) -> list[str]:
         """Bind, listen and write names, then keep all of it true.
@@ -172,6 +178,17 @@ class Session:
         await self.reconciler.reconcile()
         missing = await self.naming.resolve()
         return [*self.warnings(), *(f"the name {name} does not resolve" for name in missing[:1])]
+
+    def _lacks_addresses(self) -> bool:
+        """Whether addresses have to be added to loopback, and nobody is there who may do so."""
+        return self._system.aliases_loopback and os.geteuid() != 0 and self._sudo.helper is None
+
+    async def _add_address(self, address: str) -> None:
+        """Have the helper add an address to loopback; where we are root, it is our own one. Raises HelperError."""
+        helper = self._sudo.helper or self._own.helper
+        if helper is None:
+            raise HelperError(f"{address} has to be added to the loopback interface, which needs sudo")
+        await helper.alias(address, True)
 
     async def _start_own_helper(self) -> None:
         """The helper that writes the hosts file where this user may do so; it outlives us, to clean up."""
@@ -212,7 +229,8 @@ class Session:
             key, pairs = next(iter(moved.items()))
             port, local = pairs[0]
             found.append(
-                f"ports below {unprivileged_port_start()} need sudo; they are moved up, such as {key} {port} -> {local}"
+                f"ports below {self._system.unprivileged_port_start()} need sudo; they are moved up, such as"
+                f" {key} {port} -> {local}"
                 f" ({sum(len(pairs) for pairs in moved.values())} in all)"
             )
         return [*found, *self.reconciler.problems(), *self.discovery.problems()]

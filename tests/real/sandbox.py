@@ -82,6 +82,7 @@ class Sandbox:
         self.home = root / "home"
         self.etc = root / "etc"
         self.environment = environment
+        self.directories = list(environment.directories)  # what goes first in the PATH: another product, for some tests
         self.real_root = os.geteuid() == 0
         namespaces = ["--mount", "--propagation=private"]
         if not self.real_root:
@@ -105,7 +106,7 @@ class Sandbox:
     @property
     def env(self) -> dict[str, str]:
         """What every command starts with."""
-        directories = [*map(str, self.environment.directories), "/usr/local/bin", "/usr/bin", "/bin"]
+        directories = [*map(str, self.directories), "/usr/local/bin", "/usr/bin", "/bin"]
         return {
             "HOME": str(self.home),
             "USER": self.user,
@@ -200,7 +201,11 @@ class Sandbox:
 
     def bind(self, source: Path, target: str) -> None:
         """Bind-mount a file or directory over another one, in the sandbox only."""
-        run(*self._enter(), "mount", "--bind", source, target)
+        self.mount("--bind", str(source), target)
+
+    def mount(self, *argv: str) -> None:
+        """Mount something in the sandbox only."""
+        run(*self._enter(), "mount", *argv)
 
     # Its processes --------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 
-CONTROL_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[@-_])")
+CONTROL_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|\([0-9A-B]|[@-_])")
 
 
 class Terminal:
@@ -46,6 +46,18 @@ class Terminal:
                 return found
             if not self._read(end - time.monotonic()):
                 raise AssertionError(f"no {pattern!r} in {seconds:g} s; the terminal shows:\n{self.text}")
+
+    def expect_all(self, patterns: Sequence[str], seconds: float = 20) -> str:
+        """Read until all patterns are in what was shown since the last match, in any order, and return that."""
+        end = time.monotonic() + seconds
+        while True:
+            shown = self.text[self._seen :]
+            missing = [pattern for pattern in patterns if not re.search(pattern, shown)]
+            if not missing:
+                self._seen += len(shown)
+                return shown
+            if not self._read(end - time.monotonic()):
+                raise AssertionError(f"no {missing!r} in {seconds:g} s; the terminal shows:\n{self.text}")
 
     def send(self, keys: str) -> None:
         """Type."""

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.real.cluster import Cluster
 from tests.real.manifests import deployment, service
 from tests.real.product import Item, Product
@@ -87,6 +89,7 @@ def bare(sandbox: Sandbox, namespace: str, path: dict[str, str]) -> Iterator[int
         process.stdout.close()
 
 
+@pytest.mark.core
 def test_aborted_downloads_disturb_no_other_connection(
     cluster: Cluster, namespace: str, product: Product, figure: Figure
 ) -> None:

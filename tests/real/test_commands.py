@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 from typing import Any
@@ -72,6 +73,7 @@ def test_ls_wide_and_name(shop: Shop, laptop: Product) -> None:
     assert f"{shop.other}/lone" in names
 
 
+@pytest.mark.core
 def test_ls_json_has_the_contracts_fields_and_yaml_says_the_same(shop: Shop, laptop: Product) -> None:
     laptop.fetch_all(shop.url("web", 7081, "/bytes?n=5000"))
 
@@ -150,6 +152,18 @@ def test_logs(shop: Shop, product: Product) -> None:
     assert "ending" in done.stdout
 
 
+@pytest.mark.core
+@pytest.mark.sudo  # another user's processes can be looked at by root only
+def test_it_runs_on_the_python_and_with_the_kubectl_that_were_chosen(shop: Shop, laptop: Product) -> None:
+    laptop.fetch_all(shop.url("web", 7080))
+    web = laptop.wait_item(f"{shop.namespace}/web", "in use", lambda item: item["status"] == "Active")
+    (child, *_) = (child for port in web["ports"] for child in port["children"])
+    environment = laptop.sandbox.environment
+    assert os.readlink(f"/proc/{laptop.pid()}/exe") == str(environment.python.resolve())
+    assert os.readlink(f"/proc/{child['pid']}/exe") == str(environment.kubectl.resolve())
+
+
+@pytest.mark.core
 def test_version(sandbox: Sandbox) -> None:
     lines = sandbox.localize("version").stdout.splitlines()
     assert [line.split(":")[0] for line in lines] == ["kubectl localize", "kubectl", "ssh", "server"]

@@ -46,6 +46,7 @@ def seconds_until_clean(product: Product, hosts: bytes) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.core
 def test_a_killed_supervisor_leaves_nothing_and_the_next_start_needs_no_help(
     cluster: Cluster, namespace: str, product: Product, url: str, figure: Figure
 ) -> None:
@@ -91,6 +92,7 @@ def test_a_terminated_supervisor_cleans_up(namespace: str, product: Product, clu
     assert product.document()["items"] == []
 
 
+@pytest.mark.core
 def test_after_a_killed_child_the_next_connection_works(
     cluster: Cluster, namespace: str, product: Product, url: str
 ) -> None:
@@ -103,6 +105,7 @@ def test_after_a_killed_child_the_next_connection_works(
     product.stop()
 
 
+@pytest.mark.core
 def test_services_are_followed_after_every_watch_was_killed(
     cluster: Cluster, namespace: str, product: Product, url: str
 ) -> None:

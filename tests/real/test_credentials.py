@@ -60,6 +60,7 @@ def _use_plugin(cluster: Cluster, product: Product) -> Path:
     return directory
 
 
+@pytest.mark.core
 @pytest.mark.node
 def test_a_credential_plugin_asks_its_user_once(
     cluster: Cluster, namespace: str, product: Product, old_kubectl: Path

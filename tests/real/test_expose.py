@@ -183,6 +183,7 @@ def _assert_as_before(cluster: Cluster, namespace: str, before: dict[str, int], 
         assert one.settled <= SETTLED_SECONDS
 
 
+@pytest.mark.core
 @pytest.mark.timeout(120 + 90 * ROUNDS)
 def test_a_deployment_is_exposed_again_and_again_without_a_failure(
     cluster: Cluster, namespace: str, sandbox: Sandbox, figure: Figure

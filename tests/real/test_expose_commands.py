@@ -39,6 +39,7 @@ def _is_back(cluster: Cluster, namespace: str, count: int = 1) -> None:
     assert not leftovers(cluster, namespace)
 
 
+@pytest.mark.core
 def test_in_the_background_it_is_listed_until_it_is_stopped(cluster: Cluster, namespace: str, product: Product) -> None:
     _make(cluster, namespace, 2)
     cluster.apply(namespace, service("too", {PORT: "http"}, "web"))

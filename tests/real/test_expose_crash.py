@@ -30,6 +30,8 @@ from tests.real.traffic import Figure
 
 # Up: Lease, Secret, ServiceAccount, Role, RoleBinding, Pod, scale. Back: scale, Pod, Secret, Lease.
 CALLS = 11
+SCALED = 7
+EACH = [pytest.param(number, marks=pytest.mark.core if number == SCALED else ()) for number in range(1, CALLS + 1)]
 BACK = 4
 KILLS = int(os.environ.get("LOCALIZE_TEST_KILLS", "10"))
 # Before a call the cluster is as it was after the last one: `make test` kills after each call and has some of what the
@@ -70,6 +72,7 @@ def row(number: int, call: str, what: str, *seconds: float) -> str:
     return f"killed at call {number:2}, {call:30} {what}: {', '.join(f'{when} {took:4.1f} s' for when, took in pair)}"
 
 
+@pytest.mark.core
 def test_the_matrix_has_every_call(cluster: Cluster, namespace: str, sandbox: Sandbox, web: str, port: str) -> None:
     passing = PassThrough(sandbox)
     with expose(sandbox, web, port, env=passing.env) as run:
@@ -80,7 +83,7 @@ def test_the_matrix_has_every_call(cluster: Cluster, namespace: str, sandbox: Sa
     wait_tidy(cluster, sandbox, namespace)
 
 
-@pytest.mark.parametrize("number", range(1, CALLS + 1), ids="{:02}".format)
+@pytest.mark.parametrize("number", EACH, ids="{:02}".format)
 def test_restore_after_a_kill_at_every_call(
     number: int, cluster: Cluster, namespace: str, sandbox: Sandbox, web: str, port: str, figure: Figure
 ) -> None:

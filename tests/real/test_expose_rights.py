@@ -83,6 +83,7 @@ def check_as_before(cluster: Cluster, namespace: str) -> None:
 # -- everything works with the role ------------------------------------------------------------------------------------
 
 
+@pytest.mark.core
 def test_the_role_is_enough(cluster: Cluster, web: str, product: Product) -> None:
     sandbox = product.sandbox
     developer(cluster, sandbox, "alice", web)

@@ -52,6 +52,7 @@ def by_hand(cluster: Cluster, namespace: str, kind: str) -> str:
     return commands
 
 
+@pytest.mark.core
 def test_whoever_scaled_it_after_a_crash_wins(
     cluster: Cluster,
     namespace: str,
@@ -85,6 +86,7 @@ def test_whoever_scaled_it_while_it_is_live_wins(
     wait_tidy(cluster, sandbox, namespace, THEIRS)
 
 
+@pytest.mark.core
 def test_what_a_crash_left_is_undone_by_hand(
     cluster: Cluster,
     namespace: str,

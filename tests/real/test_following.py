@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
 from tests.real.manifests import deployment, service
 from tests.real.product import Product
 
 
+@pytest.mark.core
 def test_services_come_change_and_go(cluster: Cluster, namespace: str, product: Product) -> None:
     cluster.apply(namespace, service("first", {7080: 8080}))
     product.detach("-n", namespace)

@@ -6,6 +6,8 @@ import json
 import re
 import socket
 
+import pytest
+
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
 from tests.real.manifests import deployment, service
@@ -14,6 +16,7 @@ from tests.real.shop import Shop
 from tests.real.terminal import CONTROL_SEQUENCE
 
 
+@pytest.mark.core
 def test_from_progress_to_ctrl_c(cluster: Cluster, namespace: str, product: Product) -> None:
     sandbox = product.sandbox
     before = sandbox.hosts.read_bytes()

@@ -53,6 +53,7 @@ def _local_ports(product: Product, namespace: str) -> list[int]:
     return [port["localPort"] for port in product.items()[f"{namespace}/web"]["ports"]]
 
 
+@pytest.mark.core
 def test_sudo_binds_what_the_user_may_not(low: str, product: Product) -> None:
     sandbox = product.sandbox
     done = product.detach("-n", low)

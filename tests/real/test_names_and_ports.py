@@ -11,6 +11,7 @@ from tests.real.product import Product
 from tests.real.shop import ADMIN, HTTP, Shop
 
 
+@pytest.mark.core
 def test_a_service_answers_by_each_of_its_names(cluster: Cluster, shop: Shop, laptop: Product) -> None:
     full = f"web.{shop.namespace}.svc.cluster.local"
     context = f"web.{shop.namespace}.{laptop.sandbox.kubectl('config', 'current-context').strip().lower()}"
@@ -33,6 +34,7 @@ def test_a_bare_name_is_the_contexts_namespaces_else_the_only_ones(
     assert [there] == [lone] == cluster.pods(shop.other, "web")
 
 
+@pytest.mark.core
 def test_each_port_leads_to_its_target_port_by_name_and_by_number(shop: Shop, laptop: Product) -> None:
     urls = [shop.url("web", port, "/port") for port in (7080, 7081, 7082)]
     assert laptop.fetch_all(*urls) == [str(HTTP), str(ADMIN), str(HTTP)]
@@ -53,6 +55,7 @@ def test_connections_spread_over_all_ready_pods(cluster: Cluster, shop: Shop, la
     laptop.expect_answers(shop.url("web", 7080), *cluster.pods(shop.namespace, "web"))
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("pod", ["db-0", "db-1"])
 def test_a_statefulsets_pod_answers_by_its_name_and_no_other_does(shop: Shop, laptop: Product, pod: str) -> None:
     names = [f"{pod}.db", *(f"{pod}.db.{shop.namespace}{end}" for end in ("", ".svc", ".svc.cluster.local"))]
@@ -63,6 +66,7 @@ def test_a_statefulsets_pod_answers_by_its_name_and_no_other_does(shop: Shop, la
     assert set(names) <= set(shown[pod]["hostnames"])
 
 
+@pytest.mark.core
 def test_a_headless_service_listens_on_the_target_port(shop: Shop, laptop: Product) -> None:
     laptop.expect_answers(shop.url("db", 17432), "db-0", "db-1")
     (port,) = laptop.items()[f"{shop.namespace}/web-pods"]["ports"]

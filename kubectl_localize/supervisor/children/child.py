@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Protocol
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.errors import ForbiddenError, KubectlError, UnauthorizedError
+from kubectl_localize.host.system import this_system
 from kubectl_localize.supervisor.children.lifecycle import (
     Action,
     Answered,
@@ -30,7 +30,6 @@ from kubectl_localize.supervisor.children.process import Process
 
 log = logging.getLogger(__name__)
 
-PF_EXITING = 0x4
 FIRST_LOOK_SECONDS = 1.0  # the last answers of a pod that has just gone are still on their way
 LONGEST_LOOK_SECONDS = 60.0  # it may have lost its labels only
 FAILING_SECONDS = 1.0  # kubectl 1.23 and later end by themselves after a failed dial, well within this
@@ -81,6 +80,7 @@ class Child:
         self._start = start
         self._clock = clock
         self._changed = changed
+        self._system = this_system()
         self._life: asyncio.Task[None] | None = None
         self._process: Process | None = None
         self._connections: set[object] = set()
@@ -109,7 +109,7 @@ class Child:
     @property
     def lost(self) -> bool:
         """Whether its process is ending or has ended by itself, so that its connections were cut."""
-        return self._failing or (not self._told_to_end and (not self.pid or _is_ending(self.pid)))
+        return self._failing or (not self._told_to_end and (not self.pid or self._system.is_ending(self.pid)))
 
     def stalled_seconds(self) -> float:
         """For how long a client of it has not read what came for it; that holds up all its other connections."""
@@ -157,7 +157,7 @@ class Child:
         if self._process is None:  # not even spawned yet
             life.cancel()
         else:
-            self._told_to_end = not (self.pid and _is_ending(self.pid))
+            self._told_to_end = not (self.pid and self._system.is_ending(self.pid))
             await self._process.stop()
         await asyncio.wait((life,))
         if life.cancelled():
@@ -267,19 +267,3 @@ class Child:
         """Several failures at once may wedge kubectl: it neither ends nor carries a byte, and says nothing any more."""
         if self._failing and self.state.phase in (Phase.RUNNING, Phase.DRAINING):
             self._ending = asyncio.create_task(self.end())
-
-
-def _is_ending(pid: int) -> bool:
-    """Whether a process of ours is on its way out: its sockets are closed before it can be reaped.
-
-    On Linux the kernel marks it first (PF_EXITING in proc(5)); a process with many threads is no zombie for a while.
-    """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return bool(int(file.read().rpartition(b")")[2].split()[6]) & PF_EXITING)
-    except OSError:
-        pass
-    try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    except ChildProcessError:
-        return True

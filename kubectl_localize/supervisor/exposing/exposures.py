@@ -19,11 +19,9 @@ from kubectl_localize.cluster.exposing.journal import Entry, Owner
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
-from kubectl_localize.host.listening import listens
 from kubectl_localize.host.paths import RunPaths, write_atomic
-from kubectl_localize.host.peers import PeerLookup
-from kubectl_localize.host.process import boot_ahead
 from kubectl_localize.host.resolve import addresses
+from kubectl_localize.host.system import this_system
 from kubectl_localize.model import Connection, ServiceKey
 from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.children.gate import GatedSpawner
@@ -80,7 +78,8 @@ class Exposures:
         self._record = Record(run.exposures, write_atomic)
         self._live: dict[Exposure, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._peers = PeerLookup()
+        self._system = this_system()
+        self._peers = self._system.peers()
         spawner = Spawner(groups, kubectl.environment(connection, os.environ))
         gated = GatedSpawner(spawner)
 
@@ -96,7 +95,7 @@ class Exposures:
             link=Link(
                 probe_address(connection),
                 resolve=addresses,
-                boot_ahead=boot_ahead,
+                boot_ahead=self._system.boot_ahead,
                 changed=self.changed,
                 renewed=self._renewed,
             ),
@@ -105,7 +104,7 @@ class Exposures:
             now=_now,
             buffer=ReadBuffer(),
             admits=self._admits,
-            listens=listens,
+            listens=self._system.listens,
             advice=self._advice,
             directory=run.directory,
             record=self._record,
@@ -120,7 +119,9 @@ class Exposures:
         """
         if not order.dry_run:
             await self.restore(listener.step)
-        findings = await checks.Checks(self.api, order, listens=listens, now=_now, advice=self._advice).run()
+        findings = await checks.Checks(
+            self.api, order, listens=self._system.listens, now=_now, advice=self._advice
+        ).run()
         for warning in findings.warnings:
             listener.warn(warning)
         for port in findings.not_carried:

@@ -33,6 +33,9 @@ class Binder:
     Args:
         bind: binds as this user; raises OSError.
         helper: the helper that is connected now, if one is.
+        helper_errors: what a helper raises where it could not do it.
+        add_address: adds an address to this machine, where loopback does not answer on all of them anyway; raises
+            `helper_errors`.
     """
 
     def __init__(
@@ -40,10 +43,12 @@ class Binder:
         bind: Callable[[str, int], socket.socket],
         helper: Callable[[], BindHelper | None],
         helper_errors: type[Exception],
+        add_address: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         self._bind = bind
         self._helper = helper
         self._helper_errors = helper_errors
+        self._add_address = add_address
 
     async def bound(self, address: str, port: int, avoid: Callable[[int], bool] | None) -> Bound:
         """A socket on the address, on this port or (where that needs rights nobody has) on a higher one.
@@ -52,11 +57,13 @@ class Binder:
             avoid: whether a port number is meant for something else on this address; None: this port or none.
         """
         try:
-            return Bound(self._bind(address, port))
+            return Bound(await self._bind_here(address, port))
         except PermissionError:
             pass
         except OSError as error:
             return Bound(None, _problem(error, address, port))
+        except self._helper_errors as error:
+            return Bound(None, str(error))
         helper = self._helper()
         if helper is not None:
             return await self._helped(helper.bind(address, port), address, port)
@@ -71,6 +78,16 @@ class Binder:
                 if error.errno != errno.EADDRINUSE:
                     return Bound(None, _problem(error, address, number))
         return Bound(None, f"no free port above {port + MOVED_BY} on {address}")
+
+    async def _bind_here(self, address: str, port: int) -> socket.socket:
+        """Bind as this user; an address that the machine has not got yet is added first."""
+        try:
+            return self._bind(address, port)
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL or self._add_address is None:
+                raise
+        await self._add_address(address)
+        return self._bind(address, port)
 
     async def _helped(self, binding: Awaitable[socket.socket], address: str, port: int) -> Bound:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from kubectl_localize import __version__
+
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 EIGHT_MINUTES_AGO = "2026-01-02T11:52:00Z"
 TWO_MINUTES_AGO = "2026-01-02T11:58:00Z"
@@ -49,7 +51,7 @@ def document(*items: dict[str, Any], context: str = "kind-dev", pid: int = 4711,
         "kind": "List",
         "supervisors": [
             {
-                "context": context, "pid": pid, "startedAt": EIGHT_MINUTES_AGO, "version": "0.1.0",
+                "context": context, "pid": pid, "startedAt": EIGHT_MINUTES_AGO, "version": __version__,
                 "hosts": "written", "children": 3, **fields,
             }
         ],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kubectl_localize import __version__
 from kubectl_localize.cli.document import DocumentError, Filter, merge, notes, parse_document
 from kubectl_localize.cli.label_selector import parse_selector
 from kubectl_localize.cli.listing import names
@@ -99,9 +100,19 @@ def test_filter(wanted: Filter, found: list[str]) -> None:
 
 def test_notes() -> None:
     one = document(hosts="denied", warnings=["port 80 is taken"])
-    assert notes(one) == [
+    assert notes(one, __version__) == [
         "port 80 is taken", "names are not in the hosts file: it may not be written; start again with privileges",
     ]  # fmt: skip
     two = merge([one, document(context="prod", pid=9, warnings=["x"])])
-    assert notes(two)[-1] == "context prod: x"
-    assert notes(document(hosts="off")) == []
+    assert notes(two, __version__)[-1] == "context prod: x"
+    assert notes(document(hosts="off"), __version__) == []
+
+
+def test_a_supervisor_of_another_version_is_named() -> None:
+    (said,) = notes(document(pid=9), "9.0.0")
+    assert said.startswith(
+        f"the supervisor (pid 9) is of version {__version__}, this is 9.0.0; `kubectl localize stop`"
+    )
+    unknown = document()
+    del unknown["supervisors"][0]["version"]
+    assert notes(unknown, "9.0.0") == []

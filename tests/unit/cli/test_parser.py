@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kubectl_localize.cli.arguments import (
     Arguments,
+    CompletionArgs,
     ConnectionFlags,
     HelpArgs,
     LogsArgs,
@@ -63,6 +64,8 @@ from kubectl_localize.model import Options, Selection
         ("version --client -o json", VersionArgs(client=True, output="json")),
         ("version", VersionArgs()),
         ("stop --context=", StopArgs()),
+        ("completion zsh", CompletionArgs(what="zsh")),
+        ("completion --remove install", CompletionArgs(what="install", remove=True)),
     ],
 )
 def test_lines(line: str, expected: Arguments) -> None:
@@ -72,7 +75,7 @@ def test_lines(line: str, expected: Arguments) -> None:
 @pytest.mark.parametrize("command", [START, *COMMANDS])
 def test_every_command_takes_the_connection_flags(command: str) -> None:
     line = "--kubeconfig k --context c --cluster=cl --user u --as me --as-group g --as-group h -n x -v --no-color"
-    words = ["webshop/cart"] if command == "expose" else []
+    words = {"expose": ["webshop/cart"], "completion": ["bash"]}.get(command, [])
     args = parse([*command.split(), *words, *line.split()])
     assert args.connection == ConnectionFlags(
         kubeconfig="k", context="c", cluster="cl", user="u", impersonate="me", impersonate_groups=("g", "h")
@@ -110,6 +113,9 @@ def test_connection_flags_for_kubectl() -> None:
         ("--max-children -1", "--max-children: '-1' is not a number from 1 on", "for example --max-children 64"),
         ("--cluster-domain a_b", "--cluster-domain: 'a_b' is not a DNS name",
          "for example --cluster-domain cluster.local"),
+        ("completion", "completion takes one of bash, zsh, fish, install", "see kubectl localize completion -h"),
+        ("completion tcsh", "completion takes one of bash, zsh, fish, install", "see kubectl localize completion -h"),
+        ("completion bash --remove", "--remove goes with install", "kubectl localize completion install --remove"),
         ("--no-hosts --hosts-file x", "--no-hosts and --hosts-file exclude each other", "leave one of them out"),
     ],
 )  # fmt: skip

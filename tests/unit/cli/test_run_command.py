@@ -25,7 +25,7 @@ import os, select, sys
 from kubectl_localize.cli.run_command import Command
 command = Command(sys.argv[1:], os.environ)
 command.start()
-print("runner", os.getpid(), flush=True)
+os.write(1, b"runner %d\\n" % os.getpid())  # at once, as the command writes there, too
 while (code := command.poll()) is None:
     select.select([command], [], [])
 def whose():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from kubectl_localize.host.identity import here, lives, pid_namespace
+from kubectl_localize.host.identity import here, lives
 from kubectl_localize.host.process import start_time
+from kubectl_localize.host.system import this_system
+from kubectl_localize.host.system.macos import MacOS
 
 
 def test_here_is_this_process_and_stays_the_same() -> None:
@@ -48,8 +51,20 @@ def test_a_pid_that_another_process_has_by_now_is_not_the_one_that_is_meant() ->
     assert not lives(child.pid, started)
 
 
-def test_the_pid_namespace_is_what_the_system_says() -> None:
-    if os.path.exists("/proc/self/ns/pid"):
-        assert pid_namespace() == os.readlink("/proc/self/ns/pid")
-    else:
-        assert pid_namespace() == ""
+@dataclass(frozen=True)
+class Elsewhere(MacOS):
+    """A machine of another kind, or without an id of its own."""
+
+    id: str = ""
+
+    def machine_id(self) -> str:
+        return self.id
+
+
+def test_machine_and_pid_namespace_are_what_the_system_says() -> None:
+    one, same, other = (here(Elsewhere(id=name)) for name in ("A", "A", "B"))
+    assert one == same
+    assert one.machine != other.machine
+    assert one.pid_namespace == ""
+    assert here(Elsewhere()).machine == hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:16]
+    assert here().pid_namespace == this_system().pid_namespace()

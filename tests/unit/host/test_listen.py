@@ -6,11 +6,11 @@ import errno
 import resource
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from kubectl_localize.host.listen import bind_loopback, raise_descriptor_limit, unprivileged_port_start
+from kubectl_localize.host.listen import bind_loopback, raise_descriptor_limit
+from kubectl_localize.host.system import this_system
 
 
 def test_a_bound_socket_listens_only_when_told() -> None:
@@ -39,16 +39,6 @@ def test_a_port_is_free_again_at_once() -> None:
         pass
 
 
-def test_the_first_unprivileged_port_is_the_kernels_setting(tmp_path: Path) -> None:
-    setting = tmp_path / "start"
-    assert unprivileged_port_start(setting, "linux") == 1024
-    setting.write_text("80\n")
-    assert unprivileged_port_start(setting, "linux") == 80
-    assert unprivileged_port_start(setting, "darwin") == 0
-    setting.write_text("?")
-    assert unprivileged_port_start(setting, "linux") == 1024
-
-
 @pytest.fixture
 def limits() -> Iterator[tuple[int, int]]:
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -60,6 +50,7 @@ def test_the_descriptor_limit_goes_up_and_the_old_one_is_told(limits: tuple[int,
     _, hard = limits
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
     assert raise_descriptor_limit() == 256
-    expected = 1_048_576 if hard == resource.RLIM_INFINITY else min(hard, 1_048_576)
+    most = this_system().most_descriptors
+    expected = most if hard == resource.RLIM_INFINITY else min(hard, most)
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (expected, hard)
     assert raise_descriptor_limit() == expected

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, context_key, make_private, socket_address, write_atomic
+from kubectl_localize.host.system import this_system
+from kubectl_localize.host.system.linux import Linux
+from kubectl_localize.host.system.macos import MacOS
 
 
 def test_root_is_below_home_unless_the_environment_says_otherwise() -> None:
@@ -78,6 +81,30 @@ def test_a_socket_with_a_long_path_can_be_bound_and_reached(tmp_path: Path) -> N
         assert path.is_socket()
         client.connect(socket_address(path))
     assert socket_address(Path("/run/x.sock")) == "/run/x.sock"
+
+
+def test_without_proc_a_long_path_is_made_relative_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / ("d" * 100)
+    directory.mkdir()
+    path = directory / "control.sock"
+    monkeypatch.chdir(directory)
+    assert socket_address(path, MacOS()) == "control.sock"
+    monkeypatch.chdir("/")
+    with pytest.raises(LocalizeError, match="too long for a socket"):
+        socket_address(path, MacOS())
+
+
+@pytest.mark.parametrize("system", [Linux(), MacOS()])
+def test_the_longest_path_of_a_socket_is_the_systems(system: Linux | MacOS) -> None:
+    longest = Path("/" + "a" * (system.socket_path_bytes - 1))
+    assert socket_address(longest, system) == str(longest)
+    if system.socket_path_bytes == this_system().socket_path_bytes:
+        name = Path("/tmp") / ("a" * (system.socket_path_bytes - len("/tmp/")))
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(name))
+            name.unlink()
+        with socket.socket(socket.AF_UNIX) as bound, pytest.raises(OSError, match="too long"):
+            bound.bind(f"{name}a")
 
 
 def test_write_atomic_replaces_text_and_mode(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Start times, the sleep clock and the pidfile."""
+"""Start times and the pidfile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.host.process import Pidfile, boot_ahead, owner, start_time
+from kubectl_localize.host.process import Pidfile, owner, start_time
 
 HOLDER = """
 import sys
@@ -41,11 +41,6 @@ def test_an_ended_process_has_no_start_time_though_its_parent_has_not_looked() -
         process.stdout.read()  # its end
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert start_time(process.pid) is None
-
-
-def test_boot_time_is_never_behind() -> None:
-    assert boot_ahead() >= -0.001
-    assert abs(boot_ahead() - boot_ahead()) < 0.1
 
 
 def test_one_holder_at_a_time_and_the_file_names_it(tmp_path: Path) -> None:

@@ -103,6 +103,62 @@ def test_what_cannot_be_bound_has_a_reason(
     assert found.problem.startswith(problem)
 
 
+class Mac:
+    """Loopback has an address only once it was added; ports below 1024 need root even then."""
+
+    def __init__(self, failure: Exception | None = None, in_vain: bool = False) -> None:
+        self.added: list[str] = []
+        self.failure = failure
+        self.in_vain = in_vain
+        self.made = socket.socket()
+
+    async def add(self, address: str) -> None:
+        if self.failure:
+            raise self.failure
+        self.added += [] if self.in_vain else [address]
+
+    def bind(self, address: str, port: int) -> socket.socket:
+        if address not in self.added:
+            raise OSError(errno.EADDRNOTAVAIL, "Can't assign requested address")
+        if port < 1024:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return self.made
+
+    def bound(self, *ports: int, helper: Helper | None = None) -> list[Bound]:
+        """What a binder makes of ports of one address."""
+        found: list[Bound] = []
+
+        async def run() -> None:
+            binder = Binder(self.bind, lambda: helper, HelperGoneError, self.add)
+            found.extend([await binder.bound("127.64.0.1", port, lambda _: False) for port in ports])
+
+        with self.made:
+            play(run())
+        return found
+
+
+def test_an_address_that_loopback_has_not_got_is_added_once() -> None:
+    mac = Mac()
+    assert mac.bound(5432, 5433) == [Bound(mac.made)] * 2
+    assert mac.added == ["127.64.0.1"]
+
+
+def test_a_low_port_of_an_added_address_is_the_helpers() -> None:
+    mac, helper = Mac(), Helper()
+    with helper.made:
+        assert mac.bound(80, helper=helper) == [Bound(helper.made)]
+    assert mac.added == ["127.64.0.1"]
+
+
+def test_an_address_that_cannot_be_added_has_a_reason() -> None:
+    assert Mac(HelperGoneError("needs sudo")).bound(5432) == [Bound(None, "needs sudo")]
+
+
+def test_an_address_that_was_added_in_vain_has_a_reason() -> None:
+    problem = "127.64.0.1:5432 cannot be bound: Can't assign requested address"
+    assert Mac(in_vain=True).bound(5432) == [Bound(None, problem)]
+
+
 def test_no_port_is_left(machine: Machine) -> None:
     machine.held = set(range(1024, 65536))
     assert bound(machine, 1000).problem == "no free port above 9000 on 127.64.0.1"

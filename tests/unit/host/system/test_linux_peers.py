@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.host.peers import PeerLookup, messages, owner_uid, peer_uid
+from kubectl_localize.host.system.linux_peers import PeerLookup, messages, owner_uid, peer_uid
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="socket diagnosis is Linux's")
 

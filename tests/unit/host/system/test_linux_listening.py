@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from kubectl_localize.host.listening import listens
+from kubectl_localize.host.system.linux_listening import listens
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells without a connection")
 

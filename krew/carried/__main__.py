@@ -1,0 +1,12 @@
+"""Where Python begins in an archive: every Python can read this file, so one that is too old says so in a sentence."""
+
+import sys
+
+if sys.version_info < (3, 11):
+    from krew.carried.older import main as older
+
+    sys.exit(older(sys.argv))
+
+from krew.carried.unpack import main
+
+sys.exit(main())

@@ -1,0 +1,263 @@
+"""Unpacks an archive's packages the first time it runs, takes old ones away, and runs the program from there.
+
+They lie in `~/.kube/localize/program/BUILD`, a directory that is complete or absent: it is renamed into place. They
+have to be unpacked: no C extension can be imported from an archive, and compiled modules are kept beside files only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import sys
+from collections.abc import Iterator, Mapping
+
+from krew.carried.start import HELD, hold
+
+PACKAGES = "packages/"  # where they are in the archive
+BUILD = "BUILD"  # the file in the archive that names its build (version, digest of the packages) and its platform
+LOCK = "lock"
+TEMPORARY = ".tmp-"
+CTRL_C = 130
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names and Go's, where they differ
+HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
+
+
+class UnpackError(Exception):
+    """The program cannot be unpacked: what is wrong, and what to do about it."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def main() -> int:
+    """Be `kubectl-localize`; returns the exit code."""
+    archive = sys.path[0]
+    try:
+        place = _place(archive)
+    except UnpackError as failure:
+        print(f"error: {failure}\nhint: {failure.hint}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return CTRL_C
+    sys.path[0] = place  # in the archive's stead, which an upgrade may replace while this runs
+    sys.path_importer_cache.pop(archive, None)
+    from kubectl_localize.cli.main import main as program
+
+    return program()
+
+
+def _place(archive: str) -> str:
+    """Where to import the packages from."""
+    if is_sudo(os.geteuid(), os.environ):  # refused, and so no reason to leave root's files in somebody's home
+        return os.path.join(archive, PACKAGES.rstrip("/"))
+    build, platform = _read_build(archive)
+    system = os.uname()
+    check_platform(platform, system.sysname, system.machine, _libc(system.sysname))
+    return ready(archive, os.path.join(home(os.environ), "program"), build)
+
+
+def _read_build(archive: str) -> list[str]:
+    import zipimport
+
+    return zipimport.zipimporter(archive).get_data(os.path.join(archive, BUILD)).decode().split()
+
+
+def _libc(system: str) -> str:
+    """`glibc 2.36` and the like; empty where it is another one, or does not say."""
+    try:
+        return os.confstr("CS_GNU_LIBC_VERSION") or "" if system == "Linux" else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def check_platform(wanted: str, system: str, machine: str, libc: str) -> None:
+    """Make sure that the C extensions in an archive can be loaded here.
+
+    Args:
+        wanted: the platform that it was built for, as `linux-amd64`.
+        system: what uname says.
+        machine: likewise.
+        libc: the C library.
+
+    Raises: UnpackError where they cannot.
+    """
+    here = f"{system.lower()}-{ARCHITECTURES.get(machine, machine)}"
+    if here != wanted:
+        raise UnpackError(
+            f"this file is kubectl localize for {wanted}, and this machine is {here}",
+            f"take the file for {here}, or install it with pipx",
+        )
+    if system == "Linux" and not libc.startswith("glibc"):
+        raise UnpackError(
+            "this file needs a Linux with glibc, and this one has another C library",
+            "install it with pipx, which takes packages that fit",
+        )
+
+
+def is_sudo(effective_uid: int, environ: Mapping[str, str]) -> bool:
+    """Whether an ordinary user started this as root: as kubectl_localize.cli.main sees it."""
+    return effective_uid == 0 and environ.get("SUDO_UID", "0") not in ("", "0")
+
+
+def home(environ: Mapping[str, str]) -> str:
+    """The directory of this user's state: as kubectl_localize.host.paths sees it."""
+    chosen = environ.get(HOME_VARIABLE)
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    return os.path.abspath(os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".kube", "localize"))
+
+
+def ready(archive: str, directory: str, build: str) -> str:
+    """Have this build unpacked in a directory, and the others away that nobody runs; where it is.
+
+    Raises: UnpackError where it cannot be unpacked, or where somebody else may have done that.
+    """
+    place = os.path.join(directory, build)
+    try:
+        while not hold(place):
+            _unpack(archive, directory, place)
+        if os.stat(directory).st_uid != os.geteuid():
+            raise UnpackError(f"{directory} belongs to another user", f"delete it, or set {HOME_VARIABLE} to your own")
+        if len(os.listdir(directory)) > 2:  # more than this build and the lock
+            with _only_one(directory, wait=False) as alone:
+                if alone:
+                    clean(directory, build)
+    except OSError as failure:
+        raise _cannot(directory, failure) from failure
+    return place
+
+
+def _unpack(archive: str, directory: str, place: str) -> None:
+    before = os.umask(0o077)
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with _only_one(directory, wait=True):
+            if not os.path.exists(os.path.join(place, HELD)):  # another one may have done it while this one waited
+                if os.path.exists(place):  # somebody has deleted files there
+                    _set_aside(directory, place)
+                _unpack_alone(archive, directory, place)
+    finally:
+        os.umask(before)
+
+
+def _set_aside(directory: str, place: str) -> None:
+    """Delete a build, which is gone at once for those who are just starting it."""
+    import shutil
+    import tempfile
+
+    aside = tempfile.mkdtemp(prefix=TEMPORARY, dir=directory)
+    os.rename(place, os.path.join(aside, os.path.basename(place)))
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _unpack_alone(archive: str, directory: str, place: str) -> None:
+    import shutil
+    import tempfile
+    import zipfile
+    import zlib
+
+    new = tempfile.mkdtemp(prefix=TEMPORARY, dir=directory)
+    try:
+        with zipfile.ZipFile(archive) as content:
+            for name in content.namelist():
+                if name.startswith(PACKAGES):
+                    _write(os.path.join(new, name.removeprefix(PACKAGES)), content.read(name))
+        _write(os.path.join(new, HELD), b"")
+        _sync(new)
+        os.rename(new, place)
+    except OSError as failure:
+        shutil.rmtree(new, ignore_errors=True)
+        if failure.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # where there are no locks, another one was quicker
+            raise
+    except (zipfile.BadZipFile, zlib.error) as failure:
+        shutil.rmtree(new, ignore_errors=True)
+        raise UnpackError(f"{archive} is damaged: {failure}", "download it again") from failure
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+
+
+def _write(path: str, content: bytes) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "xb") as file:
+        file.write(content)
+
+
+def _sync(directory: str) -> None:
+    """Wait until the files are on the disk, or a power failure could leave a complete directory of empty ones."""
+    for path, _, names in os.walk(directory):
+        for name in names:
+            descriptor = os.open(os.path.join(path, name), os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+def _cannot(directory: str, failure: OSError) -> UnpackError:
+    reason = failure.strerror or str(failure)
+    if failure.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = f"free some space (it takes about 5 MB), or set {HOME_VARIABLE} to a directory on another disk"
+    else:
+        hint = f"make it writable, or set {HOME_VARIABLE} to a directory that is"
+    return UnpackError(f"kubectl localize cannot be unpacked to {directory}: {reason}", hint)
+
+
+@contextlib.contextmanager
+def _only_one(directory: str, wait: bool) -> Iterator[bool]:
+    """Lock the directory; yields whether that worked."""
+    try:
+        descriptor = os.open(os.path.join(directory, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        if wait:
+            raise
+        yield False
+        return
+    try:
+        locked = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            locked = False
+        yield locked
+    finally:
+        os.close(descriptor)
+
+
+def clean(directory: str, build: str) -> None:
+    """Delete what unpacking left when it was killed, and every build but this one that no process runs from.
+
+    The directory's lock has to be held, so whatever is half-done here is nobody's any more.
+    """
+    import shutil
+
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        if name.startswith(TEMPORARY):
+            shutil.rmtree(path, ignore_errors=True)
+        elif name not in (build, LOCK):
+            with _unused(path) as unused:
+                if unused:
+                    _set_aside(directory, path)
+
+
+@contextlib.contextmanager
+def _unused(path: str) -> Iterator[bool]:
+    """Yields whether no process holds this build, and none can while this goes on."""
+    try:
+        descriptor = os.open(os.path.join(path, HELD), os.O_RDONLY)
+    except OSError:
+        yield False
+        return
+    try:
+        free = True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            free = False
+        yield free
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,24 @@
+"""Running the tools that a release is built with."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class BuildError(Exception):
+    """A release cannot be built; the message is for a person."""
+
+
+def python_module(*words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
+    """Run `python -m WORD…` with this Python; BuildError with what it said when it fails."""
+    command = [sys.executable, "-m", *map(str, words)]
+    environment = {**os.environ, **(env or {})}
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise BuildError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}".rstrip())

@@ -1,0 +1,1 @@
+"""Tests of the real macOS, which `make test-macos` runs there."""

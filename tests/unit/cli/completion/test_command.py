@@ -1,0 +1,96 @@
+"""`completion` as a command: scripts on stdout, files where they belong, and what is said of them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kubectl_localize.cli.completion.scripts import FOR_KUBECTL, MARK, SCRIPTS
+from kubectl_localize.cli.main import main
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a `~/.local/bin` that is in PATH, and a fish."""
+    directory = tmp_path / ".local" / "bin"
+    directory.mkdir(parents=True)
+    fish = directory / "fish"
+    fish.write_text("")
+    fish.chmod(0o755)
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "BASH_COMPLETION_USER_DIR", "KUBECTL_LOCALIZE_HOME", "SUDO_UID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(directory))
+    return tmp_path
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
+def test_a_script_is_all_of_stdout(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert capsys.readouterr() == (SCRIPTS[shell], "")
+
+
+@pytest.mark.parametrize("text", [SCRIPTS["bash"], FOR_KUBECTL])
+def test_the_scripts_that_a_shell_here_can_check_are_well_formed(text: str) -> None:
+    done = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_there_and_back(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    executable = home / ".local/bin/kubectl_complete-localize"
+    script = home / ".config/fish/completions/kubectl-localize.fish"
+    names = home / ".kube/localize/completion/dev-1/services.json"
+    names.parent.mkdir(parents=True)
+    names.write_text("{}")
+    assert main(["completion", "install"]) == 0
+    said = capsys.readouterr().err
+    assert f"placed {executable}, for kubectl localize\n" in said
+    assert f"placed {script}, for kubectl-localize in fish\n" in said
+    assert "bash-completion" not in said
+    assert "warning:" not in said
+    assert executable.read_text() == FOR_KUBECTL
+    assert (executable.stat().st_mode & 0o777, script.stat().st_mode & 0o777) == (0o755, 0o644)
+
+    assert main(["completion", "install", "--remove"]) == 0
+    said = capsys.readouterr().err
+    assert [f"removed {path}" in said for path in (executable, script, names.parents[1])] == [True] * 3
+    assert not executable.exists()
+    assert not script.exists()
+    assert not names.parents[1].exists()
+    assert names.parents[2].exists(), "what else is there stays"
+
+
+def test_somebody_elses_files_stay(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = home / ".config/fish/completions/kubectl-localize.fish"
+    script.parent.mkdir(parents=True)
+    script.write_text("# mine\n")
+    assert main(["completion", "install"]) == 0
+    assert f"warning: {script} is not from here and stays as it is" in capsys.readouterr().err
+    assert main(["completion", "install", "--remove"]) == 0
+    assert script.read_text() == "# mine\n"
+
+
+def test_another_one_that_comes_first_in_path(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = home / "first" / "kubectl_complete-localize"
+    first.parent.mkdir()
+    first.write_text("#!/bin/sh\n")
+    first.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{first.parent}:{home}/.local/bin")
+    assert main(["completion", "install"]) == 0
+    assert f"warning: {first} comes first in PATH, and is not from here" in capsys.readouterr().err
+    # One of ours is as good as a new one, wherever it is.
+    first.write_text(f"#!/bin/sh\n# {MARK}\n")
+    assert main(["completion", "install"]) == 0
+    assert f"{first} is there already" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_written(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / ".config").write_text("a file, where a directory should be")
+    assert main(["completion", "install"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[-2].startswith(f"error: {home}/.config/fish/completions/kubectl-localize.fish cannot be written: ")
+    assert said[-1] == "hint: see kubectl localize completion -h for what it is"
