@@ -139,6 +139,23 @@ def test_it_exposes_a_local_command(cluster: Cluster, namespace: str, installed:
     assert not leftovers(cluster, namespace)
 
 
+def test_tab_is_one_command_away(cluster: Cluster, namespace: str, krew: Krew, installed: Product) -> None:
+    _web(cluster, namespace, PORT)
+    sandbox = installed.sandbox
+    assert "expose" not in sandbox.kubectl("__complete", "localize", "ex"), "krew links one file only"
+    done = sandbox.localize("completion", "install")
+    assert done.returncode == 0, done.stderr
+    placed = krew.root / "bin" / "kubectl_complete-localize"
+    assert f"placed {placed}" in done.stderr
+    assert "program" not in placed.read_text(), "that path changes with every version"
+    assert sandbox.kubectl("__complete", "localize", "exp").splitlines()[0].startswith("expose")
+    offered = sandbox.kubectl("__complete", "localize", "expose", f"{namespace}/")
+    assert f"{namespace}/web" in [line.partition("\t")[0] for line in offered.splitlines()]
+    removed = sandbox.localize("completion", "install", "--remove")
+    assert f"removed {placed}" in removed.stderr
+    assert not placed.exists()
+
+
 def test_an_upgrade_leaves_what_runs_alone_and_the_new_version_says_so(
     cluster: Cluster, namespace: str, krew: Krew, releases: Releases, downloads: str
 ) -> None:
@@ -185,7 +202,9 @@ def test_uninstalling_and_what_the_caveats_name_leave_nothing(
     sandbox = installed.sandbox
     kube = {path.name for path in (sandbox.home / ".kube").iterdir()} - {"localize"}
     installed.detach("-n", namespace)
+    assert sandbox.localize("completion", "install").returncode == 0
     assert installed.stop("--all").returncode == 0
+    assert sandbox.localize("completion", "install", "--remove").returncode == 0
     krew.must("uninstall", "localize")
     assert not krew.command.is_symlink()
     assert not [path for path in krew.root.rglob("*localize*") if "index" not in path.parts]
