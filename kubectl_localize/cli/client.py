@@ -29,6 +29,7 @@ class Control:
         self._patience: float | None = None
         self._lines: list[bytes] = []
         self._partial = b""
+        self.closed = False  # by the supervisor; it may be gone
 
     def send(self, op: str, **fields: Any) -> None:
         """Send a request; a supervisor that is gone shows by the end of the events."""
@@ -62,11 +63,13 @@ class Control:
                     continue
                 data = self._connection.recv(RECEIVE_BYTES)
                 if not data:
+                    self.closed = True
                     return None
                 *lines, self._partial = (self._partial + data).split(b"\n")
                 self._lines += lines
             event: dict[str, Any] = json.loads(self._lines.pop(0))
         except (OSError, ValueError):
+            self.closed = True
             return None
         return event
 

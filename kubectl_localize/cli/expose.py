@@ -14,6 +14,7 @@ from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import ExposeArgs
 from kubectl_localize.cli.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
 from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.farewell import hear_out
 from kubectl_localize.cli.made_here import made_here
 from kubectl_localize.cli.run_command import Command, check
 from kubectl_localize.errors import LocalizeError
@@ -39,15 +40,15 @@ def run(args: ExposeArgs) -> int:
     keys = tuple(dict.fromkeys(_key(name, namespace) for name in args.services))
     paths = run_paths(connection)
     if args.stop:
-        return _stop(args, paths, keys)
+        return stop(args, paths, keys)
     with made_here(paths, lambda: not paths.exposures.exists()):
         make_private(paths.directory.parent)
         make_private(paths.directory)
-        return _Expose(args, connection, paths, keys).run()
+        return Expose(args, connection, paths, keys).run()
 
 
-class _Expose:
-    """One run of the command."""
+class Expose:
+    """One run of the command, with the supervisor that runs at `paths`, or a new one."""
 
     def __init__(self, args: ExposeArgs, connection: Connection, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> None:
         self._args = args
@@ -70,6 +71,7 @@ class _Expose:
         self._request = {**to_json(order, connection), "detach": args.detach}
 
     def run(self) -> int:
+        """As the module's `run`."""
         control = connect(self._paths) or spawn(self._paths)
         signal.signal(signal.SIGTERM, _as_ctrl_c)
         signal.signal(signal.SIGHUP, _as_ctrl_c)
@@ -95,29 +97,32 @@ class _Expose:
             self._release(control)
             return 0 if live else CTRL_C
         finally:
-            if self._command is not None:
-                self._command.end(COMMAND_GRACE_SECONDS)
+            self._end_command()
             control.close()
 
     def _begin(self, control: Control) -> dict[str, Any] | None:
-        """The last event of the way up; None where another supervisor has to be asked."""
+        """The last event of the way up; None where another supervisor has to be asked.
+
+        That is so only before one has accepted it: what is stopped afterwards is not begun anew.
+        """
         control.patient(ANSWER_SECONDS)
         control.send("expose", **self._request)
-        answered = False
+        answered = accepted = False
         while (event := self._next(control)) is not None:
             if not answered:
                 control.patient(None)
                 answered = True
             match event["event"]:
-                case "step":
-                    self._steps.done(event["text"])
-                case "warning":
-                    self._console.warning(event["text"])
+                case "step" | "warning" | "error" | "over":
+                    self._hear(event)
                 case "run":
                     self._start_command(dict(event["variables"]))
                     control.send("started")
-                case "error":
-                    raise LocalizeError(event["message"], event["hint"])
+                case "accepted":
+                    accepted = True
+                case "ended" if accepted:
+                    wait_ended(self._paths)
+                    raise LocalizeError("the supervisor was stopped while it began the exposure")
                 case "taken" | "ended":
                     return None
                 case "exposed" | "plan":
@@ -136,18 +141,22 @@ class _Expose:
 
     def _tell(self, document: dict[str, Any]) -> None:
         for item in document["items"]:
-            if item["kind"] != "Exposure" or item["status"] != "Exposed":
-                continue
+            if item["kind"] != "Exposure" or f"{item['namespace']}/{item['name']}" not in self._names:
+                continue  # forwards, and what other commands expose
             ports = ", ".join(f"{port['port']} -> {port['local']}" for port in item["ports"])
             end = "`kubectl localize expose --stop` ends it" if self._args.detach else "Ctrl-C ends it"
             self._console.line(f"Exposed {item['namespace']}/{item['name']}: {ports}; {end}")
 
     def _hold(self, control: Control) -> int:
-        """Show what happens until the command ends or the exposure does."""
-        while (event := self._next(control)) is not None:
+        """Show what happens until the command ends or all of its exposures have."""
+        while self._names and (event := self._next(control)) is not None:
             self._hear(event)
             if event["event"] == "ended":
                 return 0
+        if not self._names:
+            self._end_command()
+            self._release(control)
+            return 0
         raise LocalizeError(
             f"the supervisor is gone, and nobody serves {', '.join(sorted(self._names))} now",
             "`kubectl localize restore` puts the workload back at once",
@@ -178,32 +187,32 @@ class _Expose:
                 self._console.warning(event["text"])
             case "error":
                 raise LocalizeError(event["message"], event["hint"])
-            case "over" if self._names & set(event["services"]):
-                raise LocalizeError(event["message"], event["hint"])
+            case "over":
+                self._hear_over(event)
             case "ended":
                 wait_ended(self._paths)
                 self._console.line("the supervisor was stopped")
 
+    def _hear_over(self, event: dict[str, Any]) -> None:
+        """An exposure has ended, perhaps one of ours: by itself, or because another command has ended it."""
+        ours = self._names & set(event["services"])
+        if ours and event["message"]:
+            raise LocalizeError(event["message"], event["hint"])
+        if event.get("ending"):
+            return  # all of them end; the supervisor says so when it is done
+        self._names -= ours
+        for name in sorted(ours):
+            self._console.line(f"{name} is not exposed any more: another command has ended it")
+
+    def _end_command(self) -> None:
+        if self._command is not None:
+            self._command.end(COMMAND_GRACE_SECONDS)
+
     def _release(self, control: Control) -> None:
         """Let go, and wait until everything is back."""
         self._steps.restart()
-        control.patient(None)
         control.send("release")
-        failure = None
-        for event in control.events():
-            match event["event"]:
-                case "step":
-                    self._steps.done(event["text"])
-                case "error":
-                    failure = LocalizeError(event["message"], event["hint"])
-                case "released":
-                    if event["ending"]:
-                        wait_ended(self._paths)
-                    break
-        else:
-            wait_ended(self._paths)
-        if failure is not None:
-            raise failure
+        hear_out(control, self._paths, until="released", step=self._steps.done, warn=self._console.warning)
 
 
 class _CommandEndedError(Exception):
@@ -232,8 +241,11 @@ class _Steps:
         self._began = now
 
 
-def _stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int:
-    """End exposures that run, and wait until the workloads are back."""
+def stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int:
+    """End exposures that run, and wait until the workloads are back; the exit code.
+
+    Raises: LocalizeError where one of them does not run, or as `hear_out` does.
+    """
     control = connect(paths)
     if control is None:
         raise LocalizeError(
@@ -241,21 +253,11 @@ def _stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> in
             "`kubectl localize restore` undoes what a crashed run left",
         )
     steps = _Steps(terminal.stderr_console(args.no_color))
+    control.send("unexpose", services=[asdict(key) for key in keys])
     try:
-        control.send("unexpose", services=[asdict(key) for key in keys])
-        for event in control.events():
-            match event["event"]:
-                case "step":
-                    steps.done(event["text"])
-                case "error":
-                    raise LocalizeError(event["message"], event["hint"])
-                case "restored":
-                    if event["ending"]:
-                        wait_ended(paths)
-                    return 0
+        hear_out(control, paths, until="restored", step=steps.done, warn=steps.console.warning)
     finally:
         control.close()
-    wait_ended(paths)
     return 0
 
 

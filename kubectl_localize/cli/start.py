@@ -78,11 +78,12 @@ class _Start:
     def _until_ready(self, control: Control, request: dict[str, Any]) -> dict[str, Any] | None:
         """The document once everything is up; None where another supervisor has to be asked.
 
-        That is so when two commands start at the same moment, or while the last supervisor is still ending.
+        That is so when two commands start at the same moment, or while the last supervisor is still ending; not after
+        one has accepted it, which was stopped then.
         """
         control.patient(ANSWER_SECONDS)
         control.send("start", **request)
-        answered = False
+        answered = accepted = False
         for event in control.events():
             if not answered:
                 control.patient(None)
@@ -99,6 +100,12 @@ class _Start:
                     self._progress.done()
                     self._let_go(control)
                     raise LocalizeError(event["message"], self._better_hint(event["hint"]))
+                case "accepted":
+                    accepted = True
+                case "ended" if accepted:
+                    self._progress.done()
+                    wait_ended(self._paths)
+                    raise LocalizeError("the supervisor was stopped while it started")
                 case "taken" | "ended":
                     return None
                 case "ready":
@@ -162,7 +169,7 @@ class _Start:
                     self._console.line(event["text"])
                 elif event["event"] == "warning":
                     self._console.warning(event["text"])
-                elif event["event"] == "over":
+                elif event["event"] == "over" and event["message"]:
                     self._console.warning(event["message"])
                 elif event["event"] == "ended":
                     wait_ended(self._paths)

@@ -8,9 +8,10 @@ import os
 from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import StopArgs
-from kubectl_localize.cli.client import connect, wait_ended
+from kubectl_localize.cli.client import connect
 from kubectl_localize.cli.context import current_run
 from kubectl_localize.cli.document import other_version, parse_document
+from kubectl_localize.cli.farewell import hear_out, warn_of_leftovers
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import owner
@@ -50,15 +51,14 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
     Args:
         console: shows what exposures do on their way back.
 
-    Raises: LocalizeError where it does not end, or could not bring everything back.
+    Raises: LocalizeError as `hear_out` does.
     """
     control = connect(run)
     if control is None:
         pid = owner(run.pidfile)
         if pid is None:
             sweep(run)
-            if run.exposures.exists():
-                console.warning("a crashed run left an exposure; `kubectl localize restore` undoes it")
+            warn_of_leftovers(run, console.warning)
             return False
         raise LocalizeError(
             f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
@@ -66,17 +66,10 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
     if other := _other_version(run):
         console.warning(other)
     control.send("stop")
-    failure = None
-    for event in control.events():
-        if event["event"] == "step":
-            console.line(event["text"])
-        elif event["event"] == "error":
-            failure = LocalizeError(event["message"], event["hint"])
-    control.close()
-    if not wait_ended(run):
-        raise LocalizeError(f"the supervisor in {run.directory} does not end", "see `kubectl localize logs`")
-    if failure is not None:
-        raise failure
+    try:
+        hear_out(control, run, until="ended", step=console.line, warn=console.warning)
+    finally:
+        control.close()
     return True
 
 

@@ -19,7 +19,7 @@ from kubectl_localize.supervisor.control import Client, ControlServer
 from kubectl_localize.supervisor.exposing.desk import Desk
 from kubectl_localize.supervisor.forward import rfc3339
 from kubectl_localize.supervisor.order import Needs, Order, order_from_json
-from kubectl_localize.supervisor.requests import failed, until_left
+from kubectl_localize.supervisor.requests import failed, understood, until_left
 from kubectl_localize.supervisor.session import Session
 from kubectl_localize.supervisor.statefile import StateFile
 
@@ -79,18 +79,22 @@ class App:
         try:
             while request := await client.receive():
                 match request.get("op"):
+                    case "start" | "expose" if self._ending.is_set():
+                        client.send("taken")  # by the end: whoever comes so late asks the next supervisor
                     case "start":
                         await self._start(client, request)
                     case "expose":
                         await self._expose(client, request)
                     case "unexpose":
+                        client.send("accepted")
                         await self._desk.unexpose(client, request)
                     case "release":
                         await self._release(client)
                     case "stop":
+                        client.send("accepted")
                         self._ending.set()
-                    case other:
-                        raise LocalizeError(f"no such request: {other}")
+                    case _:
+                        understood(request, _unknown)
         finally:
             await self._let_go(client)
 
@@ -135,7 +139,7 @@ class App:
             client.holds = False
 
     async def _start_or_join(self, client: Client, request: dict[str, Any]) -> None:
-        order = order_from_json(request)
+        order = understood(request, order_from_json)
         async with self._starting:
             if self._session is None:
                 warnings = await self._open(client, order, bool(request.get("detach")))
@@ -229,6 +233,10 @@ class App:
         about = {"pid": os.getpid(), "startedAt": rfc3339(self._since), "version": __version__}
         document = self._session.document(about) if self._session is not None else self._desk.document(about)
         return {**document, "items": [*document["items"], *self._desk.items()]}
+
+
+def _unknown(request: dict[str, Any]) -> None:
+    raise ValueError(f"no such request: {request.get('op')}")
 
 
 async def serve(paths: Paths, run: RunPaths, groups: Groups, inherited: socket.socket) -> None:

@@ -41,6 +41,7 @@ class Client:
                 if not isinstance(request, dict):
                     break
                 if request.get("op") == "release":
+                    self.send("accepted")  # here already: what is being done for it may take a while to end
                     self.leaving.set()
                 self._inbox.put_nowait(request)
         except (OSError, ValueError) as error:
@@ -54,8 +55,11 @@ class Client:
         if not self._writer.is_closing() and self._writer.transport.get_write_buffer_size() < REQUEST_BYTES:
             self._writer.write(json.dumps({"event": event, **fields}).encode() + b"\n")
 
-    def fail(self, error: LocalizeError) -> None:
-        """Send an error as the end of what was asked for."""
+    def fail(self, error: BaseException) -> None:
+        """Send an error as the end of what was asked for; the log has all of one that nobody has foreseen."""
+        if not isinstance(error, LocalizeError):
+            log.error("a command's request", exc_info=error)
+            error = LocalizeError(f"internal error: {error}", "`kubectl localize logs` says more; please report it")
         self.send("error", message=error.message, hint=error.hint)
 
     async def receive(self) -> dict[str, Any] | None:
@@ -137,7 +141,7 @@ class ControlServer:
         reading = asyncio.create_task(client.read())
         try:
             await self._serve(client)
-        except LocalizeError as error:
+        except Exception as error:  # one request must not end in silence, whatever went wrong here
             client.fail(error)
         finally:
             reading.cancel()

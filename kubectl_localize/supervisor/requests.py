@@ -1,15 +1,31 @@
-"""A command's request while it is being carried out: until when, and what the command hears when it fails."""
+"""A command's request: what it asks for, until when it is carried out, what the command hears when it fails."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import Any
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from kubectl_localize import __version__
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.supervisor.control import Client
 
-log = logging.getLogger(__name__)
+Asked = TypeVar("Asked")
+
+
+def understood(request: dict[str, Any], read: Callable[[dict[str, Any]], Asked]) -> Asked:
+    """What a request asks for.
+
+    Raises: LocalizeError where it has fields that are not known here, or lacks some: another version has sent it.
+    """
+    try:
+        return read(request)
+    except (TypeError, KeyError, ValueError, AttributeError) as error:
+        raise LocalizeError(
+            f"the supervisor with pid {os.getpid()} runs version {__version__}, which does not know this request",
+            "`kubectl localize stop` first",
+        ) from error
 
 
 async def until_left(client: Client, work: asyncio.Task[Any], ending: asyncio.Event) -> None:
@@ -28,9 +44,6 @@ def failed(client: Client, work: asyncio.Task[Any]) -> bool:
     failure = work.exception()
     if failure is None:
         return False
-    if not isinstance(failure, LocalizeError):
-        log.error("a command", exc_info=failure)
-        failure = LocalizeError(f"internal error: {failure}", "`kubectl localize logs` says more; please report it")
     client.fail(failure)
     client.holds = False
     return True

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -139,6 +141,59 @@ def test_ctrl_c_on_the_way_up_leaves_nothing(seen: str, cluster: Cluster, namesp
         assert "error:" not in command.terminal.text
         assert "Traceback" not in command.terminal.text
         _is_back(cluster, namespace, 2)
+
+
+@pytest.mark.parametrize("words", [("expose", "--stop"), ("stop",)])
+def test_ended_from_another_terminal_it_ends_here_too(
+    words: tuple[str, ...], cluster: Cluster, namespace: str, product: Product
+) -> None:
+    _make(cluster, namespace)
+    service_name = f"{namespace}/web"
+    with (
+        Local(product.sandbox) as local,
+        Expose(product.sandbox, service_name, f"--map={local.port}", "--", "sleep", "3600") as command,
+    ):
+        command.wait_exposed()
+        names = (service_name,) if words[0] == "expose" else ()
+        ended = product.sandbox.localize(*words, *names, timeout=60)
+        assert ended.returncode == 0, ended.stderr
+        assert command.wait(20) == 0, command.terminal.text
+        why = "is not exposed any more: another command has ended it" if names else "the supervisor was stopped"
+        assert why in command.terminal.text
+    _is_back(cluster, namespace)
+    assert product.sandbox.processes() == [], "the command and the supervisor have ended"
+
+
+def test_stop_on_the_way_up_ends_it_and_it_does_not_begin_anew(
+    cluster: Cluster, namespace: str, product: Product
+) -> None:
+    _make(cluster, namespace)
+    with (
+        Local(product.sandbox) as local,
+        Expose(product.sandbox, f"{namespace}/web", f"--map={local.port}") as command,
+    ):
+        command.terminal.expect("checks passed", 40)
+        product.stop()
+        assert command.wait(40) == 1, command.terminal.text
+        assert "error: the supervisor was stopped while it began the exposure" in command.terminal.text
+        assert command.terminal.text.count("checks passed") == 1
+    _is_back(cluster, namespace)
+
+
+def test_a_frozen_supervisor_is_named_and_not_waited_for(cluster: Cluster, namespace: str, product: Product) -> None:
+    _make(cluster, namespace)
+    with Local(product.sandbox) as local:
+        done = expose(product.sandbox, "-d", f"{namespace}/web", "--map", str(local.port), timeout=DETACHED_SECONDS)
+        assert done.returncode == 0, done.stderr
+        pid = product.pid()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for words in (("stop",), ("expose", "--stop", f"{namespace}/web")):
+                assert_fails(product.sandbox.localize(*words, timeout=30), f"pid {pid} does not answer", "kill -CONT")
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        product.stop()  # what it was asked for meanwhile does no harm
+    _is_back(cluster, namespace)
 
 
 def test_dry_run_says_what_would_be_done_and_changes_nothing(

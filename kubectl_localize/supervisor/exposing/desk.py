@@ -11,14 +11,14 @@ from typing import Any
 
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
-from kubectl_localize.model import Connection, HostsState, ServiceKey
+from kubectl_localize.model import Connection, HostsState
 from kubectl_localize.supervisor.children.process import Groups
 from kubectl_localize.supervisor.control import Client, ControlServer
 from kubectl_localize.supervisor.exposing import order as orders
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.exposures import Exposures, Listener
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
-from kubectl_localize.supervisor.requests import failed, until_left
+from kubectl_localize.supervisor.requests import failed, understood, until_left
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Desk:
         """
         client.holds = True
         client.send("accepted")
-        order, connection = orders.from_json(request)
+        order, connection = understood(request, orders.from_json)
         work = asyncio.create_task(self._begin(client, order, connection))
         await until_left(client, work, self._ending)
         if not work.done():
@@ -101,7 +101,7 @@ class Desk:
 
         Raises: LocalizeError where one is not exposed from here, or its workload could not be brought back.
         """
-        keys = [ServiceKey(**key) for key in request["services"]]
+        keys = understood(request, orders.services_from_json)
         found = self._exposures.of_services(keys) if self._exposures is not None else []
         missing = [key for key in keys if not any(key in one.plan.services for one in found)]
         if missing and self._exposures is not None:  # perhaps one that could not be brought back when it ended
@@ -146,8 +146,10 @@ class Desk:
     def _is_over(self, exposure: Exposure) -> None:
         names = [str(key) for key in exposure.plan.services]
         failure = exposure.failure
-        if failure is not None and exposure.exposed.is_set():
-            self._control.broadcast("over", services=names, message=failure.message, hint=failure.hint)
+        if exposure.exposed.is_set():  # whoever holds it has to hear of it, also where another command has ended it
+            message, hint = (failure.message, failure.hint) if failure is not None else ("", "")
+            ending = self._ending.is_set()
+            self._control.broadcast("over", services=names, message=message, hint=hint, ending=ending)
         log.info("exposure of %s is over: %s", ", ".join(names), failure or "as asked")
         self._quit_if_free()
 

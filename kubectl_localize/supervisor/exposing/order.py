@@ -50,6 +50,11 @@ def to_json(order: ExposeOrder, connection: Connection) -> dict[str, Any]:
 def from_json(request: dict[str, Any]) -> tuple[ExposeOrder, Connection]:
     """The order in an `expose` request, and the cluster that is meant."""
     fields = dict(request["order"])
-    fields["services"] = tuple(ServiceKey(**key) for key in fields["services"])
+    fields["services"] = services_from_json(fields)
     fields["maps"] = tuple(PortMap(**one) for one in fields["maps"])
     return ExposeOrder(**fields), connection_from_json(request)
+
+
+def services_from_json(fields: dict[str, Any]) -> tuple[ServiceKey, ...]:
+    """The Services that an order or an `unexpose` request names."""
+    return tuple(ServiceKey(**key) for key in fields["services"])

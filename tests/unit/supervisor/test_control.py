@@ -33,6 +33,8 @@ class Stage:
             self.served.append(request)
             if request.get("op") == "fail":
                 raise LocalizeError("it cannot be done", "do something else")
+            if request.get("op") == "break":
+                raise TypeError("nobody thought of this")
             client.send("echo", request=request)
         self.served.append(None)
 
@@ -96,6 +98,20 @@ def test_an_error_is_the_end_of_what_was_asked_for() -> None:
             await close(writer)
 
     play(run())
+
+
+def test_what_nobody_has_foreseen_is_said_too_and_its_trace_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with listening() as stage:
+            reader, writer = await stage.connect()
+            writer.write(b'{"op":"break"}\n')
+            found = await answer(reader)
+            assert (found["event"], found["message"]) == ("error", "internal error: nobody thought of this")
+            assert "kubectl localize logs" in found["hint"]
+            await close(writer)
+
+    play(run())
+    assert "Traceback" in caplog.text
 
 
 @pytest.mark.parametrize("garbage", [b"no JSON\n", b"[1]\n", b"\xff\xfe\n", b"x" * (REQUEST_BYTES + 2)])

@@ -1,0 +1,67 @@
+"""The other end of the control socket, which says what a test has it say, whatever is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kubectl_localize.host.paths import RunPaths, socket_address
+
+Event = dict[str, Any]
+GONE: Event = {"event": "gone"}  # not said: the connection ends there, as with a supervisor that was killed
+
+
+class Scripted:
+    """Accepts commands one after the other.
+
+    Args:
+        scripts: for each command, the events that follow each of its requests. The connection stays open until GONE or
+            `ended` is among them, or the command closes it.
+    """
+
+    def __init__(self, run: RunPaths, scripts: Sequence[Mapping[str, Sequence[Event]]]) -> None:
+        self.asked: list[str] = []  # every request's `op`
+        self._scripts = scripts
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(socket_address(run.control))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        for script in self._scripts:
+            with contextlib.suppress(OSError):
+                connection, _ = self._listener.accept()
+                with connection, connection.makefile() as requests:
+                    self._answer(connection, (json.loads(line)["op"] for line in requests), script)
+
+    def _answer(self, connection: socket.socket, ops: Iterator[str], script: Mapping[str, Sequence[Event]]) -> None:
+        for op in ops:
+            self.asked.append(op)
+            for event in script.get(op, ()):
+                if event != GONE:
+                    connection.sendall(json.dumps(event).encode() + b"\n")
+                if event["event"] in ("gone", "ended"):
+                    return
+
+    def close(self) -> None:
+        """Stop accepting."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+
+@contextlib.contextmanager
+def scripted(run: RunPaths, *scripts: Mapping[str, Sequence[Event]]) -> Iterator[Scripted]:
+    """A supervisor of that kind at a context's control socket."""
+    run.directory.mkdir(parents=True, exist_ok=True)
+    found = Scripted(run, scripts)
+    try:
+        yield found
+    finally:
+        found.close()

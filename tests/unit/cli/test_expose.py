@@ -1,0 +1,118 @@
+"""`expose` between its first request and its end: whom it asks, what it shows, when it lets go."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from kubectl_localize.cli.arguments import ExposeArgs
+from kubectl_localize.cli.expose import Expose
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.model import ServiceKey
+from tests.unit.cli.scripted import Event, scripted
+from tests.unit.cluster.samples import CONNECTION
+
+ACCEPTED: Event = {"event": "accepted"}
+EXPOSED: Event = {"event": "exposed", "document": {"items": []}}
+RELEASED: Event = {"event": "released", "ending": False}
+STOPPED: list[Event] = [{"event": "released", "ending": True}, {"event": "ended"}]
+RUN: Event = {"event": "run", "variables": []}
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """The handlers that the command sets are gone afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def _over(*names: str, message: str = "", ending: bool = False) -> Event:
+    return {"event": "over", "services": list(names), "message": message, "hint": "", "ending": ending}
+
+
+def _expose(run: RunPaths, *command: str, services: tuple[str, ...] = ("cart",)) -> int:
+    keys = tuple(ServiceKey("shop", name) for name in services)
+    return Expose(ExposeArgs(services=services, command=command), CONNECTION, run, keys).run()
+
+
+@pytest.mark.parametrize("way_up", [[ACCEPTED], [ACCEPTED, {"event": "step", "text": "checks passed"}, RUN]])
+def test_what_is_stopped_on_the_way_up_is_not_begun_anew(way_up: list[Event], tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    again = {"expose": [ACCEPTED, EXPOSED], "release": [RELEASED]}
+    first = {"expose": way_up, "started": STOPPED} if RUN in way_up else {"expose": [*way_up, *STOPPED]}
+    with scripted(run, first, again) as supervisor:
+        with pytest.raises(LocalizeError, match="the supervisor was stopped"):
+            _expose(run, "sleep", "60")
+        assert supervisor.asked.count("expose") == 1
+    assert not psutil.Process().children()
+
+
+def test_a_supervisor_that_is_just_ending_is_not_the_one_to_ask(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    refusing = {"event": "error", "message": "shop/cart is not there", "hint": ""}
+    with scripted(
+        run, {"expose": [{"event": "ended"}]}, {"expose": [{"event": "taken"}]}, {"expose": [refusing]}
+    ) as supervisor:
+        with pytest.raises(LocalizeError, match="shop/cart is not there"):
+            _expose(run)
+        assert supervisor.asked == ["expose"] * 3
+
+
+@pytest.mark.parametrize("command", [(), ("sleep", "60")])
+def test_what_another_command_has_ended_is_let_go(
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunPaths(tmp_path / "k")
+    live = [EXPOSED, _over("shop/other"), _over("shop/cart")]
+    way = {"expose": [ACCEPTED, RUN], "started": live} if command else {"expose": [ACCEPTED, *live]}
+    with scripted(run, {**way, "release": [RELEASED]}) as supervisor:
+        assert _expose(run, *command) == 0
+        assert supervisor.asked[-1] == "release"
+    assert "shop/cart is not exposed any more: another command has ended it\n" in capsys.readouterr().err
+    assert not psutil.Process().children()
+
+
+def test_of_several_the_last_one_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunPaths(tmp_path / "k")
+    said = {"event": "change", "text": "it goes on"}
+    events = [ACCEPTED, EXPOSED, _over("shop/cart"), said, _over("shop/web")]
+    with scripted(run, {"expose": events, "release": [RELEASED]}):
+        assert _expose(run, services=("cart", "web")) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["shop/cart", "it", "shop/web"]
+
+
+def test_one_that_breaks_is_an_error(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    broken = _over("shop/cart", message="the failsafe has brought it back")
+    with scripted(run, {"expose": [ACCEPTED, EXPOSED, broken]}), pytest.raises(LocalizeError, match="the failsafe"):
+        _expose(run)
+
+
+def test_a_supervisor_that_is_stopped_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunPaths(tmp_path / "k")
+    with scripted(run, {"expose": [ACCEPTED, EXPOSED, _over("shop/cart", ending=True), {"event": "ended"}]}):
+        assert _expose(run) == 0
+    assert capsys.readouterr().err.splitlines() == ["the supervisor was stopped"]
+
+
+def test_it_tells_of_its_own_exposures_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunPaths(tmp_path / "k")
+    ports = [{"port": 80, "local": "127.0.0.1:3000"}]
+    items = [
+        {"kind": kind, "namespace": "shop", "name": name, "status": "Exposed", "ports": ports}
+        for kind, name in (("Forward", "cart"), ("Exposure", "cart"), ("Exposure", "web"))
+    ]
+    exposed = {"event": "exposed", "document": {"items": items}}
+    with scripted(run, {"expose": [ACCEPTED, exposed, _over("shop/cart")], "release": [RELEASED]}):
+        assert _expose(run) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Exposed shop/cart: 80 -> 127.0.0.1:3000; Ctrl-C ends it"
+    assert [line.split()[0] for line in lines[1:]] == ["shop/cart"]
