@@ -63,22 +63,24 @@ async def _restore(
     judged = restoring.judge(entries, here(), lives, now)
     for entry in judged.others:
         console.line(f"left alone: {', '.join(entry.services)}, exposed by {journal.in_words(entry, now)}")
+    for some in judged.early:
+        console.line(restoring.early_in_words(some, now))
     if not everywhere:
         console.line("not all namespaces may be looked at; -n names others")
     if args.dry_run:
         for entry in (entry for some in judged.dead for entry in some):
             back = f" back to {entry.replicas}" if entry.replicas is not None else ""
             sys.stdout.write(f"would undo the exposure of {', '.join(entry.services)}: {entry.workload}{back}\n")
-        return [], bool(judged.dead)
+        return [], bool(judged.dead or judged.early)
     failures = await restoring.undo(api, judged.dead, Clock(time.monotonic, asyncio.sleep), console.line)
     if not failures:
         gone = {entry.session for some in judged.dead for entry in some}
         if owner(run_paths(connection).pidfile) is None:  # else a session without a journal may be one that begins
-            gone |= recorded.keys() - {entry.session for entry in judged.others}
+            gone |= recorded.keys() - {entry.session for entry in entries}
         for session in gone:
             record.remove(session)
             remove_keys(run_paths(connection).directory, session)
-    return failures, bool(judged.dead)
+    return failures, bool(judged.dead or judged.early)
 
 
 def _sweep_machine() -> list[RunPaths]:

@@ -9,6 +9,8 @@ import signal
 import time
 from typing import NoReturn
 
+from kubectl_localize.host.process import stat_fields
+
 _GRACE_SECONDS = 0.3
 _POLL_SECONDS = 0.01
 _UNKNOWN = "-"
@@ -65,13 +67,8 @@ class Guard:
 
 def started_at(pid: int) -> str:
     """Return the process's start time as /proc tells it (clock ticks since boot); empty where it does not."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            content = file.read()
-    except OSError:
-        return ""
-    # The second field is the program's name in brackets, and may hold spaces and brackets itself.
-    return content.rpartition(b")")[2].split()[19].decode()
+    fields = stat_fields(pid)
+    return fields[19].decode() if fields else ""
 
 
 def apply_line(groups: dict[int, str], line: str) -> None:

@@ -8,10 +8,10 @@ import os
 import socket
 from dataclasses import dataclass
 
-from kubectl_localize.host.process import start_time
+from kubectl_localize.host.process import start_mark
 
 MACHINE_ID_FILES = ("/etc/machine-id", "/var/lib/dbus/machine-id")
-SAME_START_SECONDS = 1.5  # psutil works start times out from the boot time, which is known to a second
+BOOT_ID_FILE = "/proc/sys/kernel/random/boot_id"
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Here:
         login: `alice@laptop`.
         machine: a hash of the machine's id (of its name where it has none), which cannot be had from it.
         uid: this user's number.
-        pid, started: this process, and when it started (seconds since the epoch).
-        pid_namespace: where pids count; empty where the system has no such thing.
+        pid, started: this process, and its start mark (`host.process.start_mark`).
+        pid_namespace: where pids count: this boot, and the container in it; empty where the system does not say.
     """
 
     login: str
@@ -42,21 +42,25 @@ def here() -> Here:
         machine=hashlib.sha256((_machine_id() or name).encode()).hexdigest()[:16],
         uid=os.getuid(),
         pid=os.getpid(),
-        started=start_time(os.getpid()) or 0.0,
+        started=start_mark(os.getpid()) or 0.0,
         pid_namespace=pid_namespace(),
     )
 
 
 def lives(pid: int, started: float) -> bool:
-    """Whether the process with this number is the one that started then."""
-    found = start_time(pid)
-    return found is not None and abs(found - started) < SAME_START_SECONDS
+    """Whether the process with this number is the one that has this start mark; for pids of this pid namespace only."""
+    return start_mark(pid) == started
 
 
 def pid_namespace() -> str:
-    """What tells this pid namespace from others on the machine, such as containers'; empty where there are none."""
+    """What tells where pids count from all other such places, as `BOOT NAMESPACE`; empty where that cannot be known.
+
+    Each container has pids of its own, and each boot begins anew, also that of another machine with the same id: both
+    may be copies of one image.
+    """
     try:
-        return os.readlink("/proc/self/ns/pid")
+        with open(BOOT_ID_FILE, encoding="ascii") as file:
+            return f"{file.read().strip()} {os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return ""
 

@@ -26,6 +26,29 @@ def start_time(pid: int) -> float | None:
         return None
 
 
+def start_mark(pid: int) -> float | None:
+    """Return what tells the process from others that had its number since the machine was started; None as above.
+
+    On Linux these are clock ticks since boot: the wall clock may be set meanwhile, and nobody's mark changes. Elsewhere
+    the system itself keeps the start time, as it was read then.
+    """
+    if not os.path.exists("/proc/self/stat"):
+        return start_time(pid)
+    fields = stat_fields(pid)
+    return float(fields[19]) if fields and fields[0] not in (b"Z", b"X") else None
+
+
+def stat_fields(pid: int) -> list[bytes]:
+    """Return what /proc/PID/stat says from the state on (proc_pid_stat(5), field 3); nothing where it says nothing."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            content = file.read()
+    except OSError:
+        return []
+    # The second field is the program's name in brackets, and may hold spaces and brackets itself.
+    return content.rpartition(b")")[2].split()
+
+
 def boot_ahead() -> float:
     """Return by how many seconds boot time is ahead of monotonic time: it grows while the machine sleeps."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)

@@ -240,31 +240,37 @@ class Exposures:
         recorded = {session: place for session, place in self._record.sessions().items() if session not in ours}
         if not recorded:
             return set()
-        entries = await journals(self.api, sorted(set(recorded.values())))
+        found = await journals(self.api, sorted(set(recorded.values())))
+        entries = [entry for entry in found if entry.session in recorded]  # and none that lives here
         judged = restoring.judge(entries, self._here, lives, _now())
-        stuck = sessions([entry for entry in judged.others if entry.session in recorded and self._is_mine(entry)])
+        stuck = sessions([entry for entry in judged.others if self._is_mine(entry)])
+        for some in judged.early:
+            say(restoring.early_in_words(some, _now()))
         dead = [*judged.dead, *stuck]
         failures = await restoring.undo(self.api, dead, self._means.clock, say)
         if failures:
             raise failures[0]
         undone = {entry.session for some in dead for entry in some}
-        for session in recorded.keys() - ({entry.session for entry in judged.others} - undone):
+        kept = {entry.session for entry in judged.others} | {some[0].session for some in judged.early}
+        for session in recorded.keys() - (kept - undone):
             self._record.remove(session)
             remove_keys(self._means.directory, session)
         return {service for some in dead for entry in some for service in entry.services}
 
     def _is_mine(self, entry: Entry) -> bool:
         """Whether a journal was written by this very process."""
-        owner = entry.owner
-        return (owner.machine, owner.pid, owner.started) == (self._here.machine, self._here.pid, self._here.started)
+        owner, here = entry.owner, self._here
+        theirs = (owner.machine, owner.pid_namespace, owner.pid, owner.started)
+        return theirs == (here.machine, here.pid_namespace, here.pid, here.started)
 
     def _advice(self, held: Sequence[Entry]) -> str:
         """What to do about a session that holds what we want."""
         owner = held[0].owner
         if (owner.machine, owner.uid) != (self._here.machine, self._here.uid):
             return f"ask {owner.login}; if that machine is gone for good: {by_hand(held)}"
-        if restoring.is_dead(held[0], self._here, lives, _now()):
-            return "`kubectl localize restore` undoes it"
+        left = restoring.dead_in(held, self._here, lives, _now())
+        if left is not None:
+            return f"`kubectl localize restore` undoes it{f' in {left:.0f} s, if it stays silent' if left else ''}"
         return f"`kubectl localize expose --stop {held[0].services[0]}` ends it"
 
     # -- what ls shows ------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.host.process import Pidfile, boot_ahead, owner, start_time
+from kubectl_localize.host.process import Pidfile, boot_ahead, owner, start_mark, start_time
 
 HOLDER = """
 import sys
@@ -35,12 +35,24 @@ def test_start_time_is_now_for_a_new_process_and_none_for_none() -> None:
     assert start_time(-1) is None
 
 
+def test_a_start_mark_is_of_one_process_and_none_of_none() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        mark, ours = start_mark(process.pid), start_mark(os.getpid())
+        assert mark is not None
+        assert ours is not None
+        assert ours < mark == start_mark(process.pid)
+        process.kill()
+    assert start_mark(process.pid) is None
+    assert start_mark(-1) is None
+
+
 def test_an_ended_process_has_no_start_time_though_its_parent_has_not_looked() -> None:
     with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.read()  # its end
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert start_time(process.pid) is None
+        assert start_mark(process.pid) is None
 
 
 def test_boot_time_is_never_behind() -> None:

@@ -13,8 +13,8 @@ from kubectl_localize.host.identity import Here
 from tests.unit.supervisor.exposing.cluster import CORE, Cluster
 
 NOW = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
-HERE = Here("ada@laptop", "machine", 1000, 4711, 5000.0, "pid:[1]")
-OWNER = Owner("ada", "ada@laptop", "machine", 1000, 4711, 5000.0, "pid:[1]")
+HERE = Here("ada@laptop", "machine", 1000, 4711, 5000.0, "boot pid:[1]")
+OWNER = Owner("ada", "ada@laptop", "machine", 1000, 4711, 5000.0, "boot pid:[1]")
 POD = f"{CORE}/pods/localize-cart-abc12"
 SECRET = f"{CORE}/secrets/localize-abc12"
 

@@ -11,7 +11,15 @@ import pytest
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
 from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.errors import KubectlError, UnreachableError
-from kubectl_localize.supervisor.exposing.restoring import Judged, find, is_dead, judge, undo
+from kubectl_localize.supervisor.exposing.restoring import (
+    Judged,
+    dead_in,
+    early_in_words,
+    find,
+    judge,
+    silence_left,
+    undo,
+)
 from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.cluster.samples import CLOSED_PORT
 from tests.unit.supervisor.exposing.cluster import APPS, LEASES, Cluster
@@ -28,6 +36,10 @@ def everybody_lives(pid: int, started: float) -> bool:
     return True
 
 
+HOUR = timedelta(hours=1)
+SILENT = [(0, 60.0), (LEASE_SECONDS - 1, 1.0), (LEASE_SECONDS, 0.0), (LEASE_SECONDS + HOUR.seconds, 0.0)]
+
+
 def test_only_a_process_that_is_gone_is_dead() -> None:
     asked: list[tuple[int, float]] = []
 
@@ -35,29 +47,58 @@ def test_only_a_process_that_is_gone_is_dead() -> None:
         asked.append((pid, started))
         return pid == 4711
 
-    assert not is_dead(entry(), HERE, lives, NOW + timedelta(days=30)), "however long it has been silent"
-    assert is_dead(entry(owner=replace(OWNER, pid=4712)), HERE, lives, NOW)
+    assert dead_in([entry()], HERE, lives, NOW + HOUR) is None, "however long it has been silent"
+    assert dead_in([entry(owner=replace(OWNER, pid=4712))], HERE, lives, NOW) == 0
     assert asked == [(4711, 5000.0), (4712, 5000.0)]
 
 
 @pytest.mark.parametrize("foreign", [replace(OWNER, machine="another"), replace(OWNER, uid=1001)])
 def test_other_machines_and_other_users_are_never_dead(foreign: object) -> None:
-    assert not is_dead(entry(owner=foreign), HERE, nobody_lives, NOW + timedelta(days=30))
+    assert dead_in([entry(owner=foreign)], HERE, nobody_lives, NOW + HOUR) is None
 
 
-@pytest.mark.parametrize(("silent_seconds", "dead"), [(0, False), (LEASE_SECONDS, False), (LEASE_SECONDS + 1, True)])
-def test_in_another_pid_namespace_silence_counts(silent_seconds: int, dead: bool) -> None:
-    there = entry(owner=replace(OWNER, pid_namespace="pid:[2]"))
+@pytest.mark.parametrize(("silent_seconds", "left"), SILENT)
+@pytest.mark.parametrize("place", ["boot pid:[2]", "another boot pid:[1]", ""])
+def test_in_another_container_or_boot_or_on_a_copy_of_this_machine_silence_counts(
+    place: str, silent_seconds: int, left: float
+) -> None:
+    there = [entry(owner=replace(OWNER, pid_namespace=place))]
     now = NOW + timedelta(seconds=silent_seconds)
-    assert is_dead(there, HERE, everybody_lives, now) is dead
-    assert is_dead(there, HERE, nobody_lives, now) is dead
+    assert dead_in(there, HERE, everybody_lives, now) == left
+    assert dead_in(there, HERE, nobody_lives, now) == left
+
+
+@pytest.mark.parametrize(("silent_seconds", "left"), SILENT)
+def test_where_boots_cannot_be_told_apart_it_has_to_be_gone_and_silent(silent_seconds: int, left: float) -> None:
+    here, there = replace(HERE, pid_namespace=""), [entry(owner=replace(OWNER, pid_namespace=""))]
+    now = NOW + timedelta(seconds=silent_seconds)
+    assert dead_in(there, here, everybody_lives, now) is None
+    assert dead_in(there, here, nobody_lives, now) == left
+
+
+def test_a_session_is_as_silent_as_the_last_of_its_journals() -> None:
+    later = NOW + timedelta(seconds=30)
+    some = [entry(), entry("web", renewed=later)]
+    assert silence_left(some, later) == LEASE_SECONDS
+    assert silence_left(some, later + timedelta(seconds=LEASE_SECONDS)) == 0
 
 
 def test_journals_are_judged_by_session() -> None:
     mine, mine_too = entry(), entry("web")
     theirs = entry("db", session="xyz98", owner=replace(OWNER, machine="another"))
-    assert judge([theirs, mine, mine_too], HERE, nobody_lives, NOW) == Judged(((mine, mine_too),), (theirs,))
-    assert judge([theirs, mine], HERE, everybody_lives, NOW) == Judged((), (theirs, mine))
+    before = entry("api", session="bcd34", owner=replace(OWNER, pid_namespace="another boot pid:[1]"))
+    all_of_them = [theirs, mine, before, mine_too]
+    assert judge(all_of_them, HERE, nobody_lives, NOW) == Judged(((mine, mine_too),), ((before,),), (theirs,))
+    assert judge(all_of_them, HERE, everybody_lives, NOW) == Judged((), ((before,),), (theirs, mine, mine_too))
+    assert judge(all_of_them, HERE, nobody_lives, NOW + HOUR).early == ()
+
+
+def test_what_is_said_of_one_that_may_not_be_undone_yet() -> None:
+    words = early_in_words([entry()], NOW + timedelta(seconds=18))
+    assert words == (
+        "not undone yet: shop/cart, exposed by ada (ada@laptop), since 2026-01-31 12:30 UTC, last seen 18 s ago, before"
+        " a restart of this machine or in a container; it may be in 42 s, if it stays silent"
+    )
 
 
 # -- where they are looked for ----------------------------------------------------------------------------------------
