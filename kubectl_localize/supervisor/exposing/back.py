@@ -249,12 +249,22 @@ async def journals(api: Api, namespaces: Sequence[str]) -> list[Entry]:
 
     Raises: KubectlError where they cannot be listed.
     """
+    return read(await leases(api, namespaces or [""]))
+
+
+async def leases(api: Api, namespaces: Sequence[str]) -> list[Json]:
+    """The Leases in some namespaces (all of them: an empty name) that may be journals; raises KubectlError."""
     selector = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
     lists = await asyncio.gather(
-        *(api.items(journal.GROUP_VERSION, "leases", namespace, selector) for namespace in namespaces or [""])
+        *(api.items(journal.GROUP_VERSION, "leases", namespace, selector) for namespace in namespaces)
     )
-    found = (journal.parse(lease) for leases in lists for lease in leases)
-    return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.path)
+    return [lease for found in lists for lease in found]
+
+
+def read(found: Sequence[Json]) -> list[Entry]:
+    """The journals among Leases, those that can be read."""
+    entries = (journal.parse(lease) for lease in found)
+    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.path)
 
 
 def sessions(entries: Sequence[Entry]) -> list[list[Entry]]:

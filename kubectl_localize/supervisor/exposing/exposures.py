@@ -29,12 +29,12 @@ from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.children.gate import GatedSpawner
 from kubectl_localize.supervisor.children.process import Groups, Process, Spawner
 from kubectl_localize.supervisor.exposing import checks, planning, restoring
-from kubectl_localize.supervisor.exposing.back import Clock, by_hand, journals, sessions
+from kubectl_localize.supervisor.exposing.back import Clock, by_hand
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
-from kubectl_localize.supervisor.exposing.pods import remove_keys
 from kubectl_localize.supervisor.exposing.record import Record
+from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.link import Link, probe_address
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 
@@ -110,6 +110,10 @@ class Exposures:
             directory=run.directory,
             record=self._record,
         )
+        self._recovery = Recovery(
+            self.api, self._record, run.directory, here=self._here, lives=lives, clock=self._means.clock, now=_now,
+            live=lambda: {exposure.plan.session for exposure in self._live},
+        )  # fmt: skip
         self._probing = asyncio.create_task(self._means.link.run())
 
     # -- orders -------------------------------------------------------------------------------------------------------
@@ -222,6 +226,7 @@ class Exposures:
     async def close(self, step: Callable[[str], None]) -> list[LocalizeError]:
         """End all of them, and everything else."""
         failures = await self.end(self.live, step)
+        await self._recovery.close()
         self._probing.cancel()
         await asyncio.wait((self._probing, *self._tasks))
         self._peers.close()
@@ -231,37 +236,10 @@ class Exposures:
     async def restore(self, say: Callable[[str], None]) -> set[str]:
         """Undo what crashed runs left in this context, and what we could not bring back ourselves before.
 
-        Quick where this machine remembers nothing of that kind.
-
         Returns: the Services, as `ns/name`, whose exposures were undone.
         Raises: LocalizeError where it cannot be undone now.
         """
-        ours = {exposure.plan.session for exposure in self._live}
-        recorded = {session: place for session, place in self._record.sessions().items() if session not in ours}
-        if not recorded:
-            return set()
-        found = await journals(self.api, sorted(set(recorded.values())))
-        entries = [entry for entry in found if entry.session in recorded]  # and none that lives here
-        judged = restoring.judge(entries, self._here, lives, _now())
-        stuck = sessions([entry for entry in judged.others if self._is_mine(entry)])
-        for some in judged.early:
-            say(restoring.early_in_words(some, _now()))
-        dead = [*judged.dead, *stuck]
-        failures = await restoring.undo(self.api, dead, self._means.clock, say)
-        if failures:
-            raise failures[0]
-        undone = {entry.session for some in dead for entry in some}
-        kept = {entry.session for entry in judged.others} | {some[0].session for some in judged.early}
-        for session in recorded.keys() - (kept - undone):
-            self._record.remove(session)
-            remove_keys(self._means.directory, session)
-        return {service for some in dead for entry in some for service in entry.services}
-
-    def _is_mine(self, entry: Entry) -> bool:
-        """Whether a journal was written by this very process."""
-        owner, here = entry.owner, self._here
-        theirs = (owner.machine, owner.pid_namespace, owner.pid, owner.started)
-        return theirs == (here.machine, here.pid_namespace, here.pid, here.started)
+        return await self._recovery.run(say)
 
     def _advice(self, held: Sequence[Entry]) -> str:
         """What to do about a session that holds what we want."""

@@ -1,4 +1,4 @@
-"""Finds the journals that crashed runs of this user left, and undoes exactly those."""
+"""Judges which journals crashed runs of this user left, and undoes exactly those."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import datetime
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
-from kubectl_localize.errors import ForbiddenError, LocalizeError
+from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import Here
-from kubectl_localize.supervisor.exposing.back import Back, Clock, journals, sessions
+from kubectl_localize.supervisor.exposing.back import Back, Clock, sessions
 
 Lives = Callable[[int, float], bool]
 
@@ -79,40 +79,23 @@ def early_in_words(some: Sequence[Entry], now: datetime) -> str:
     )
 
 
-async def find(api: Api, namespaces: Sequence[str]) -> tuple[list[Entry], bool]:
-    """The journals of the whole cluster where these may be listed, else of some namespaces.
+@dataclass(frozen=True)
+class Undone:
+    """What became of dead sessions: which are gone now, and why others are not."""
 
-    Args:
-        namespaces: where to look if not everywhere.
-
-    Returns: the journals, and whether all namespaces were looked at.
-    Raises: KubectlError.
-    """
-    try:
-        return await journals(api, []), True
-    except ForbiddenError:
-        found: list[Entry] = []
-        for namespace in dict.fromkeys(namespaces):
-            try:
-                found += await journals(api, [namespace])
-            except ForbiddenError:
-                continue
-        return found, False
+    sessions: frozenset[str]
+    failures: tuple[LocalizeError, ...]
 
 
-async def undo(
-    api: Api, dead: Sequence[Sequence[Entry]], clock: Clock, say: Callable[[str], None]
-) -> list[LocalizeError]:
-    """Undo dead sessions, one after the other; a failure of one does not stop the next.
-
-    Returns: what could not be undone.
-    """
-    failures = []
+async def undo(api: Api, dead: Sequence[Sequence[Entry]], clock: Clock, say: Callable[[str], None]) -> Undone:
+    """Undo dead sessions, one after the other; a failure of one does not stop the next."""
+    gone, failures = set(), list[LocalizeError]()
     for entries in dead:
         services = ", ".join(entries[0].services)
         say(f"undoing the exposure of {services} that began {entries[0].since:%Y-%m-%d %H:%M} UTC")
         try:
             await Back(api, entries, clock, say).run()
+            gone.add(entries[0].session)
         except LocalizeError as error:
             failures.append(error)
-    return failures
+    return Undone(frozenset(gone), tuple(failures))

@@ -1,4 +1,4 @@
-"""Which journals are a dead session's of ours, where they are looked for, and how several are undone."""
+"""Which journals are a dead session's of ours, and how several are undone."""
 
 from __future__ import annotations
 
@@ -8,24 +8,19 @@ from datetime import timedelta
 
 import pytest
 
-from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
-from kubectl_localize.cluster.exposing.values import WorkloadRef
-from kubectl_localize.errors import KubectlError, UnreachableError
+from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS
+from kubectl_localize.errors import KubectlError
 from kubectl_localize.supervisor.exposing.restoring import (
     Judged,
     dead_in,
     early_in_words,
-    find,
     judge,
     silence_left,
     undo,
 )
 from tests.unit.cluster.answering import FORBIDDEN
-from tests.unit.cluster.samples import CLOSED_PORT
 from tests.unit.supervisor.exposing.cluster import APPS, LEASES, Cluster
 from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, write
-
-EVERYWHERE = "/apis/coordination.k8s.io/v1/leases"
 
 
 def nobody_lives(pid: int, started: float) -> bool:
@@ -101,46 +96,6 @@ def test_what_is_said_of_one_that_may_not_be_undone_yet() -> None:
     )
 
 
-# -- where they are looked for ----------------------------------------------------------------------------------------
-def elsewhere(name: str) -> Entry:
-    return entry(workload=WorkloadRef("apps/v1", "Deployment", name, "cart"))
-
-
-def three_namespaces() -> Cluster:
-    cluster = Cluster()
-    for one in (entry(), elsewhere("other"), elsewhere("secret")):
-        write(cluster, one)
-    return cluster
-
-
-def test_the_whole_cluster_where_it_may_be_listed() -> None:
-    found, everywhere = asyncio.run(find(three_namespaces().api, ["shop"]))
-    assert [one.namespace for one in found] == ["other", "secret", "shop"]
-    assert everywhere
-
-
-def test_else_the_namespaces_that_may_be_listed_each_once() -> None:
-    cluster = three_namespaces()
-    asked: list[str] = []
-
-    def fails(now: float, method: str, path: str) -> str:
-        asked.append(path)
-        return FORBIDDEN if path == EVERYWHERE or "/secret/" in path else ""
-
-    cluster.fails = fails
-    found, everywhere = asyncio.run(find(cluster.api, ["secret", "shop", "nowhere", "shop"]))
-    assert [one.namespace for one in found] == ["shop"]
-    assert not everywhere
-    assert len(asked) == 4
-
-
-def test_a_server_that_does_not_answer_is_an_error() -> None:
-    cluster = three_namespaces()
-    cluster.fails = lambda now, method, path: CLOSED_PORT
-    with pytest.raises(UnreachableError):
-        asyncio.run(find(cluster.api, ["shop"]))
-
-
 # -- undoing ----------------------------------------------------------------------------------------------------------
 def test_a_failure_does_not_stop_the_next() -> None:
     cluster = Cluster()
@@ -150,7 +105,9 @@ def test_a_failure_does_not_stop_the_next() -> None:
         write(cluster, one)
     cluster.fails = lambda now, method, path: FORBIDDEN if path.endswith("cart/scale") else ""
     said: list[str] = []
-    (failure,) = asyncio.run(undo(cluster.api, [[first], [second]], cluster.clock, said.append))
+    undone = asyncio.run(undo(cluster.api, [[first], [second]], cluster.clock, said.append))
+    assert undone.sessions == {"xyz98"}
+    (failure,) = undone.failures
     assert isinstance(failure, KubectlError)
     assert "shop/cart" in failure.message
     assert [cluster.replicas(f"{APPS}/deployments/{name}") for name in ("cart", "web")] == [0, 2]
