@@ -17,7 +17,7 @@ from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
-from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
+from kubectl_localize.host.paths import Paths, RunPaths, write_durable
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.children.process import Process, Spawner
@@ -70,7 +70,7 @@ async def restore(
     Returns: what could not be undone or looked for, and whether there was anything.
     Raises: KubectlError where the cluster cannot be asked.
     """
-    record = Record(files.exposures, write_atomic)
+    record = Record(files.exposures, write_durable)
     recorded = record.sessions()
     found = await find(api, [*args.namespaces, *recorded.values(), api.connection.namespace])
     now = datetime.now(UTC)

@@ -20,7 +20,7 @@ from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
 from kubectl_localize.host.listening import listens
-from kubectl_localize.host.paths import RunPaths, write_atomic
+from kubectl_localize.host.paths import RunPaths, write_durable
 from kubectl_localize.host.peers import PeerLookup
 from kubectl_localize.host.process import boot_ahead
 from kubectl_localize.host.resolve import addresses
@@ -77,7 +77,7 @@ class Exposures:
         self.changed = Changed()
         self._over = over
         self._here = here()
-        self._record = Record(run.exposures, write_atomic)
+        self._record = Record(run.exposures, write_durable)
         self._live: dict[Exposure, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._peers = PeerLookup()

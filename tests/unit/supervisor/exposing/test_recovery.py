@@ -12,7 +12,7 @@ import pytest
 
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
 from kubectl_localize.errors import KubectlError
-from kubectl_localize.host.paths import write_atomic
+from kubectl_localize.host.paths import write_durable
 from kubectl_localize.supervisor.exposing.record import Record
 from kubectl_localize.supervisor.exposing.recovery import Recovery
 from tests.unit.cluster.answering import FORBIDDEN
@@ -40,7 +40,7 @@ class Stage:
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.record = Record(self.directory / "exposures.json", write_atomic)
+        self.record = Record(self.directory / "exposures.json", write_durable)
 
     def begun(self, *entries: Entry) -> None:
         """This machine began these, and they have their workloads at zero."""
