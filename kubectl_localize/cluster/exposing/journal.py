@@ -44,8 +44,8 @@ class Owner:
         login: `alice@laptop`.
         machine: a hash that tells machines apart.
         uid: the user's number on that machine.
-        pid, started: the supervisor's process, and when it started (seconds since the epoch).
-        pid_namespace: where that pid counts; empty where the system has no such thing.
+        pid, started: the supervisor's process, and a number that tells it from others which had that pid.
+        pid_namespace: where these count: a boot of the machine, and a container in it; empty where that is not known.
     """
 
     user: str
