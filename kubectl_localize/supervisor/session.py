@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -31,6 +30,7 @@ from kubectl_localize.supervisor.link import Link, probe_address
 from kubectl_localize.supervisor.naming import Naming
 from kubectl_localize.supervisor.order import Needs, Order, nothing_selected
 from kubectl_localize.supervisor.reconcile import Reconciler
+from kubectl_localize.supervisor.traffic.admission import Admission
 from kubectl_localize.supervisor.traffic.binder import Binder
 from kubectl_localize.supervisor.traffic.listener import Surroundings
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
@@ -90,12 +90,13 @@ class Session:
             idle_timeout_seconds=options.idle_timeout_seconds,
         )
         self._peers = self._system.peers()
+        self._admission = Admission(self._peers, os.getuid(), everybody=options.allow_other_users)
         around = Surroundings(
             pool=self.pool,
             link=self.link,
             changed=self.changed,
             clock=time.monotonic,
-            admits=self._admits,
+            objection=self._admission.objection,
             wait_timeout_seconds=options.wait_timeout_seconds,
             buffer=self.buffer,
         )
@@ -224,6 +225,7 @@ class Session:
     def _lasting_warnings(self) -> list[str]:
         """What is missing besides the names, which `ls` tells from `hosts`."""
         found = [*self.discovery.warnings, *self.naming.names.warnings]
+        found += filter(None, [self._admission.problem])
         moved = self.reconciler.moved()
         if moved:
             key, pairs = next(iter(moved.items()))
@@ -269,12 +271,6 @@ class Session:
     async def _start_child(self, target: Target, on_error_line: Callable[[str], None]) -> Process:
         command = kubectl.port_forward(self.order.connection, target.namespace, target.pod, target.port)
         return await self._spawner.spawn(command, on_error_line)
-
-    def _admits(self, accepted: socket.socket) -> bool:
-        if self.order.options.allow_other_users or not self._peers.available:
-            return True
-        owner = self._peers.uid(accepted)
-        return owner is not None and owner in (0, os.getuid())
 
     # -- what ls shows, and the way down ------------------------------------------------------------------------------
     def activity(self) -> tuple[int, int]:

@@ -34,14 +34,14 @@ class Surroundings:
 
     Args:
         clock: seconds, monotonic.
-        admits: whether the owner of the other end of an accepted connection is served.
+        objection: why the other end of an accepted connection is not served; empty where it is.
     """
 
     pool: Pool
     link: Link
     changed: Changed
     clock: Callable[[], float]
-    admits: Callable[[socket.socket], bool]
+    objection: Callable[[socket.socket], str]
     wait_timeout_seconds: float
     buffer: ReadBuffer
 
@@ -135,8 +135,9 @@ class Listener:
         self.traffic.open += 1
         self.traffic.total += 1
         try:
-            if client.transport is None or not self._around.admits(client.transport.get_extra_info("socket")):
-                raise RefusedError("the client belongs to another user")
+            assert client.transport is not None
+            if objection := self._around.objection(client.transport.get_extra_info("socket")):
+                raise RefusedError(objection)
             if await self._relay(relay):
                 await relay.finish()
             else:
