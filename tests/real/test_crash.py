@@ -137,3 +137,20 @@ def test_listeners_outlive_the_helper_and_the_next_command_brings_the_names_back
     assert product.sandbox.resolve(f"web.{namespace}") == [address]
     assert product.fetch_all(f"http://web.{namespace}/") == cluster.pods(namespace, "web")
     product.stop()
+
+
+def test_names_in_a_file_of_the_users_own_come_back_after_the_helper_has_ended(
+    cluster: Cluster, namespace: str, product: Product
+) -> None:
+    cluster.apply(namespace, service("web", {PORT: "http"}))
+    mine = product.sandbox.home / "hosts"
+    product.detach("-n", namespace, "--hosts-file", str(mine), "--no-sudo")
+    written = mine.read_bytes()
+    assert f"web.{namespace}".encode() in written
+    (helper,) = find(product, "helper")
+    os.kill(helper, signal.SIGTERM)  # it cleans up
+    wait_until("names again", lambda: mine.exists() and mine.read_bytes() == written and find(product, "helper"), 20)
+    assert find(product, "helper") != [helper]
+    assert product.document()["supervisors"][0]["hosts"] == "written"
+    product.stop()
+    assert not mine.exists()
