@@ -241,9 +241,12 @@ class Session:
     async def _reopen(self) -> None:
         while True:
             await asyncio.sleep(REOPEN_SECONDS)
-            await self._own.look_after()
-            if self.reconciler.problems() and await self.reconciler.reopen():
-                self.changed.fire()
+            try:
+                await self._own.look_after()
+                if self.reconciler.problems() and await self.reconciler.reopen():
+                    self.changed.fire()
+            except Exception:  # it is tried again
+                log.exception("what could not be opened")
 
     def _renewed(self) -> None:
         self.pool.renew()

@@ -70,9 +70,15 @@ class Listener:
         self.problem = ""
 
     async def listen(self, bound: socket.socket) -> None:
-        """Accept on a bound socket."""
+        """Accept on a bound socket, from now on in the place of an earlier one; what is open there stays open.
+
+        Raises: OSError where it cannot be listened on: two may bind the same port, and the second one's listen fails.
+        """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, sock=bound, backlog=BACKLOG)
+        server = await loop.create_server(self._accept, sock=bound, backlog=BACKLOG)
+        if self._server is not None:
+            self._server.close()
+        self._server = server
         self.local_port = bound.getsockname()[1]
 
     def set_endpoints(self, endpoints: tuple[Endpoint, ...]) -> None:
