@@ -84,7 +84,7 @@ def _other_version(run: RunPaths) -> str:
 def sweep(run: RunPaths) -> bool:
     """Remove the files that a killed supervisor left; whether there were any."""
     found = False
-    for path in (run.state, run.pidfile, run.control, run.helper_socket, run.directory / "own.sock"):
+    for path in (run.state, run.pidfile, run.control, run.helper_socket, run.own_socket):
         with contextlib.suppress(OSError):
             path.unlink()
             found = True

@@ -50,6 +50,11 @@ class RunPaths:
         return self.directory / "helper.sock"
 
     @property
+    def own_socket(self) -> Path:
+        """The Unix socket for a helper without privileges."""
+        return self.directory / "own.sock"
+
+    @property
     def exposures(self) -> Path:
         """The record of the exposures that were begun and not ended."""
         return self.directory / "exposures.json"

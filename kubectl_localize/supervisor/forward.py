@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -74,11 +75,8 @@ class Forward:
             for binding, listener in list(self._listeners.items()):
                 if listener.listening and listener.local_port != binding.number:
                     bound = await self._binder.bound(self.address(binding.pod), binding.number, None)
-                    if bound.socket is None:
-                        continue
-                    await listener.close()
-                    await listener.listen(bound.socket)
-                    changed = True
+                    if bound.socket is not None:  # where it cannot be listened on, it stays moved up
+                        changed = not await self._listen(binding, listener, bound.socket) or changed
                 elif not listener.listening:
                     changed = await self._open(binding, listener) or changed
         return changed
@@ -89,15 +87,18 @@ class Forward:
 
         bound = await self._binder.bound(self.address(binding.pod), binding.number, avoid)
         listener.problem = bound.problem
-        if bound.socket is None:
-            return False
+        if bound.socket is not None:
+            listener.problem = await self._listen(binding, listener, bound.socket)
+        return not listener.problem
+
+    async def _listen(self, binding: Binding, listener: Listener, bound: socket.socket) -> str:
+        """Why the bound socket cannot be listened on; empty where it is."""
         try:
-            await listener.listen(bound.socket)
-        except OSError as error:  # two may bind the same port; the second one's listen fails
-            bound.socket.close()
-            listener.problem = f"{self.address(binding.pod)}:{binding.number} cannot be listened on: {error.strerror}"
-            return False
-        return True
+            await listener.listen(bound)
+        except OSError as error:
+            bound.close()
+            return f"{self.address(binding.pod)}:{binding.number} cannot be listened on: {error.strerror}"
+        return ""
 
     async def close(self) -> None:
         """Close every listener."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -30,7 +29,9 @@ from kubectl_localize.supervisor.discovery import Discovery
 from kubectl_localize.supervisor.link import Link, probe_address
 from kubectl_localize.supervisor.naming import Naming
 from kubectl_localize.supervisor.order import Needs, Order, nothing_selected
+from kubectl_localize.supervisor.own_helper import OwnHelper
 from kubectl_localize.supervisor.reconcile import Reconciler
+from kubectl_localize.supervisor.traffic.admission import Admission
 from kubectl_localize.supervisor.traffic.binder import Binder
 from kubectl_localize.supervisor.traffic.listener import Surroundings
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
@@ -65,7 +66,6 @@ class Session:
         self._hosts_by_root = options.hosts_file == Options().hosts_file
         self._warn = warn
         self._system = this_system()
-        self._run = run
         self._dirty = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.changed = Changed()
@@ -79,7 +79,18 @@ class Session:
             renewed=self._renewed,
         )
         self._sudo = HelperServer(run.helper_socket, on_change=self._helper_changed)
-        self._own = HelperServer(run.directory / "own.sock", on_change=self._helper_changed)
+        self._own = OwnHelper(
+            HelperServer(run.own_socket, on_change=self._helper_changed),
+            helper_argv(
+                socket=run.own_socket,
+                uid=os.getuid(),
+                key=run.key,
+                hosts_file=options.hosts_file,
+                ip_range=options.ip_range,
+                use_sudo=False,
+                interactive=False,
+            ),
+        )
         self.pool = Pool(
             start=self._start_child,
             pod_exists=lambda target: self.discovery.pod_exists(target.namespace, target.pod),
@@ -90,12 +101,13 @@ class Session:
             idle_timeout_seconds=options.idle_timeout_seconds,
         )
         self._peers = self._system.peers()
+        self._admission = Admission(self._peers, os.getuid(), everybody=options.allow_other_users)
         around = Surroundings(
             pool=self.pool,
             link=self.link,
             changed=self.changed,
             clock=time.monotonic,
-            admits=self._admits,
+            objection=self._admission.objection,
             wait_timeout_seconds=options.wait_timeout_seconds,
             buffer=self.buffer,
         )
@@ -146,8 +158,7 @@ class Session:
         own_hosts = _writable(self.order.options.hosts_file)
         await self._sudo.start()
         if self.order.options.hosts and own_hosts:
-            await self._own.start()
-            await self._start_own_helper()
+            await self._own.begin()
         hosts = self.order.options.hosts and self._hosts_by_root and not own_hosts
         return Needs(hosts, tuple(sorted(numbers)), self._lacks_addresses())
 
@@ -190,26 +201,6 @@ class Session:
             raise HelperError(f"{address} has to be added to the loopback interface, which needs sudo")
         await helper.alias(address, True)
 
-    async def _start_own_helper(self) -> None:
-        """The helper that writes the hosts file where this user may do so; it outlives us, to clean up."""
-        command = helper_argv(
-            socket=self._run.directory / "own.sock",
-            uid=os.getuid(),
-            key=self._run.key,
-            hosts_file=self.order.options.hosts_file,
-            ip_range=self.order.options.ip_range,
-            use_sudo=False,
-            interactive=False,
-        )
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        _, errors = await process.communicate()
-        if process.returncode:
-            last = errors.decode(errors="replace").strip().rpartition("\n")[2]
-            log.warning("the helper for %s: %s", self.order.options.hosts_file, last)
-
     # -- while it runs ------------------------------------------------------------------------------------------------
     def warnings(self) -> list[str]:
         """What is missing now, a sentence each."""
@@ -224,6 +215,7 @@ class Session:
     def _lasting_warnings(self) -> list[str]:
         """What is missing besides the names, which `ls` tells from `hosts`."""
         found = [*self.discovery.warnings, *self.naming.names.warnings]
+        found += filter(None, [self._admission.problem])
         moved = self.reconciler.moved()
         if moved:
             key, pairs = next(iter(moved.items()))
@@ -249,8 +241,12 @@ class Session:
     async def _reopen(self) -> None:
         while True:
             await asyncio.sleep(REOPEN_SECONDS)
-            if self.reconciler.problems() and await self.reconciler.reopen():
-                self.changed.fire()
+            try:
+                await self._own.look_after()
+                if self.reconciler.problems() and await self.reconciler.reopen():
+                    self.changed.fire()
+            except Exception:  # it is tried again
+                log.exception("what could not be opened")
 
     def _renewed(self) -> None:
         self.pool.renew()
@@ -260,6 +256,7 @@ class Session:
     def _helper_changed(self, helper: Helper | None) -> None:
         if helper is None:
             log.warning("a helper is gone")
+        self._dirty.set()  # its names are gone with it; a new one has to write them
         self.changed.fire()
 
     def _hosts_helper(self) -> Helper | None:
@@ -269,12 +266,6 @@ class Session:
     async def _start_child(self, target: Target, on_error_line: Callable[[str], None]) -> Process:
         command = kubectl.port_forward(self.order.connection, target.namespace, target.pod, target.port)
         return await self._spawner.spawn(command, on_error_line)
-
-    def _admits(self, accepted: socket.socket) -> bool:
-        if self.order.options.allow_other_users or not self._peers.available:
-            return True
-        owner = self._peers.uid(accepted)
-        return owner is not None and owner in (0, os.getuid())
 
     # -- what ls shows, and the way down ------------------------------------------------------------------------------
     def activity(self) -> tuple[int, int]:

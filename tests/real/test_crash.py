@@ -137,3 +137,21 @@ def test_listeners_outlive_the_helper_and_the_next_command_brings_the_names_back
     assert product.sandbox.resolve(f"web.{namespace}") == [address]
     assert product.fetch_all(f"http://web.{namespace}/") == cluster.pods(namespace, "web")
     product.stop()
+
+
+def test_names_in_a_file_of_the_users_own_come_back_after_the_helper_has_ended(
+    cluster: Cluster, namespace: str, product: Product
+) -> None:
+    cluster.apply(namespace, service("web", {PORT: "http"}))
+    mine = product.sandbox.home / "hosts"
+    product.detach("-n", namespace, "--hosts-file", str(mine), "--no-sudo")
+    written = mine.read_bytes()
+    assert f"web.{namespace}".encode() in written
+    (helper,) = find(product, "helper")
+    os.kill(helper, signal.SIGTERM)  # it cleans up
+    wait_until("no names", lambda: not mine.exists(), 10, every_seconds=0.02)
+    wait_until("names again", lambda: mine.exists() and mine.read_bytes() == written, 20)
+    assert len(find(product, "helper")) == 1
+    assert product.document()["supervisors"][0]["hosts"] == "written"
+    product.stop()
+    assert not mine.exists()

@@ -34,14 +34,14 @@ class Surroundings:
 
     Args:
         clock: seconds, monotonic.
-        admits: whether the owner of the other end of an accepted connection is served.
+        objection: why the other end of an accepted connection is not served; empty where it is.
     """
 
     pool: Pool
     link: Link
     changed: Changed
     clock: Callable[[], float]
-    admits: Callable[[socket.socket], bool]
+    objection: Callable[[socket.socket], str]
     wait_timeout_seconds: float
     buffer: ReadBuffer
 
@@ -70,9 +70,15 @@ class Listener:
         self.problem = ""
 
     async def listen(self, bound: socket.socket) -> None:
-        """Accept on a bound socket."""
+        """Accept on a bound socket, from now on in the place of an earlier one; what is open there stays open.
+
+        Raises: OSError where it cannot be listened on: two may bind the same port, and the second one's listen fails.
+        """
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, sock=bound, backlog=BACKLOG)
+        server = await loop.create_server(self._accept, sock=bound, backlog=BACKLOG)
+        if self._server is not None:
+            self._server.close()
+        self._server = server
         self.local_port = bound.getsockname()[1]
 
     def set_endpoints(self, endpoints: tuple[Endpoint, ...]) -> None:
@@ -135,8 +141,9 @@ class Listener:
         self.traffic.open += 1
         self.traffic.total += 1
         try:
-            if client.transport is None or not self._around.admits(client.transport.get_extra_info("socket")):
-                raise RefusedError("the client belongs to another user")
+            assert client.transport is not None
+            if objection := self._around.objection(client.transport.get_extra_info("socket")):
+                raise RefusedError(objection)
             if await self._relay(relay):
                 await relay.finish()
             else:

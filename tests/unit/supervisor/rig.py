@@ -43,7 +43,7 @@ class Rig:
         *,
         wait_timeout_seconds: float = 15.0,
         max_children: int = 64,
-        admits: bool = True,
+        objection: str = "",
     ) -> None:
         self.how = pods
         self.log = log
@@ -73,7 +73,7 @@ class Rig:
             link=self.link,
             changed=self.changed,
             clock=self.clock,
-            admits=lambda _: admits,
+            objection=lambda _: objection,
             wait_timeout_seconds=wait_timeout_seconds,
             buffer=ReadBuffer(),
         )
@@ -122,7 +122,7 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(pods: dict[str, str], tmp_path: Path, **options: float) -> AsyncIterator[Rig]:
+async def rig(pods: dict[str, str], tmp_path: Path, **options: float | str) -> AsyncIterator[Rig]:
     """A rig that listens."""
     found = Rig(pods, tmp_path / "log", **options)  # type: ignore[arg-type]
     bound = bind_loopback("127.0.0.1", 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from pathlib import Path
@@ -125,13 +126,17 @@ def test_who_goes_while_waiting_is_forgotten(tmp_path: Path) -> None:
     play(run())
 
 
-def test_a_client_that_is_not_admitted_is_reset_and_starts_nothing(tmp_path: Path) -> None:
+def test_a_client_that_is_not_served_is_reset_and_starts_nothing_and_the_log_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def run() -> None:
-        async with rig({"a": "pod"}, tmp_path, admits=False) as stage:
+        async with rig({"a": "pod"}, tmp_path, objection="it is somebody else's") as stage:
             assert await stage.ask("x") == "reset"
             assert stage.started == []
 
-    play(run())
+    with caplog.at_level(logging.INFO):
+        play(run())
+    assert "was reset: it is somebody else's" in caplog.text
 
 
 def test_a_pod_that_cannot_be_dialled_is_followed_by_another(tmp_path: Path) -> None:

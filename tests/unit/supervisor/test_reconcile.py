@@ -311,6 +311,44 @@ def test_a_port_that_had_to_be_moved_up_goes_back_once_there_is_a_helper(tmp_pat
     play(run())
 
 
+class OvertakenHelper(NotingHelper):
+    """Binds a port on which somebody else, who has bound it as well, listens first."""
+
+    def __init__(self, rival: socket.socket) -> None:
+        super().__init__()
+        self._rival = rival
+
+    async def bind(self, address: str, port: int) -> socket.socket:
+        bound = await super().bind(address, port)
+        self._rival.listen()
+        return bound
+
+
+def test_a_port_that_cannot_go_back_stays_moved_up_and_keeps_its_connections(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with stage_with(tmp_path, "a") as stage:
+            helper, stage.helper = stage.helper, None
+            stage.denied = {OTHER_PORT}
+            stage.put(replace(SERVICE, ports=(ServicePort("http", OTHER_PORT, 8080),)), "a")
+            await stage.reconciler.reconcile()
+            address, moved = stage.item()["address"], OTHER_PORT + 8000
+            reader, writer = await asyncio.open_connection(address, moved)
+            with bind_loopback(address, OTHER_PORT) as rival:
+                stage.helper = OvertakenHelper(rival)
+                assert not await stage.reconciler.reopen()
+                assert stage.reconciler.moved() == {WEB: [(OTHER_PORT, moved)]}
+                assert await stage.listens(moved)
+            stage.helper = helper
+            assert await stage.reconciler.reopen()
+            assert (await stage.listens(moved), await stage.listens(OTHER_PORT)) == (False, True)
+            [port] = stage.item()["ports"]
+            assert port["connections"] >= 1, "the connection to the old port is still served"
+            assert not reader.at_eof()
+            writer.transport.abort()
+
+    play(run())
+
+
 @pytest.mark.parametrize("gone", [True, False])
 def test_names_that_cannot_be_written_are_denied_and_written_when_they_can(tmp_path: Path, gone: bool) -> None:
     async def run() -> None:

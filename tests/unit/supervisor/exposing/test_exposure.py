@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.errors import LocalizeError
+from kubectl_localize.cluster.exposing.values import Workload
+from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.record import Record
-from tests.unit.cluster.exposure_plan import plan
-from tests.unit.supervisor.exposing.cluster import Cluster
+from tests.unit.cluster.answering import FORBIDDEN
+from tests.unit.cluster.exposure_plan import REF, plan
+from tests.unit.supervisor.exposing.cluster import LEASES, Cluster
 from tests.unit.supervisor.exposing.samples import OWNER
 from tests.unit.supervisor.exposing.test_pods import means
 from tests.unit.supervisor.loop import play
+
+LEASE = f"{LEASES}/localize-deployment-cart"
 
 
 class Broken(Record):
@@ -56,6 +60,32 @@ def test_one_that_is_ended_before_it_wrote_anything_leaves_nothing(tmp_path: Pat
     cluster = Cluster()
     assert ended(means(cluster, tmp_path)) is None
     assert (cluster.story, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_what_the_way_up_had_not_reached_the_way_back_leaves_at_zero(tmp_path: Path) -> None:
+    """A colleague scales it to zero, and right then the way up fails."""
+    cluster = Cluster()
+    cart = cluster.workload("cart", 2)
+
+    def fails(now: float, method: str, path: str) -> str:
+        if method == "POST" and path.endswith("/secrets") and LEASE in cluster.objects:
+            cluster.scale(cart, 0)
+            return FORBIDDEN
+        return ""
+
+    cluster.fails = fails
+    exposed = plan(workloads=(Workload(REF, "cart-uid", 2, {"spec": {"replicas": 2, "template": {}}}),))
+    failure: list[LocalizeError | None] = []
+
+    async def run() -> None:
+        exposure = Exposure(exposed, means(cluster, tmp_path), OWNER, step=lambda text: None)
+        await exposure.run()
+        failure.append(exposure.failure)
+
+    play(run())
+    assert isinstance(failure[0], ForbiddenError)
+    assert (cluster.replicas(cart), cluster.left("abc12")) == (0, [])
+    assert "DELETE leases/localize-deployment-cart" in cluster.changes
 
 
 def test_a_full_disk_is_said_and_nothing_is_begun(tmp_path: Path) -> None:
