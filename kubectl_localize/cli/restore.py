@@ -80,7 +80,8 @@ async def restore(
         console.line(f"left alone: {', '.join(entry.services)}, exposed by {journal.in_words(entry, now)}")
     for some in judged.early:
         if some[0].session in recorded:
-            failures.append(LocalizeError(restoring.early_in_words(some, now), "`kubectl localize restore` once more"))
+            again = "run `kubectl localize restore` again then"
+            failures.append(LocalizeError(restoring.early_in_words(some, now), again))
         else:
             console.line(restoring.early_in_words(some, now))
     if found.namespaces is not None:

@@ -617,6 +617,8 @@ def parse_arguments(argv: Sequence[str], euid: int, sudo_uid: str | None) -> arg
         raise RefusedError("--uid must be the caller's own")
     if euid == 0 and sudo_uid is not None and sudo_uid != str(arguments.uid):
         raise RefusedError("--uid must be the user's who called sudo")
+    if not arguments.key.endswith(f"-{arguments.uid}"):  # so that nobody changes another user's managed block
+        raise RefusedError(f"the context key {arguments.key} is not of user {arguments.uid}")
     arguments.hosts_file = os.path.abspath(arguments.hosts_file)
     if euid == 0 and arguments.uid != 0:
         if os.path.realpath(arguments.hosts_file) != os.path.realpath(SYSTEM_HOSTS):

@@ -105,13 +105,14 @@ class Paths:
 
 
 def context_key(context: str, server: str, uid: int) -> str:
-    """Return the name under which a context's state is kept, at most 49 characters of `[a-z0-9-]`.
+    """Return the name under which a context's state is kept, at most 60 characters of `[a-z0-9-]`.
 
     A readable slug alone would not do: contexts may be called `arn:aws:eks:…/x`, and two kubeconfigs may use one name.
+    It ends with the user's uid, which the helper checks: nobody has it change another user's managed block.
     """
     slug = re.sub(r"[^a-z0-9]+", "-", context.lower()).strip("-")[:_SLUG_CHARACTERS].strip("-") or "context"
     digest = hashlib.sha256(f"{server}\0{context}\0{uid}".encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{slug}-{digest[:8]}"
+    return f"{slug}-{digest[:8]}-{uid}"
 
 
 def make_private(directory: Path) -> None:

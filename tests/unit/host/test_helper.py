@@ -23,7 +23,8 @@ from kubectl_localize.host import helper
 from .processes import wait_ended, with_argument
 
 PROGRAM = helper.__file__
-KEY = "kind-dev-1a2b3c4d"
+CONTEXT = "kind-dev-1a2b3c4d"
+KEY = f"{CONTEXT}-{os.getuid()}"
 HOSTS_REQUEST = {"op": "hosts", "label": "kind-dev", "lines": [{"address": "127.64.0.9", "names": ["web.shop", "web"]}]}
 # The supervisor as another process or another user: accepts one helper, sends it a request, prints the reply, waits.
 SUPERVISOR = """
@@ -42,7 +43,7 @@ sys.stdin.read()
 
 
 def arguments(path: Path, hosts_file: Path, **changed: str) -> list[str]:
-    options = {"socket": str(path), "uid": str(os.getuid()), "key": KEY}
+    options = {"socket": str(path), "uid": str(os.getuid()), "key": f"{CONTEXT}-{changed.get('uid', os.getuid())}"}
     options |= {"hosts-file": str(hosts_file), "range": "127.64.0.0/10"} | changed
     return [sys.executable, "-I", PROGRAM, *(part for name, value in options.items() for part in (f"--{name}", value))]
 
@@ -279,7 +280,7 @@ def test_two_helpers_at_once_lose_nothing(supervisor: Supervisor, hosts_file: Pa
     (tmp_path / "second").mkdir()
     second = Supervisor(tmp_path / "second")
     supervisor.start(hosts_file)
-    second.start(hosts_file, key="two-2")
+    second.start(hosts_file, key=f"two-{os.getuid()}")
     for round_ in range(20):
         for one in (supervisor, second):
             one.connection.sendall(json.dumps(_hosts(names=[f"n{round_}.shop"])).encode() + b"\n")
@@ -348,6 +349,13 @@ def test_root_acts_for_the_caller_of_sudo_only_and_on_the_systems_file_only(host
     ]:
         with pytest.raises(helper.RefusedError, match=message):
             parse(euid, sudo_uid, uid=uid)
+
+
+@pytest.mark.parametrize("key", [CONTEXT, f"{CONTEXT}-1001", f"{CONTEXT}-11000", f"{CONTEXT}-1000-1001"])
+def test_the_managed_block_of_another_user_is_not_to_be_had(key: str) -> None:
+    argv = arguments(Path("/s"), Path("/etc/hosts"), uid="1000", key=key)[3:]
+    with pytest.raises(helper.RefusedError, match="not of user 1000"):
+        helper.parse_arguments(argv, 0, "1000")
 
 
 def test_a_link_to_the_systems_file_cannot_be_turned_elsewhere_later(tmp_path: Path) -> None:

@@ -37,11 +37,12 @@ def test_all_runs_are_the_directories_with_a_state_or_a_pidfile(tmp_path: Path) 
     assert [run.key for run in paths.all_runs()] == ["a", "b"]
 
 
-@given(st.text(), st.text(), st.integers(0, 2**32))
+@given(st.text(), st.text(), st.integers(0, 2**32 - 2))
 def test_context_key_is_fit_for_files_and_the_hosts_block(context: str, server: str, uid: int) -> None:
     key = context_key(context, server, uid)
-    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}", key)
-    assert len(key) <= 49
+    assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}-[0-9]+", key)
+    assert len(key) <= 60
+    assert key.rpartition("-")[2] == str(uid)
     assert key == context_key(context, server, uid)
 
 

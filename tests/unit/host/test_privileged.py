@@ -26,7 +26,7 @@ from kubectl_localize.host.privileged import (
 )
 from kubectl_localize.model import HostsLine
 
-KEY = "kind-dev-1a2b3c4d"
+KEY = f"kind-dev-1a2b3c4d-{os.getuid()}"
 LINES = [HostsLine("127.64.0.9", ("web.shop", "web"))]
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root binds low ports")
 
