@@ -19,8 +19,8 @@ class Here:
         login: `alice@laptop`.
         machine: a hash of the machine's id (of its name where it has none), which cannot be had from it.
         uid: this user's number.
-        pid, started: this process, and when it started (seconds since the epoch).
-        pid_namespace: where pids count; empty where the system has no such thing.
+        pid, started: this process, and the mark that tells it from others which had its number (`System.start_mark`).
+        pid_namespace: where pids count: a boot, and a container in it; empty where the system does not tell.
     """
 
     login: str
