@@ -13,15 +13,14 @@ from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.about import About
 from kubectl_localize.cluster.exposing.journal import Owner
-from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan
+from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError, LocalizeError
 from kubectl_localize.model import Status
 from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back
 from kubectl_localize.supervisor.exposing.handover import hand_over
-from kubectl_localize.supervisor.exposing.heartbeat import Heartbeat
 from kubectl_localize.supervisor.exposing.journals import Journals
-from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
+from kubectl_localize.supervisor.exposing.local_ends import LocalEnds
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.observed import Observed
 from kubectl_localize.supervisor.exposing.planning import journal_entries
@@ -94,13 +93,7 @@ class Exposure:
         self._ending = asyncio.Event()
         self._keys: Keys | None = None
         self._pods: ExposurePods | None = None
-        self._heartbeat = Heartbeat()
-        self._local = {
-            port.number: LocalPort(
-                LocalProcess(port.host, port.local_port), means.buffer, admits=means.admits, clock=means.clock.now
-            )
-            for port in plan.ports
-        }
+        self._ends = LocalEnds(plan.ports, means)
         services = sorted({key.name for port in plan.ports for key, _ in port.services})
         self._observed = Observed(
             means.connection,
@@ -156,10 +149,9 @@ class Exposure:
         loop = asyncio.get_running_loop()
         with self._what_this_machine_refuses():
             self._keys = await loop.run_in_executor(None, make_keys, self._means.directory, self.plan.session)
-            for port in self._local.values():
-                await port.listen()
-            await self._heartbeat.listen()
-        self._pods = ExposurePods(self.plan, self._means, self._keys, self._about, self._local, self._heartbeat.number)
+            await self._ends.listen()
+        ends = (self._ends.ports, self._ends.heartbeat)
+        self._pods = ExposurePods(self.plan, self._means, self._keys, self._about, *ends)
         try:
             await self._pods.try_out()
         except (InvalidError, ForbiddenError) as error:
@@ -167,9 +159,7 @@ class Exposure:
 
     async def discard(self) -> None:
         """Put away what `prepare` made."""
-        for port in self._local.values():
-            await port.close()
-        self._heartbeat.close()
+        await self._ends.close()
         try:
             remove_keys(self._means.directory, self.plan.session)
         except OSError as error:
@@ -204,7 +194,7 @@ class Exposure:
         await self._observed.begin()
         await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "running")
         if self._start_command is not None:  # the pod shares the Service's traffic from the moment it is connected
-            await self._until(self._listens, POD_SECONDS, "", self._nothing_listens)
+            await self._until(lambda: not self._ends.nothing_listens(), POD_SECONDS, "", self._ends.nothing_listens)
         self._pods.connect()
         await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "Ready")
         self.step(f"exposure pod {self._pods.name} Ready")
@@ -217,7 +207,7 @@ class Exposure:
         assert self._pods is not None
         port = next(port for port in self.plan.ports if port.asked)
         nonce = secrets.token_bytes(24)
-        local = self._local[port.number]
+        local = self._ends.ports[port.number]
         local.expect(nonce)
         try:
             argv = kubectl.port_forward(self._means.connection, self.plan.namespace, self._pods.name, port.number)
@@ -281,8 +271,8 @@ class Exposure:
             why = trouble(pod)[0] if pod is not None else ""
             broken = remote.problem if remote is not None else ""
             self._show(Status.BACKOFF, why or broken or "the exposure pod is not Ready")
-        elif not self._listens():
-            self._show(Status.EXPOSED, self._nothing_listens())
+        elif silent := self._ends.nothing_listens():
+            self._show(Status.EXPOSED, silent)
         elif self.plan.workloads and self._others():
             self._show(Status.EXPOSED, await self._replaced.scaled_by_others())
         else:
@@ -300,7 +290,7 @@ class Exposure:
         try:
             self._show(Status.RESTORING, "")
             self._journals.stop()
-            if self.exposed.is_set() and not self._listens():
+            if self.exposed.is_set() and self._ends.nothing_listens():
                 handing = self._hand_over()
             await self._bring_back()
         except Exception as error:
@@ -334,10 +324,9 @@ class Exposure:
 
     def _hand_over(self) -> asyncio.Task[None]:
         """The local process has ended: its clients are held until one of the workload's pods can take them."""
-        for port in self._local.values():
-            port.hold_seconds = RESTORING_HOLD_SECONDS
+        self._ends.hold(RESTORING_HOLD_SECONDS)
         return asyncio.create_task(
-            hand_over(self._means, self.plan.namespace, self._local, lambda: sorted(self._others()))
+            hand_over(self._means, self.plan.namespace, self._ends.ports, lambda: sorted(self._others()))
         )
 
     # -- what it waits for --------------------------------------------------------------------------------------------
@@ -412,21 +401,6 @@ class Exposure:
         ours = set(self._observed.pods)
         return {pod for key in self.plan.services for pod in self._observed.ready(key)} - ours
 
-    def _silent(self) -> CarriedPort | None:
-        """The first port that was asked for and behind which nothing listens, as far as that can be known."""
-        for port in self.plan.ports:
-            found = self._means.listens(port.host, port.local_port)
-            if port.asked and (found is False or (found is None and self._local[port.number].refused)):
-                return port
-        return None
-
-    def _listens(self) -> bool:
-        return self._silent() is None
-
-    def _nothing_listens(self) -> str:
-        port = self._silent()
-        return f"nothing listens on {port.local}" if port is not None else ""
-
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def _show(self, status: Status, reason: str) -> None:
         if (self.status, self.reason) != (status, reason):
@@ -438,7 +412,7 @@ class Exposure:
         pod = self._pods.name if self._pods is not None else ""
         return [
             item(
-                self.plan, key, self._local,
+                self.plan, key, self._ends.ports,
                 context=context, status=self.status, reason=self.reason, pod=pod, since=self.since,
             )
             for key in self.plan.services
