@@ -25,7 +25,7 @@ _PROGRAM = r"""
 import http.server, json, os, pathlib, signal, sys, time
 port, gate = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 def end(number, _):
-    print("got", signal.Signals(number).name, flush=True)
+    os.write(1, b"got %s\n" % signal.Signals(number).name.encode())
     os._exit(3)
 signal.signal(signal.SIGINT, end)
 signal.signal(signal.SIGTERM, end)

@@ -25,7 +25,7 @@ import os, select, sys
 from kubectl_localize.cli.run_command import Command
 command = Command(sys.argv[1:], os.environ)
 command.start()
-os.write(1, b"runner %d\\n" % os.getpid())  # at once, as the command writes there, too
+print("runner", os.getpid(), flush=True)
 while (code := command.poll()) is None:
     select.select([command], [], [])
 def whose():
@@ -40,7 +40,8 @@ if len(sys.argv) > 2 and sys.argv[-1] == "ask":
 
 
 def python(code: str) -> list[str]:
-    return [sys.executable, "-c", code]
+    """Python without PYTHONUNBUFFERED, which would write each word of a line by itself."""
+    return [sys.executable, "-E", "-c", code]
 
 
 def run(argv: Sequence[str], **environment: str) -> int | None:
