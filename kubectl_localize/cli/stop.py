@@ -14,7 +14,7 @@ from kubectl_localize.cli.document import other_version, parse_document
 from kubectl_localize.cli.farewell import hear_out, warn_of_leftovers
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
-from kubectl_localize.host.process import owner
+from kubectl_localize.host.process import Pidfile, owner
 
 
 def run(args: StopArgs) -> int:
@@ -82,10 +82,21 @@ def _other_version(run: RunPaths) -> str:
 
 
 def sweep(run: RunPaths) -> bool:
-    """Remove the files that a killed supervisor left; whether there were any."""
-    found = False
-    for path in (run.state, run.pidfile, run.control, run.helper_socket, run.own_socket):
+    """Remove the files that a killed supervisor left; whether there were any.
+
+    The pidfile is held meanwhile: a supervisor that is just starting makes such files too.
+    """
+    files = [path for path in (run.state, run.control, run.helper_socket, run.own_socket) if path.exists()]
+    if not files and not run.pidfile.exists():
+        return False
+    try:
+        pidfile = Pidfile.acquire(run.pidfile)
+    except OSError:
+        return False
+    if pidfile is None:
+        return False
+    for path in files:
         with contextlib.suppress(OSError):
             path.unlink()
-            found = True
-    return found
+    pidfile.release()
+    return True
