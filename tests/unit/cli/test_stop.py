@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
-from kubectl_localize.cli.stop import sweep
+from kubectl_localize.cli.stop import stop, sweep
+from kubectl_localize.cli.terminal import Console
 from kubectl_localize.host.paths import RunPaths, socket_address
 from kubectl_localize.host.process import Pidfile, owner
 
@@ -46,3 +49,16 @@ def test_nothing_of_a_living_one_goes(run: RunPaths) -> None:
 def test_where_there_never_was_one_nothing_is_made(tmp_path: Path) -> None:
     assert not sweep(RunPaths(tmp_path / "k"))
     assert os.listdir(tmp_path) == []
+
+
+def test_one_that_is_ending_already_is_waited_for(run: RunPaths) -> None:
+    held = Pidfile.acquire(run.pidfile)
+    assert held is not None
+    run.control.unlink()
+    out = io.StringIO()
+    with ThreadPoolExecutor(1) as pool:
+        stopping = pool.submit(stop, run, Console(out))
+        assert not wait([stopping], 0.2).done, "it waits for the end"
+        held.release()
+        assert stopping.result(10)
+    assert owner(run.pidfile) is None
