@@ -17,7 +17,7 @@ from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
-from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
+from kubectl_localize.host.paths import Paths, RunPaths, write_durable
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.children.process import Process, Spawner
@@ -25,6 +25,7 @@ from kubectl_localize.supervisor.exposing import restoring
 from kubectl_localize.supervisor.exposing.back import Clock
 from kubectl_localize.supervisor.exposing.pods import remove_keys
 from kubectl_localize.supervisor.exposing.record import Record
+from kubectl_localize.supervisor.exposing.search import find
 
 
 def run(args: RestoreArgs) -> int:
@@ -49,36 +50,56 @@ def run(args: RestoreArgs) -> int:
 async def _restore(
     args: RestoreArgs, connection: Connection, console: terminal.Console
 ) -> tuple[list[LocalizeError], bool]:
-    """What could not be undone, and whether there was anything."""
     spawner = Spawner(_NoGroups(), kubectl.environment(connection, os.environ))
 
     async def run_kubectl(argv: list[str], stdin: bytes | None) -> Process:
         return await spawner.spawn(argv, stdin=stdin)
 
-    api = Api(connection, run_kubectl)
-    record = Record(run_paths(connection).exposures, write_atomic)
+    clock = Clock(time.monotonic, asyncio.sleep)
+    return await restore(Api(connection, run_kubectl), run_paths(connection), args, console, clock)
+
+
+async def restore(
+    api: Api, files: RunPaths, args: RestoreArgs, console: terminal.Console, clock: Clock
+) -> tuple[list[LocalizeError], bool]:
+    """Undo what is dead in the cluster, and forget what is certainly gone.
+
+    Args:
+        files: of the context, with the record of what was begun.
+
+    Returns: what could not be undone or looked for, and whether there was anything.
+    Raises: KubectlError where the cluster cannot be asked.
+    """
+    record = Record(files.exposures, write_durable)
     recorded = record.sessions()
-    entries, everywhere = await restoring.find(api, [*args.namespaces, *recorded.values(), connection.namespace])
+    found = await find(api, [*args.namespaces, *recorded.values(), api.connection.namespace])
     now = datetime.now(UTC)
-    judged = restoring.judge(entries, here(), lives, now)
+    judged = restoring.judge(found.entries, here(), lives, now)
+    failures = found.doubts(recorded)
     for entry in judged.others:
         console.line(f"left alone: {', '.join(entry.services)}, exposed by {journal.in_words(entry, now)}")
-    if not everywhere:
+    for some in judged.early:
+        if some[0].session in recorded:
+            again = "run `kubectl localize restore` again then"
+            failures.append(LocalizeError(restoring.early_in_words(some, now), again))
+        else:
+            console.line(restoring.early_in_words(some, now))
+    if found.namespaces is not None:
         console.line("not all namespaces may be looked at; -n names others")
+    there = bool(judged.dead or judged.early or failures)
     if args.dry_run:
         for entry in (entry for some in judged.dead for entry in some):
             back = f" back to {entry.replicas}" if entry.replicas is not None else ""
             sys.stdout.write(f"would undo the exposure of {', '.join(entry.services)}: {entry.workload}{back}\n")
-        return [], bool(judged.dead)
-    failures = await restoring.undo(api, judged.dead, Clock(time.monotonic, asyncio.sleep), console.line)
-    if not failures:
-        gone = {entry.session for some in judged.dead for entry in some}
-        if owner(run_paths(connection).pidfile) is None:  # else a session without a journal may be one that begins
-            gone |= recorded.keys() - {entry.session for entry in judged.others}
-        for session in gone:
-            record.remove(session)
-            remove_keys(run_paths(connection).directory, session)
-    return failures, bool(judged.dead)
+        return failures, there
+    undone = await restoring.undo(api, judged.dead, clock, console.line)
+    gone = undone.sessions - found.unread
+    if owner(files.pidfile) is None:  # else a session without a journal may be one that begins
+        gone |= {session for session, namespace in recorded.items() if found.is_gone(session, namespace)}
+    for session in gone:
+        record.remove(session)
+        remove_keys(files.directory, session)
+    return [*failures, *undone.failures], there
 
 
 def _sweep_machine() -> list[RunPaths]:

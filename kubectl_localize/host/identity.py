@@ -8,10 +8,7 @@ import os
 import socket
 from dataclasses import dataclass
 
-from kubectl_localize.host.process import start_time
 from kubectl_localize.host.system import System, this_system
-
-SAME_START_SECONDS = 1.5  # psutil works start times out from the boot time, which is known to a second
 
 
 @dataclass(frozen=True)
@@ -22,8 +19,8 @@ class Here:
         login: `alice@laptop`.
         machine: a hash of the machine's id (of its name where it has none), which cannot be had from it.
         uid: this user's number.
-        pid, started: this process, and when it started (seconds since the epoch).
-        pid_namespace: where pids count; empty where the system has no such thing.
+        pid, started: this process, and the mark that tells it from others which had its number (`System.start_mark`).
+        pid_namespace: where pids count: a boot, and a container in it; empty where the system does not tell.
     """
 
     login: str
@@ -43,15 +40,14 @@ def here(system: System | None = None) -> Here:
         machine=hashlib.sha256((system.machine_id() or name).encode()).hexdigest()[:16],
         uid=os.getuid(),
         pid=os.getpid(),
-        started=start_time(os.getpid()) or 0.0,
+        started=system.start_mark(os.getpid()) or 0.0,
         pid_namespace=system.pid_namespace(),
     )
 
 
 def lives(pid: int, started: float) -> bool:
-    """Whether the process with this number is the one that started then."""
-    found = start_time(pid)
-    return found is not None and abs(found - started) < SAME_START_SECONDS
+    """Whether the process with this number is the one that has this start mark; for pids of this pid namespace only."""
+    return this_system().start_mark(pid) == started
 
 
 def _login() -> str:

@@ -173,8 +173,11 @@ def socket_address(path: Path, system: System | None = None) -> str:
     raise LocalizeError(f"the path {text} is too long for a socket", f"set {HOME_VARIABLE} to a shorter directory")
 
 
-def write_atomic(path: Path, text: str, mode: int = 0o600) -> None:
+def write_atomic(path: Path, text: str, mode: int = 0o600, *, durable: bool = False) -> None:
     """Replace the file's content at once, so that a reader sees the old text or the new one.
+
+    Args:
+        durable: return only when that is on the disk, so that a machine which loses power right then still has it.
 
     Raises:
         OSError: as it comes; the old file is then untouched and no temporary file is left.
@@ -184,7 +187,26 @@ def write_atomic(path: Path, text: str, mode: int = 0o600) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             os.fchmod(descriptor, mode)
             file.write(text)
+            if durable:
+                file.flush()
+                os.fsync(descriptor)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+    if durable:
+        _sync_directory(path.parent)
+
+
+def write_durable(path: Path, text: str) -> None:
+    """Replace the file's content at once and for good: `write_atomic`, on the disk when it returns."""
+    write_atomic(path, text, durable=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Have the names in it on the disk: a file without its name is lost all the same."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

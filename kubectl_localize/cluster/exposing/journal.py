@@ -44,8 +44,8 @@ class Owner:
         login: `alice@laptop`.
         machine: a hash that tells machines apart.
         uid: the user's number on that machine.
-        pid, started: the supervisor's process, and when it started (seconds since the epoch).
-        pid_namespace: where that pid counts; empty where the system has no such thing.
+        pid, started: the supervisor's process, and a number that tells it from others which had that pid.
+        pid_namespace: where these count: a boot of the machine, and a container in it; empty where that is not known.
     """
 
     user: str
@@ -161,10 +161,13 @@ def parse(lease: Mapping[str, Any]) -> Entry | None:
         if content["version"] != VERSION:
             return None
         workload = WorkloadRef(**{**content["workload"], "namespace": meta["namespace"]})
+        owner = Owner(**content["owner"])
         if not _is_sound(workload, content["session"], content["replicas"]):
             return None
+        if not (_is_owner(owner) and _is_text(content["uid"], *content["services"])):
+            return None
         return Entry(
-            owner=Owner(**content["owner"]),
+            owner=owner,
             session=content["session"],
             workload=workload,
             uid=content["uid"],
@@ -184,6 +187,16 @@ def _is_sound(workload: WorkloadRef, session: str, replicas: object) -> bool:
     known = (workload.api_version, workload.kind) in (*SCALABLE, SERVICE)
     known = known and (replicas is None or (type(replicas) is int and replicas >= 0))
     return known and _NAME.fullmatch(workload.name) is not None and _SESSION.fullmatch(session) is not None
+
+
+def _is_owner(owner: Owner) -> bool:
+    """Whether all of it is of the kind that it should be: it is compared, and asked for in this machine's processes."""
+    texts = _is_text(owner.user, owner.login, owner.machine, owner.pid_namespace)
+    return texts and type(owner.uid) is int and type(owner.pid) is int and type(owner.started) in (int, float)
+
+
+def _is_text(*values: object) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def renewed(entry: Entry, now: datetime) -> Entry:

@@ -54,11 +54,21 @@ class System(Protocol):
         Empty where there is no such process; `-` where there is one and the system does not tell.
         """
 
+    def start_mark(self, pid: int) -> float | None:
+        """A number that tells a process from others that had its number since the machine was started.
+
+        Setting the clock does not change it. None where there is no such process, or it has ended.
+        """
+
     def is_ending(self, pid: int) -> bool:
         """Whether a child of ours is on its way out, or has ended and waits for us to take notice."""
 
     def pid_namespace(self) -> str:
-        """What tells this pid namespace from others on the machine, such as containers'; empty where there are none."""
+        """What tells where pids count from all other such places; empty where that cannot be known.
+
+        Each container has pids of its own, and each boot begins anew, also that of another machine with the same id:
+        both may be copies of one image.
+        """
 
     def machine_id(self) -> str:
         """What tells this machine from others, also when it gets another name; empty where it has no such thing."""

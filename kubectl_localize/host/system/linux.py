@@ -49,6 +49,11 @@ class Linux:
         fields = self._stat(pid)
         return fields[19].decode() if fields else ""
 
+    def start_mark(self, pid: int) -> float | None:
+        """See `System`: in clock ticks since boot."""
+        fields = self._stat(pid)
+        return float(fields[19]) if fields and fields[0] not in (b"Z", b"X") else None
+
     def is_ending(self, pid: int) -> bool:
         """See `System`: the kernel marks it first; a process with many threads is no zombie for a while."""
         fields = self._stat(pid)
@@ -60,9 +65,10 @@ class Linux:
             return True
 
     def pid_namespace(self) -> str:
-        """See `System`."""
+        """See `System`: the boot's id and the namespace's."""
         try:
-            return os.readlink(self.proc / "self/ns/pid")
+            boot = (self.proc / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+            return f"{boot} {os.readlink(self.proc / 'self/ns/pid')}"
         except OSError:
             return ""
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kubectl_localize.host.process import start_time
+
 MACHINE_ID_COMMAND = ("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
 UNKNOWN = "-"
 _COMMAND_SECONDS = 5
@@ -72,6 +74,10 @@ class MacOS:
         except (psutil.Error, ValueError):
             return ""
 
+    def start_mark(self, pid: int) -> float | None:
+        """See `System`: the start time in seconds since the epoch, which the system keeps as it was read then."""
+        return start_time(pid)
+
     def is_ending(self, pid: int) -> bool:
         """See `System`: known only when it is a zombie. (os.waitid came to macOS with Python 3.13.)"""
         import psutil
@@ -84,7 +90,7 @@ class MacOS:
             return True
 
     def pid_namespace(self) -> str:
-        """See `System`: there are none."""
+        """See `System`: there are none, and nothing tells one boot from another."""
         return ""
 
     def machine_id(self) -> str:

@@ -63,11 +63,10 @@ class Process(asyncio.SubprocessProtocol):
         """End it: TERM to its group, a grace period, then KILL; returns when it has ended."""
         if self.alive:
             self._signal(signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(GRACE_SECONDS):
-                    await self.wait()
-                return
-            self._signal(signal.SIGKILL)
+            # Not `asyncio.timeout`: in Python 3.11 its end cancels a task that has been cancelled before.
+            await asyncio.wait((self._ended,), timeout=GRACE_SECONDS)
+            if not self._ended.done():
+                self._signal(signal.SIGKILL)
         await self.wait()
 
     def _signal(self, number: signal.Signals) -> None:

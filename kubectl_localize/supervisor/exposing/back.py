@@ -19,7 +19,14 @@ from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.values import MANAGED_BY, MANAGED_BY_LABEL, SESSION_LABEL
 from kubectl_localize.cluster.objects import SERVICE_NAME_LABEL
-from kubectl_localize.errors import ConflictError, ForbiddenError, LocalizeError, NotFoundError, UnreachableError
+from kubectl_localize.errors import (
+    BadRequestError,
+    ForbiddenError,
+    InvalidError,
+    KubectlError,
+    LocalizeError,
+    NotFoundError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +36,9 @@ QUIET_SECONDS = 1.0  # kube-proxy syncs at most once a second
 LOOK_SECONDS = 0.3  # between two looks at what nobody tells us of
 READY_SECONDS = 120.0
 GONE_SECONDS = 60.0
-AWAY_SECONDS = 20.0  # how long an API server may be silent before the way back is left to `restore`
-CONFLICTS = 5
+AWAY_SECONDS = 20.0  # how long a step may fail before the way back is left to `restore`
+SCALE_UP_SECONDS = 60.0  # the same for what matters most, by a server that has answered just before
+REFUSALS = (ForbiddenError, InvalidError, BadRequestError)  # asking once more would not change the answer
 UNSERVED_GRACE_SECONDS = 1  # nobody sends to a pod that is not Ready
 
 
@@ -72,7 +80,7 @@ class Back:
         """
         mine = [entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))]
         pods = await self._patiently(self._pods)
-        scaled = [await self._patiently(partial(self._scale_up, entry)) for entry in mine]
+        scaled = [await self._patiently(partial(self._scale_up, entry), SCALE_UP_SECONDS) for entry in mine]
         for entry, how in zip(mine, scaled, strict=True):
             if how is _Scaled.BY_US:  # also where our pod is gone: who waits for us wants to hear of Ready pods
                 await self._wait_ready(entry)
@@ -88,23 +96,19 @@ class Back:
     async def _scale_up(self, entry: Entry) -> _Scaled:
         if entry.replicas is None:
             return _Scaled.UNTOUCHED
-        for _ in range(CONFLICTS):
-            try:
-                found = await self._api.scale(entry.workload, 0, entry.replicas, uid=entry.uid)
-            except ConflictError:
-                continue
-            except NotFoundError:
-                self._say(f"{entry.workload} is gone: somebody has deleted it")
-                return _Scaled.UNTOUCHED
-            if found == 0:
-                self._say(f"{entry.workload} scaled up to {entry.replicas}")
-                return _Scaled.BY_US
-            if found == entry.replicas:
-                self._say(f"{entry.workload} is at {found} already")
-            else:
-                self._say(f"{entry.workload} stays at {found}: somebody else has scaled it (it had {entry.replicas})")
-            return _Scaled.BEFORE
-        raise ConflictError(f"{entry.workload} changes all the time", "`kubectl localize restore` tries again")
+        try:
+            found = await self._api.scale(entry.workload, 0, entry.replicas, uid=entry.uid)
+        except NotFoundError:
+            self._say(f"{entry.workload} is gone: somebody has deleted it")
+            return _Scaled.UNTOUCHED
+        if found == 0:
+            self._say(f"{entry.workload} scaled up to {entry.replicas}")
+            return _Scaled.BY_US
+        if found == entry.replicas:
+            self._say(f"{entry.workload} is at {found} already")
+        else:
+            self._say(f"{entry.workload} stays at {found}: somebody else has scaled it (it had {entry.replicas})")
+        return _Scaled.BEFORE
 
     async def _wait_ready(self, entry: Entry) -> int:
         """Wait until as many pods are Ready as the workload now asks for; how many that are."""
@@ -190,27 +194,31 @@ class Back:
         there = await journal_at(self._api, entry.path)
         return there is not None and there.session != self._session
 
-    async def _patiently(self, step: Callable[[], Awaitable[Any]]) -> Any:
-        """One step, tried again while the API server is away for a moment.
+    async def _patiently(self, step: Callable[[], Awaitable[Any]], seconds: float = AWAY_SECONDS) -> Any:
+        """One step, tried again as long as the API server is away, in trouble, or changes what we change.
 
-        Raises: LocalizeError where it is away for long, or refuses.
+        Raises: KubectlError where that lasts longer than `seconds`, or it refuses.
         """
         began = self._clock.now()
         while True:
             try:
                 return await step()
-            except UnreachableError as error:
-                if self._clock.now() - began > AWAY_SECONDS:
-                    raise UnreachableError(
-                        f"{_names(self._entries)} could not be brought back: {error.message}",
-                        "run `kubectl localize restore` when it answers again; until then they may be at zero",
-                    ) from error
-            except ForbiddenError as error:
-                raise ForbiddenError(
-                    f"{_names(self._entries)} could not be brought back: {error.message}",
-                    f"somebody who may can do it: {by_hand(self._entries)}",
-                ) from error
+            except KubectlError as error:
+                refused = isinstance(error, REFUSALS)
+                if refused or self._clock.now() - began > seconds:
+                    raise self._given_up(error, for_good=refused) from error
+                log.info("the way back: %s", error.message)
             await self._clock.sleep(LOOK_SECONDS)
+
+    def _given_up(self, error: KubectlError, *, for_good: bool) -> KubectlError:
+        """The same error, which now says what it means for the workloads, and what to do."""
+        names = ", ".join(str(entry.workload) for entry in self._entries)
+        if isinstance(error, ForbiddenError):
+            hint = f"somebody who may can do it: {by_hand(self._entries)}"
+        else:
+            when = "" if for_good else " when the API server is well again"
+            hint = f"run `kubectl localize restore`{when}; until then they may be at zero"
+        return type(error)(f"{names} could not be brought back: {error.message}", hint)
 
 
 def object_name(session: str) -> str:
@@ -241,12 +249,22 @@ async def journals(api: Api, namespaces: Sequence[str]) -> list[Entry]:
 
     Raises: KubectlError where they cannot be listed.
     """
+    return read(await leases(api, namespaces or [""]))
+
+
+async def leases(api: Api, namespaces: Sequence[str]) -> list[Json]:
+    """The Leases in some namespaces (all of them: an empty name) that may be journals; raises KubectlError."""
     selector = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
     lists = await asyncio.gather(
-        *(api.items(journal.GROUP_VERSION, "leases", namespace, selector) for namespace in namespaces or [""])
+        *(api.items(journal.GROUP_VERSION, "leases", namespace, selector) for namespace in namespaces)
     )
-    found = (journal.parse(lease) for leases in lists for lease in leases)
-    return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.path)
+    return [lease for found in lists for lease in found]
+
+
+def read(found: Sequence[Json]) -> list[Entry]:
+    """The journals among Leases, those that can be read."""
+    entries = (journal.parse(lease) for lease in found)
+    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.path)
 
 
 def sessions(entries: Sequence[Entry]) -> list[list[Entry]]:
@@ -261,7 +279,3 @@ def _is_observed(workload: Json) -> bool:
     """Whether its controller has seen its newest specification, so that its status speaks of that."""
     generation = workload["metadata"].get("generation") or 0
     return int((workload.get("status") or {}).get("observedGeneration") or 0) >= int(generation)
-
-
-def _names(entries: Sequence[Entry]) -> str:
-    return ", ".join(str(entry.workload) for entry in entries)

@@ -61,7 +61,7 @@ class Desk:
         await until_left(client, work, self._ending)
         if not work.done():
             failures = await self.let_go(client)
-            work.cancel()  # it is still at its checks, which change nothing, or its exposures have just ended
+            work.cancel()  # its exposures have ended, its checks change nothing, and a restore is ended first
             await asyncio.wait((work,))
             for failure in failures:
                 client.fail(failure)

@@ -6,28 +6,21 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.about import About
 from kubectl_localize.cluster.exposing.journal import Owner
-from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan
+from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.cluster.objects import is_ready
-from kubectl_localize.errors import (
-    ConflictError,
-    ForbiddenError,
-    InvalidError,
-    KubectlError,
-    LocalizeError,
-)
-from kubectl_localize.model import ServiceKey, Status
+from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError, LocalizeError
+from kubectl_localize.model import Status
 from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back
 from kubectl_localize.supervisor.exposing.handover import hand_over
-from kubectl_localize.supervisor.exposing.heartbeat import Heartbeat
 from kubectl_localize.supervisor.exposing.journals import Journals
-from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
+from kubectl_localize.supervisor.exposing.local_ends import LocalEnds
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.observed import Observed
 from kubectl_localize.supervisor.exposing.planning import journal_entries
@@ -43,6 +36,8 @@ from kubectl_localize.supervisor.exposing.pods import (
     trouble,
 )
 from kubectl_localize.supervisor.exposing.proof import send_proof
+from kubectl_localize.supervisor.exposing.replaced import Replaced
+from kubectl_localize.supervisor.exposing.shown import item
 from kubectl_localize.supervisor.forward import rfc3339
 
 log = logging.getLogger(__name__)
@@ -92,18 +87,13 @@ class Exposure:
         self._means = means
         self._start_command = start_command
         entries = journal_entries(plan, owner, self.since)
+        self._replaced = Replaced(means.api, plan.workloads)
         self._journals = Journals(entries, plan.services[0], means, lost=self._end_with)
         self._about = About(str(owner), owner.login, rfc3339(self.since), self._journals.undo)
         self._ending = asyncio.Event()
         self._keys: Keys | None = None
         self._pods: ExposurePods | None = None
-        self._heartbeat = Heartbeat()
-        self._local = {
-            port.number: LocalPort(
-                LocalProcess(port.host, port.local_port), means.buffer, admits=means.admits, clock=means.clock.now
-            )
-            for port in plan.ports
-        }
+        self._ends = LocalEnds(plan.ports, means)
         services = sorted({key.name for port in plan.ports for key, _ in port.services})
         self._observed = Observed(
             means.connection,
@@ -135,17 +125,21 @@ class Exposure:
             await self._stay()
         except _EndingError:
             pass
-        except LocalizeError as error:
-            self.failure = error
         except Exception as error:
-            log.exception("exposure of %s", self.plan.services[0])
-            self.failure = LocalizeError(
-                f"internal error: {error}", "see `kubectl localize logs`, and please report it"
-            )
+            self._fail(error)
         finally:
-            await self._down()
-            self.done.set()
-            self._means.changed.fire()
+            try:
+                await self._down()
+            finally:  # whatever happens: somebody waits for it
+                self.done.set()
+                self._means.changed.fire()
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, LocalizeError):
+            self.failure = error
+            return
+        log.exception("exposure of %s", self.plan.services[0], exc_info=error)
+        self.failure = LocalizeError(f"internal error: {error}", "see `kubectl localize logs`, and please report it")
 
     async def prepare(self) -> None:
         """The last checks, for which keys are needed; nothing is changed in the cluster.
@@ -153,11 +147,11 @@ class Exposure:
         Raises: LocalizeError.
         """
         loop = asyncio.get_running_loop()
-        self._keys = await loop.run_in_executor(None, make_keys, self._means.directory, self.plan.session)
-        for port in self._local.values():
-            await port.listen()
-        await self._heartbeat.listen()
-        self._pods = ExposurePods(self.plan, self._means, self._keys, self._about, self._local, self._heartbeat.number)
+        with self._what_this_machine_refuses():
+            self._keys = await loop.run_in_executor(None, make_keys, self._means.directory, self.plan.session)
+            await self._ends.listen()
+        ends = (self._ends.ports, self._ends.heartbeat)
+        self._pods = ExposurePods(self.plan, self._means, self._keys, self._about, *ends)
         try:
             await self._pods.try_out()
         except (InvalidError, ForbiddenError) as error:
@@ -165,14 +159,27 @@ class Exposure:
 
     async def discard(self) -> None:
         """Put away what `prepare` made."""
-        for port in self._local.values():
-            await port.close()
-        self._heartbeat.close()
-        remove_keys(self._means.directory, self.plan.session)
+        await self._ends.close()
+        try:
+            remove_keys(self._means.directory, self.plan.session)
+        except OSError as error:
+            log.warning("keys of %s: %s", self.plan.session, error)
+
+    @contextlib.contextmanager
+    def _what_this_machine_refuses(self) -> Iterator[None]:
+        """Says in a sentence that a disk is full, or no descriptor is left."""
+        try:
+            yield
+        except OSError as error:
+            raise LocalizeError(
+                f"an exposure cannot be prepared on this machine: {error.strerror or error}",
+                f"its files are made in {self._means.directory}",
+            ) from error
 
     # -- the way up ---------------------------------------------------------------------------------------------------
     async def _up(self) -> None:
-        self._means.record.add(self.plan.session, self.plan.namespace)
+        with self._what_this_machine_refuses():
+            self._means.record.add(self.plan.session, self.plan.namespace)
         if self._pods is None:
             await self.prepare()
         assert self._pods is not None
@@ -187,7 +194,7 @@ class Exposure:
         await self._observed.begin()
         await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "running")
         if self._start_command is not None:  # the pod shares the Service's traffic from the moment it is connected
-            await self._until(self._listens, POD_SECONDS, "", self._nothing_listens)
+            await self._until(lambda: not self._ends.nothing_listens(), POD_SECONDS, "", self._ends.nothing_listens)
         self._pods.connect()
         await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "Ready")
         self.step(f"exposure pod {self._pods.name} Ready")
@@ -200,7 +207,7 @@ class Exposure:
         assert self._pods is not None
         port = next(port for port in self.plan.ports if port.asked)
         nonce = secrets.token_bytes(24)
-        local = self._local[port.number]
+        local = self._ends.ports[port.number]
         local.expect(nonce)
         try:
             argv = kubectl.port_forward(self._means.connection, self.plan.namespace, self._pods.name, port.number)
@@ -210,18 +217,10 @@ class Exposure:
         self.step(f"port {port.number} of the pod leads here")
 
     async def _scale_down(self) -> None:
-        for workload in self.plan.workloads:
-            self._go_on()
-            try:
-                found = await self._means.api.scale(workload.ref, workload.replicas, 0, uid=workload.uid)
-            except ConflictError:
-                found = -1
-            if found != workload.replicas:
-                raise LocalizeError(f"somebody scales {workload.ref} at this moment", "try again when it has settled")
         if self.plan.workloads:
+            done = await self._replaced.scale_down(self._go_on)
             await self._until(lambda: not self._others(), LEAVE_SECONDS, "the only endpoint")
-            names = ", ".join(f"{one.ref} ({one.replicas})" for one in self.plan.workloads)
-            self.step(f"{names} scaled down")
+            self.step(done)
 
     # -- while it lives -----------------------------------------------------------------------------------------------
     async def _stay(self) -> None:
@@ -233,7 +232,7 @@ class Exposure:
             fired = failsafe.fired(pod) if pod is not None else ""
             if fired:
                 raise LocalizeError(
-                    f"the failsafe has brought {self._workloads_in_words()} back ({fired}), as this machine was gone",
+                    f"the failsafe has brought {self._replaced.in_words} back ({fired}), as this machine was gone",
                     "expose it again; --failsafe sets the time",
                 )
             if is_lost(pod) and self._means.link.up:
@@ -272,21 +271,12 @@ class Exposure:
             why = trouble(pod)[0] if pod is not None else ""
             broken = remote.problem if remote is not None else ""
             self._show(Status.BACKOFF, why or broken or "the exposure pod is not Ready")
-        elif not self._listens():
-            self._show(Status.EXPOSED, self._nothing_listens())
+        elif silent := self._ends.nothing_listens():
+            self._show(Status.EXPOSED, silent)
         elif self.plan.workloads and self._others():
-            self._show(Status.EXPOSED, await self._scaled_by_others())
+            self._show(Status.EXPOSED, await self._replaced.scaled_by_others())
         else:
             self._show(Status.EXPOSED, "")
-
-    async def _scaled_by_others(self) -> str:
-        counts = []
-        for workload in self.plan.workloads:
-            with contextlib.suppress(KubectlError):
-                found = await self._means.api.get(f"{workload.ref.path}/scale")
-                counts.append(int((found.get("spec") or {}).get("replicas") or 0))
-        scaled = [str(count) for count in counts if count]
-        return f"scaled to {', '.join(scaled)} by others; traffic is shared" if scaled else ""
 
     async def renewed(self) -> None:
         """The API server is back after it was away: what still looks connected may be dead."""
@@ -296,32 +286,47 @@ class Exposure:
 
     # -- the way back -------------------------------------------------------------------------------------------------
     async def _down(self) -> None:
-        self._show(Status.RESTORING, "")
-        self._journals.stop()
-        handing = self._hand_over() if self.exposed.is_set() and not self._listens() else None
+        handing = None
         try:
-            if self._journals.written:
-                await Back(self._means.api, self._journals.written, self._means.clock, self.step).run()
-            self._means.record.remove(self.plan.session)
-        except (LocalizeError, OSError) as error:
+            self._show(Status.RESTORING, "")
+            self._journals.stop()
+            if self.exposed.is_set() and self._ends.nothing_listens():
+                handing = self._hand_over()
+            await self._bring_back()
+        except Exception as error:
             log.warning("the way back: %s", error)
-            if not isinstance(self.failure, LocalizeError) or isinstance(error, LocalizeError):
-                self.failure = error if isinstance(error, LocalizeError) else LocalizeError(str(error))
-        finally:
+            self._fail(error)
+        try:
+            await self._let_go(handing)
+        except Exception as error:
+            self._fail(error)
+
+    async def _bring_back(self) -> None:
+        if self._journals.written:
+            entries = self._replaced.to_undo(self._journals.written)
+            await Back(self._means.api, entries, self._means.clock, self.step).run()
+        try:
+            self._means.record.remove(self.plan.session)
+        except OSError as error:  # the next start finds nothing, and tries it again
+            log.warning("the record of %s: %s", self.plan.session, error)
+
+    async def _let_go(self, handing: asyncio.Task[None] | None) -> None:
+        """End what serves the exposure on this machine."""
+        try:
             if handing is not None:
                 handing.cancel()
                 await asyncio.wait((handing,))
             if self._pods is not None:
                 await self._pods.disconnect()
             await self._observed.end()
+        finally:
             await self.discard()
 
     def _hand_over(self) -> asyncio.Task[None]:
         """The local process has ended: its clients are held until one of the workload's pods can take them."""
-        for port in self._local.values():
-            port.hold_seconds = RESTORING_HOLD_SECONDS
+        self._ends.hold(RESTORING_HOLD_SECONDS)
         return asyncio.create_task(
-            hand_over(self._means, self.plan.namespace, self._local, lambda: sorted(self._others()))
+            hand_over(self._means, self.plan.namespace, self._ends.ports, lambda: sorted(self._others()))
         )
 
     # -- what it waits for --------------------------------------------------------------------------------------------
@@ -396,57 +401,19 @@ class Exposure:
         ours = set(self._observed.pods)
         return {pod for key in self.plan.services for pod in self._observed.ready(key)} - ours
 
-    def _silent(self) -> CarriedPort | None:
-        """The first port that was asked for and behind which nothing listens, as far as that can be known."""
-        for port in self.plan.ports:
-            found = self._means.listens(port.host, port.local_port)
-            if port.asked and (found is False or (found is None and self._local[port.number].refused)):
-                return port
-        return None
-
-    def _listens(self) -> bool:
-        return self._silent() is None
-
-    def _nothing_listens(self) -> str:
-        port = self._silent()
-        return f"nothing listens on {port.local}" if port is not None else ""
-
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def _show(self, status: Status, reason: str) -> None:
         if (self.status, self.reason) != (status, reason):
             self.status, self.reason = status, reason
             self._means.changed.fire()
 
-    def _workloads_in_words(self) -> str:
-        return ", ".join(str(one.ref) for one in self.plan.workloads)
-
     def items(self, context: str) -> list[dict[str, Any]]:
-        """The items of the `ls` document (cli.md), one for each Service that was asked for."""
-        return [self._item(context, key) for key in self.plan.services]
-
-    def _item(self, context: str, key: ServiceKey) -> dict[str, Any]:
-        ports = [
-            {
-                "port": number,
-                "targetPort": port.number,
-                "local": port.local,
-                "connections": self._local[port.number].traffic.open,
-            }
-            for port in self.plan.ports
-            for service, number in port.services
-            if service == key
-        ]
-        return {
-            "kind": "Exposure",
-            "context": context,
-            "namespace": key.namespace,
-            "name": key.name,
-            "status": self.status,
-            "reason": self.reason,
-            "pod": self._pods.name if self._pods is not None else "",
-            "ports": ports,
-            "workloads": [
-                {"kind": one.ref.kind, "name": one.ref.name, "replicas": one.replicas} for one in self.plan.workloads
-            ],
-            "since": rfc3339(self.since),
-        }
+        """The items of the `ls` document, one for each Service that was asked for."""
+        pod = self._pods.name if self._pods is not None else ""
+        return [
+            item(
+                self.plan, key, self._ends.ports,
+                context=context, status=self.status, reason=self.reason, pod=pod, since=self.since,
+            )
+            for key in self.plan.services
+        ]  # fmt: skip

@@ -19,7 +19,7 @@ from kubectl_localize.cluster.exposing.journal import Entry, Owner
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
-from kubectl_localize.host.paths import RunPaths, write_atomic
+from kubectl_localize.host.paths import RunPaths, write_durable
 from kubectl_localize.host.resolve import addresses
 from kubectl_localize.host.system import this_system
 from kubectl_localize.model import Connection, ServiceKey
@@ -27,12 +27,12 @@ from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.children.gate import GatedSpawner
 from kubectl_localize.supervisor.children.process import Groups, Process, Spawner
 from kubectl_localize.supervisor.exposing import checks, planning, restoring
-from kubectl_localize.supervisor.exposing.back import Clock, by_hand, journals, sessions
+from kubectl_localize.supervisor.exposing.back import Clock, by_hand
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
-from kubectl_localize.supervisor.exposing.pods import remove_keys
 from kubectl_localize.supervisor.exposing.record import Record
+from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.link import Link, probe_address
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 
@@ -75,7 +75,7 @@ class Exposures:
         self.changed = Changed()
         self._over = over
         self._here = here()
-        self._record = Record(run.exposures, write_atomic)
+        self._record = Record(run.exposures, write_durable)
         self._live: dict[Exposure, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._system = this_system()
@@ -109,6 +109,10 @@ class Exposures:
             directory=run.directory,
             record=self._record,
         )
+        self._recovery = Recovery(
+            self.api, self._record, run.directory, here=self._here, lives=lives, clock=self._means.clock, now=_now,
+            live=lambda: {exposure.plan.session for exposure in self._live},
+        )  # fmt: skip
         self._probing = asyncio.create_task(self._means.link.run())
 
     # -- orders -------------------------------------------------------------------------------------------------------
@@ -223,6 +227,7 @@ class Exposures:
     async def close(self, step: Callable[[str], None]) -> list[LocalizeError]:
         """End all of them, and everything else."""
         failures = await self.end(self.live, step)
+        await self._recovery.close()
         self._probing.cancel()
         await asyncio.wait((self._probing, *self._tasks))
         self._peers.close()
@@ -232,40 +237,19 @@ class Exposures:
     async def restore(self, say: Callable[[str], None]) -> set[str]:
         """Undo what crashed runs left in this context, and what we could not bring back ourselves before.
 
-        Quick where this machine remembers nothing of that kind.
-
         Returns: the Services, as `ns/name`, whose exposures were undone.
         Raises: LocalizeError where it cannot be undone now.
         """
-        ours = {exposure.plan.session for exposure in self._live}
-        recorded = {session: place for session, place in self._record.sessions().items() if session not in ours}
-        if not recorded:
-            return set()
-        entries = await journals(self.api, sorted(set(recorded.values())))
-        judged = restoring.judge(entries, self._here, lives, _now())
-        stuck = sessions([entry for entry in judged.others if entry.session in recorded and self._is_mine(entry)])
-        dead = [*judged.dead, *stuck]
-        failures = await restoring.undo(self.api, dead, self._means.clock, say)
-        if failures:
-            raise failures[0]
-        undone = {entry.session for some in dead for entry in some}
-        for session in recorded.keys() - ({entry.session for entry in judged.others} - undone):
-            self._record.remove(session)
-            remove_keys(self._means.directory, session)
-        return {service for some in dead for entry in some for service in entry.services}
-
-    def _is_mine(self, entry: Entry) -> bool:
-        """Whether a journal was written by this very process."""
-        owner = entry.owner
-        return (owner.machine, owner.pid, owner.started) == (self._here.machine, self._here.pid, self._here.started)
+        return await self._recovery.run(say)
 
     def _advice(self, held: Sequence[Entry]) -> str:
         """What to do about a session that holds what we want."""
         owner = held[0].owner
         if (owner.machine, owner.uid) != (self._here.machine, self._here.uid):
             return f"ask {owner.login}; if that machine is gone for good: {by_hand(held)}"
-        if restoring.is_dead(held[0], self._here, lives, _now()):
-            return "`kubectl localize restore` undoes it"
+        left = restoring.dead_in(held, self._here, lives, _now())
+        if left is not None:
+            return f"`kubectl localize restore` undoes it{f' in {left:.0f} s, if it stays silent' if left else ''}"
         return f"`kubectl localize expose --stop {held[0].services[0]}` ends it"
 
     # -- what ls shows ------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 BACKLOG = 1024
 HOLD_SECONDS = 3.0  # a process that is being restarted is back by then
 RETRY_SECONDS = 0.1
+GONE_SECONDS = 2.0  # how long the process is let go on for a client that is gone, with what that has sent
 PROOF_SECONDS = 0.3  # how long a connection may take to say that it is the proof, before anybody else is let through
 
 
@@ -66,6 +67,7 @@ class LocalPort:
         self._proof = b""
         self.proven = asyncio.Event()
         self.hold_seconds = HOLD_SECONDS
+        self.gone_seconds = GONE_SECONDS
         self.traffic = Traffic()
         self.number = 0
         self.refused = False
@@ -153,7 +155,7 @@ class LocalPort:
         began = self._clock()
         while not relay.client_is_gone:
             try:
-                await relay.through(self._process)
+                await self._through(relay)
             except OSError:
                 self.refused = True
                 left = began + self.hold_seconds - self._clock()
@@ -166,3 +168,23 @@ class LocalPort:
             self.refused = False
             return True
         return False
+
+    async def _through(self, relay: Relay) -> None:
+        """One connection to the local process, until either side ends it.
+
+        The process of a client that is gone only hears that nothing more is sent: one that streams, and reads nothing,
+        would go on for ever. So it is reset after a moment, as it would be if that client had connected to it.
+
+        Raises: OSError where the process does not accept.
+        """
+        through = asyncio.ensure_future(relay.through(self._process))
+        gone = asyncio.ensure_future(relay.closed.wait())
+        try:
+            await asyncio.wait((through, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((through,), timeout=self.gone_seconds)
+            if through.done():
+                through.result()
+        finally:
+            gone.cancel()
+            through.cancel()
+            await asyncio.wait((through,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +11,8 @@ class Record:
     """A file with the sessions of one context and their namespaces; written before the cluster hears of a session.
 
     Args:
-        write: replaces a file's text at once (`host.paths.write_atomic`).
+        write: replaces a file's text at once, and on the disk (`host.paths.write_durable`): the next start has to find
+            it though the machine loses power right then.
     """
 
     def __init__(self, path: Path, write: Callable[[Path, str], None]) -> None:
@@ -46,8 +46,3 @@ class Record:
 
     def _put(self, sessions: dict[str, str]) -> None:
         self._write(self._path, json.dumps({"sessions": sessions}))
-        descriptor = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)  # a machine that loses power right now has to find it
-        finally:
-            os.close(descriptor)

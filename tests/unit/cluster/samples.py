@@ -62,6 +62,20 @@ NO_HOST = "Unable to connect to the server: dial tcp: lookup nosuch.invalid on 1
 BAD_SELECTOR = (
     "Error from server (BadRequest): unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"
 )
+NEW_LEADER = "Error from server: etcdserver: leader changed"
+SLOW_ETCD = "Error from server: etcdserver: request timed out"
+INTERNAL = 'Error from server (InternalError): an error on the server ("") has prevented the request from succeeding'
+WEBHOOK_AWAY = (
+    'Error from server (InternalError): Internal error occurred: failed calling webhook "x.example.com": no endpoints'
+    ' available for service "hook"'
+)
+DENIED_BY_WEBHOOK = (
+    'Error from server: admission webhook "x.example.com" denied the request: nothing is scaled on a Friday'
+)
+OVERLOADED = (
+    "Error from server (TooManyRequests): the server has received too many requests and has asked us to try again later"
+)
+SERVER_TIMEOUT = "Error from server (Timeout): Timeout: request did not complete within the allotted timeout"
 EXPIRED = "Error from server (Expired): The resourceVersion for the provided list is too old."
 
 # -- kubectl get --raw '…/services?watch=1&allowWatchBookmarks=true&resourceVersion=…', stdout ------------------------

@@ -107,6 +107,11 @@ def changed(content: dict[str, Any] | None = None, spec: dict[str, Any] | None =
     return lease
 
 
+def owned(**changes: object) -> dict[str, Any]:
+    """A Lease whose owner says something else."""
+    return changed({"owner": {**json.loads(made(ENTRY)["metadata"]["annotations"][ANNOTATION])["owner"], **changes}})
+
+
 @pytest.mark.parametrize(
     "lease",
     [
@@ -117,7 +122,21 @@ def changed(content: dict[str, Any] | None = None, spec: dict[str, Any] | None =
         {**made(ENTRY), "metadata": {"namespace": "shop", "annotations": {ANNOTATION: "[]"}}},
         changed({"version": 2}),
         changed({"owner": {"user": "ada"}}),
-        changed({"owner": {**json.loads(made(ENTRY)["metadata"]["annotations"][ANNOTATION])["owner"], "shoe": 41}}),
+        owned(shoe=41),
+        owned(pid="x"),
+        owned(pid=4.5),
+        owned(pid=True),
+        owned(started="yesterday"),
+        owned(started=None),
+        owned(uid="1000"),
+        owned(machine=5),
+        owned(pid_namespace=None),
+        owned(user=["ada"]),
+        owned(login={}),
+        changed({"uid": 5}),
+        changed({"services": [5]}),
+        changed({"services": 5}),
+        changed({"services": None}),
         changed({"workload": None}),
         changed({"workload": {**WORKLOAD, "name": "../../secrets/x"}}),
         changed({"workload": {**WORKLOAD, "name": "cart; curl example.com"}}),

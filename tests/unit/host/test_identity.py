@@ -9,8 +9,10 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 
+import psutil
+import pytest
+
 from kubectl_localize.host.identity import here, lives
-from kubectl_localize.host.process import start_time
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.macos import MacOS
 
@@ -39,16 +41,25 @@ def test_another_process_of_the_machine_differs_only_in_pid_and_start() -> None:
 def test_a_pid_that_another_process_has_by_now_is_not_the_one_that_is_meant() -> None:
     child = subprocess.Popen(["sleep", "60"])
     try:
-        started = start_time(child.pid)
+        started = this_system().start_mark(child.pid)
         assert started is not None
         assert lives(child.pid, started)
-        assert lives(child.pid, started + 1), "start times are known to a second only"
-        assert not lives(child.pid, started - 60)
-        assert not lives(child.pid, started + 60)
+        assert not lives(child.pid, started - 1)
+        assert not lives(child.pid, started + 1)
     finally:
         child.kill()
         child.wait()
     assert not lives(child.pid, started)
+
+
+def test_setting_the_clock_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel works the boot time out from the wall clock, and start times in seconds hang on it."""
+    found = here()
+    boot_time = psutil.boot_time()
+    for module in (psutil, getattr(psutil, "_pslinux", psutil)):
+        monkeypatch.setattr(module, "boot_time", lambda: boot_time + 3600)
+    assert lives(found.pid, found.started)
+    assert here() == found
 
 
 @dataclass(frozen=True)

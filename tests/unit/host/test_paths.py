@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import stat
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import Paths, context_key, make_private, socket_address, write_atomic
+from kubectl_localize.host.paths import Paths, context_key, make_private, socket_address, write_atomic, write_durable
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.linux import Linux
 from kubectl_localize.host.system.macos import MacOS
@@ -130,6 +131,26 @@ def test_write_atomic_replaces_text_and_mode(tmp_path: Path) -> None:
     write_atomic(path, "again", mode=0o644)
     assert path.stat().st_mode & 0o777 == 0o644
     assert os.listdir(tmp_path) == ["state.json"]
+
+
+def test_what_has_to_last_is_on_the_disk_before_and_after_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "exposures.json"
+    path.write_text("old")
+    synced: list[tuple[bool, str, str]] = []  # a directory or a file, what the file holds, what the name leads to
+
+    def fsync(descriptor: int) -> None:
+        is_directory = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        held = "" if is_directory else os.pread(descriptor, 100, 0).decode()
+        synced.append((is_directory, held, path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_durable(path, "new")
+    assert synced == [(False, "new", "old"), (True, "", "new")]
+    synced.clear()
+    write_atomic(path, "what may be lost")
+    assert synced == []
 
 
 def test_write_atomic_leaves_nothing_when_it_fails(tmp_path: Path) -> None:

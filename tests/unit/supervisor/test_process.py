@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -107,6 +108,29 @@ def test_one_that_ignores_term_is_killed_after_a_grace_period() -> None:
         await process.stop()
         assert await process.wait() == -signal.SIGKILL
         assert GRACE_SECONDS <= time.monotonic() - began < DEADLINE_SECONDS
+
+    play(run())
+
+
+def test_one_that_ignores_term_is_killed_by_a_task_that_was_cancelled_as_well() -> None:
+    async def run() -> None:
+        code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+        process = await Spawner(Groups(), {}).spawn(python(code))
+        await process.stdout.readline()
+
+        async def work() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await process.stop()
+
+        working = asyncio.create_task(work())
+        await asyncio.sleep(0)
+        working.cancel()
+        await asyncio.wait((working,))
+        assert working.cancelled()
+        assert not process.alive
+        assert await process.wait() == -signal.SIGKILL
 
     play(run())
 

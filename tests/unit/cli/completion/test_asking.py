@@ -41,6 +41,8 @@ def test_it_does_not_wait_for_what_takes_longer_and_that_goes_on(tmp_path: Path)
     gate = tmp_path / "gate"
     work = """
 def work():
+    import signal
+    signal.alarm(60)  # it does not outlive a test that fails
     print("a word that nobody sees")
     os.mkfifo(sys.argv[3])
     open(sys.argv[3]).read()

@@ -51,9 +51,29 @@ def test_a_child_is_ending_from_its_end_on(proc: Path) -> None:
     assert system.is_ending(process.pid), "it is gone"
 
 
-def test_the_pid_namespace_is_what_the_kernel_says(tmp_path: Path) -> None:
-    assert Linux().pid_namespace() == os.readlink("/proc/self/ns/pid")
+def test_a_start_mark_is_of_one_process_and_none_of_one_that_has_ended() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        mark, ours = Linux().start_mark(process.pid), Linux().start_mark(os.getpid())
+        assert mark is not None
+        assert ours is not None
+        assert ours < mark == Linux().start_mark(process.pid)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert Linux().start_mark(process.pid) is None, "it is a zombie"
+    assert Linux().start_mark(process.pid) is None
+    assert Linux().start_mark(-1) is None
+
+
+def test_where_pids_count_is_a_boot_and_a_namespace_in_it(tmp_path: Path) -> None:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    namespace = os.readlink("/proc/self/ns/pid")
+    assert Linux().pid_namespace() == f"{boot} {namespace}"
     assert Linux(tmp_path).pid_namespace() == ""
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "self/ns/pid").symlink_to(namespace)
+    (tmp_path / "sys/kernel/random").mkdir(parents=True)
+    (tmp_path / "sys/kernel/random/boot_id").write_text("another-boot\n")
+    assert Linux(tmp_path).pid_namespace() == f"another-boot {namespace}"
 
 
 def test_the_machines_id_is_in_the_first_file_that_can_be_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -13,8 +14,8 @@ from kubectl_localize.host.identity import Here
 from tests.unit.supervisor.exposing.cluster import CORE, Cluster
 
 NOW = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
-HERE = Here("ada@laptop", "machine", 1000, 4711, 5000.0, "pid:[1]")
-OWNER = Owner("ada", "ada@laptop", "machine", 1000, 4711, 5000.0, "pid:[1]")
+HERE = Here("ada@laptop", "machine", 1000, 4711, 5000.0, "boot pid:[1]")
+OWNER = Owner("ada", "ada@laptop", "machine", 1000, 4711, 5000.0, "boot pid:[1]")
 POD = f"{CORE}/pods/localize-cart-abc12"
 SECRET = f"{CORE}/secrets/localize-abc12"
 
@@ -37,6 +38,14 @@ def entry(name: str = "cart", **changes: Any) -> Entry:
 def write(cluster: Cluster, one: Entry) -> None:
     """Put a journal into the cluster."""
     cluster.put(one.path, journal.manifest(one))
+
+
+def write_unreadable(cluster: Cluster, one: Entry) -> None:
+    """Put a journal into the cluster that a later version of ours has written."""
+    lease = journal.manifest(one)
+    content = json.loads(lease["metadata"]["annotations"][journal.ANNOTATION])
+    lease["metadata"]["annotations"][journal.ANNOTATION] = json.dumps({**content, "version": journal.VERSION + 1})
+    cluster.put(one.path, lease)
 
 
 def labels(session: str = "abc12") -> dict[str, str]:

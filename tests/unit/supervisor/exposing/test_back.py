@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Sequence
 
 import pytest
 
+from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.journal import manifest as journal_manifest
 from kubectl_localize.cluster.exposing.values import WorkloadRef
-from kubectl_localize.errors import ConflictError, ForbiddenError, LocalizeError, UnreachableError
+from kubectl_localize.errors import (
+    ConflictError,
+    ForbiddenError,
+    KubectlError,
+    LocalizeError,
+    UnauthorizedError,
+    UnreachableError,
+)
 from kubectl_localize.supervisor.exposing.back import (
     AWAY_SECONDS,
     GONE_SECONDS,
     QUIET_SECONDS,
     READY_SECONDS,
+    SCALE_UP_SECONDS,
     Back,
     by_hand,
     journal_at,
@@ -24,7 +34,7 @@ from kubectl_localize.supervisor.exposing.back import (
     sessions,
 )
 from tests.unit.cluster import samples as kubectl_says
-from tests.unit.cluster.answering import FORBIDDEN
+from tests.unit.cluster.answering import FORBIDDEN, Done
 from tests.unit.supervisor.exposing.cluster import APPS, CONFLICT, LEASES, Cluster
 from tests.unit.supervisor.exposing.samples import POD, SECRET, entry, exposure_pod, labels, write
 
@@ -274,8 +284,9 @@ def test_somebody_scales_in_the_middle() -> None:
 def test_a_workload_that_changes_all_the_time_keeps_its_journal() -> None:
     cluster = exposed()
     cluster.fails = lambda now, method, path: CONFLICT if method == "PUT" else ""
-    with pytest.raises(ConflictError, match="cart changes all the time"):
+    with pytest.raises(ConflictError, match="Deployment shop/cart could not be brought back: the object has been"):
         bring_back(cluster)
+    assert SCALE_UP_SECONDS < cluster.now < SCALE_UP_SECONDS + 5
     assert {POD, SECRET, LEASE} <= cluster.objects.keys()
 
 
@@ -325,6 +336,66 @@ def test_a_server_that_is_away_for_long_is_left_to_restore() -> None:
     assert "`kubectl localize restore`" in caught.value.hint
     assert cluster.now < AWAY_SECONDS + 5
     assert {POD, SECRET, LEASE} <= cluster.objects.keys()
+
+
+TROUBLE = {
+    "new leader": (kubectl_says.NEW_LEADER, KubectlError),
+    "slow etcd": (kubectl_says.SLOW_ETCD, KubectlError),
+    "internal": (kubectl_says.INTERNAL, KubectlError),
+    "webhook": (kubectl_says.WEBHOOK_AWAY, KubectlError),
+    "overloaded": (kubectl_says.OVERLOADED, KubectlError),
+    "timeout": (kubectl_says.SERVER_TIMEOUT, KubectlError),
+    "token": (kubectl_says.UNAUTHORIZED, UnauthorizedError),
+}
+
+
+@pytest.mark.parametrize("words", [words for words, _ in TROUBLE.values()], ids=TROUBLE)
+@pytest.mark.parametrize("step", ["GET", "PUT", "DELETE"])
+def test_a_server_that_is_in_trouble_for_a_while_only_delays_it(step: str, words: str) -> None:
+    cluster = exposed()
+    began: dict[str, float] = {}
+
+    def trouble(now: float, method: str, path: str) -> str:
+        return words if method == step and now - began.setdefault(path, now) < 5 else ""
+
+    cluster.fails = trouble
+    bring_back(cluster)
+    assert (cluster.replicas(CART), cluster.left("abc12")) == (2, [])
+    assert began, "it was in trouble"
+
+
+@pytest.mark.parametrize(("words", "kind"), TROUBLE.values(), ids=TROUBLE)
+def test_trouble_that_does_not_end_is_told_with_what_to_do(words: str, kind: type[KubectlError]) -> None:
+    cluster = exposed()
+    cluster.fails = lambda now, method, path: words if path == SCALE else ""
+    with pytest.raises(kind, match="Deployment shop/cart could not be brought back") as caught:
+        bring_back(cluster)
+    assert "`kubectl localize restore` when the API server is well again" in caught.value.hint
+    assert SCALE_UP_SECONDS < cluster.now < SCALE_UP_SECONDS + 5
+    assert {POD, SECRET, LEASE} <= cluster.objects.keys()
+
+
+def test_a_kubectl_that_cannot_be_started_for_a_moment_only_delays_it() -> None:
+    cluster = exposed()
+    failing = [OSError(errno.ETXTBSY, "Text file busy"), OSError(errno.EAGAIN, "no process is left")]
+
+    async def run(argv: list[str], body: bytes | None) -> Done:
+        if failing and cluster.replicas(CART) == 0 and "/scale" in str(argv):
+            raise failing.pop()
+        return await cluster.run(argv, body)
+
+    asyncio.run(Back(Api(kubectl_says.CONNECTION, run), [entry()], cluster.clock, list[str]().append).run())
+    assert (failing, cluster.replicas(CART), cluster.left("abc12")) == ([], 2, [])
+
+
+@pytest.mark.parametrize("words", [kubectl_says.DENIED_BY_WEBHOOK, kubectl_says.BAD_SELECTOR])
+def test_what_is_refused_is_not_asked_for_again(words: str) -> None:
+    cluster = exposed()
+    cluster.fails = lambda now, method, path: words if path == SCALE else ""
+    with pytest.raises(KubectlError, match="Deployment shop/cart could not be brought back") as caught:
+        bring_back(cluster)
+    assert "run `kubectl localize restore`;" in caught.value.hint
+    assert cluster.now == 0
 
 
 def test_what_is_forbidden_by_now_is_told_how_to_do_by_hand() -> None:

@@ -206,3 +206,29 @@ def test_a_client_that_leaves_is_not_waited_for() -> None:
             assert found.received == []
 
     play(run())
+
+
+# -- a client that is gone --------------------------------------------------------------------------------------------
+def test_a_process_that_streams_hears_that_its_client_is_gone() -> None:
+    async def run() -> None:
+        ended = asyncio.Event()
+
+        async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):  # what it is to meet
+                while True:
+                    writer.write(b"x" * 65536)
+                    await writer.drain()
+                    await asyncio.sleep(0)
+            ended.set()
+
+        async with await asyncio.start_server(stream, "127.0.0.1", 0) as server, stage(running=False) as found:
+            found.port.lead_to(LocalProcess("127.0.0.1", server.sockets[0].getsockname()[1]))
+            found.port.gone_seconds = 0.05
+            reader, writer = await found.connect()
+            await reader.readexactly(1000)
+            assert not ended.is_set()
+            writer.transport.abort()
+            await ended.wait()
+            await until(lambda: found.port.traffic.open == 0)
+
+    play(run())

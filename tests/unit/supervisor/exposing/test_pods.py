@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kubectl_localize.errors import ForbiddenError, InvalidError
-from kubectl_localize.host.paths import write_atomic
+from kubectl_localize.host.paths import write_durable
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.children.process import Spawner
@@ -58,7 +58,7 @@ def means(cluster: Cluster, directory: Path, listens: bool | None = True) -> Mea
         admits=lambda _: True,
         listens=lambda host, port: listens,
         directory=directory,
-        record=Record(directory / "exposures.json", write_atomic),
+        record=Record(directory / "exposures.json", write_durable),
     )
 
 

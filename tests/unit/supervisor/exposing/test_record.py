@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.host.paths import write_atomic
+from kubectl_localize.host.paths import write_durable
 from kubectl_localize.supervisor.exposing.record import Record
 
 
 def test_sessions_come_and_go_and_another_process_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "exposures.json"
-    record, later = Record(path, write_atomic), Record(path, write_atomic)
+    record, later = Record(path, write_durable), Record(path, write_durable)
     assert later.sessions() == {}
     record.add("abc12", "shop")
     record.add("xyz98", "other")
@@ -29,7 +29,7 @@ def test_sessions_come_and_go_and_another_process_reads_them(tmp_path: Path) -> 
 def test_a_file_that_says_nothing(tmp_path: Path, text: str) -> None:
     path = tmp_path / "exposures.json"
     path.write_text(text)
-    record = Record(path, write_atomic)
+    record = Record(path, write_durable)
     assert record.sessions() == {}
     record.add("abc12", "shop")
     assert record.sessions() == {"abc12": "shop"}
@@ -37,4 +37,4 @@ def test_a_file_that_says_nothing(tmp_path: Path, text: str) -> None:
 
 def test_what_cannot_be_written_is_an_error_before_anything_begins(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        Record(tmp_path / "nowhere" / "exposures.json", write_atomic).add("abc12", "shop")
+        Record(tmp_path / "nowhere" / "exposures.json", write_durable).add("abc12", "shop")

@@ -1,0 +1,62 @@
+"""An exposure's ends on this machine: our listener for each carried port, and the one for the readiness probe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kubectl_localize.cluster.exposing.values import CarriedPort
+from kubectl_localize.supervisor.exposing.heartbeat import Heartbeat
+from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
+from kubectl_localize.supervisor.exposing.means import Means
+
+
+class LocalEnds:
+    """Where `ssh -R` leads to, and whether the user's processes behind it are there.
+
+    Args:
+        carried: the ports; `ports` has our listener for each, by its number in the pods.
+    """
+
+    def __init__(self, carried: Sequence[CarriedPort], means: Means) -> None:
+        self._carried = tuple(carried)
+        self._means = means
+        self._heartbeat = Heartbeat()
+        self.ports = {
+            port.number: LocalPort(
+                LocalProcess(port.host, port.local_port), means.buffer, admits=means.admits, clock=means.clock.now
+            )
+            for port in carried
+        }
+
+    @property
+    def heartbeat(self) -> int:
+        """The number of the port that answers the readiness probe, once it listens."""
+        return self._heartbeat.number
+
+    async def listen(self) -> None:
+        """Listen on loopback ports of the kernel's choice. Raises: OSError."""
+        for port in self.ports.values():
+            await port.listen()
+        await self._heartbeat.listen()
+
+    async def close(self) -> None:
+        """Stop listening and reset what is open."""
+        for port in self.ports.values():
+            await port.close()
+        self._heartbeat.close()
+
+    def hold(self, seconds: float) -> None:
+        """From now on hold connections so long while nothing listens."""
+        for port in self.ports.values():
+            port.hold_seconds = seconds
+
+    def nothing_listens(self) -> str:
+        """`nothing listens on HOST:PORT` for the first port that was asked for where that is so; empty where all do.
+
+        Where the system does not tell, what the last connection met counts.
+        """
+        for port in self._carried:
+            found = self._means.listens(port.host, port.local_port)
+            if port.asked and (found is False or (found is None and self.ports[port.number].refused)):
+                return f"nothing listens on {port.local}"
+        return ""
