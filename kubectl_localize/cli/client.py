@@ -118,8 +118,8 @@ def spawn(run: RunPaths) -> Control:
     return Control(ours)
 
 
-def another(run: RunPaths) -> Control:
-    """A connection to the supervisor that is just starting there, or to a new one where one is just ending.
+def reach(run: RunPaths) -> Control | None:
+    """A connection to the supervisor that runs there, once it has started; None where none runs, or it has just ended.
 
     Raises: LocalizeError where neither comes about in half a minute.
     """
@@ -131,11 +131,20 @@ def another(run: RunPaths) -> Control:
         if control is not None:
             return control
         if owner(run.pidfile) is None:
-            return spawn(run)
+            return None
         time.sleep(POLL_SECONDS)
+    pid = owner(run.pidfile)
     raise LocalizeError(
-        f"the supervisor with pid {owner(run.pidfile)} does not answer", "`kubectl localize stop` tries to end it"
+        f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
     )
+
+
+def another(run: RunPaths) -> Control:
+    """A connection to the supervisor that is just starting there, or to a new one where one is just ending.
+
+    Raises: LocalizeError where neither comes about in half a minute.
+    """
+    return reach(run) or spawn(run)
 
 
 def wait_ended(run: RunPaths) -> bool:

@@ -73,8 +73,9 @@ class Expose:
     def run(self) -> int:
         """As the module's `run`."""
         control = connect(self._paths) or spawn(self._paths)
-        signal.signal(signal.SIGTERM, _as_ctrl_c)
-        signal.signal(signal.SIGHUP, _as_ctrl_c)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, _as_ctrl_c)
         live = False
         try:
             answer = self._begin(control)

@@ -8,13 +8,13 @@ import os
 from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import StopArgs
-from kubectl_localize.cli.client import connect
+from kubectl_localize.cli.client import reach
 from kubectl_localize.cli.context import current_run
 from kubectl_localize.cli.document import other_version, parse_document
 from kubectl_localize.cli.farewell import hear_out, warn_of_leftovers
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
-from kubectl_localize.host.process import owner
+from kubectl_localize.host.process import Pidfile, owner
 
 
 def run(args: StopArgs) -> int:
@@ -51,18 +51,14 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
     Args:
         console: shows what exposures do on their way back.
 
-    Raises: LocalizeError as `hear_out` does.
+    Raises: LocalizeError as `reach` and `hear_out` do.
     """
-    control = connect(run)
+    ran = owner(run.pidfile) is not None
+    control = reach(run)
     if control is None:
-        pid = owner(run.pidfile)
-        if pid is None:
-            sweep(run)
-            warn_of_leftovers(run, console.warning)
-            return False
-        raise LocalizeError(
-            f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
-        )
+        sweep(run)
+        warn_of_leftovers(run, console.warning)
+        return ran  # and was ending already
     if other := _other_version(run):
         console.warning(other)
     control.send("stop")
@@ -82,10 +78,21 @@ def _other_version(run: RunPaths) -> str:
 
 
 def sweep(run: RunPaths) -> bool:
-    """Remove the files that a killed supervisor left; whether there were any."""
-    found = False
-    for path in (run.state, run.pidfile, run.control, run.helper_socket, run.own_socket):
+    """Remove the files that a killed supervisor left; whether there were any.
+
+    The pidfile is held meanwhile: a supervisor that is just starting makes such files too.
+    """
+    files = [path for path in (run.state, run.control, run.helper_socket, run.own_socket) if path.exists()]
+    if not files and not run.pidfile.exists():
+        return False
+    try:
+        pidfile = Pidfile.acquire(run.pidfile)
+    except OSError:
+        return False
+    if pidfile is None:
+        return False
+    for path in files:
         with contextlib.suppress(OSError):
             path.unlink()
-            found = True
-    return found
+    pidfile.release()
+    return True

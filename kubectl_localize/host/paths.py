@@ -116,19 +116,27 @@ def context_key(context: str, server: str, uid: int) -> str:
 
 
 def make_private(directory: Path) -> None:
-    """Make the directory and its parents where they are missing, and let nobody else in (mode 0700).
+    """Make the directory and its parents where they are missing, so that nobody else can enter it (mode 0700).
+
+    One that is there already is left as it is: it may be there for something else, such as /tmp.
 
     Raises:
-        LocalizeError: it cannot be made or written to.
+        LocalizeError: it cannot be made or written to, or others can enter it.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if directory.stat().st_mode & 0o777 != 0o700:
-            directory.chmod(0o700)
+        for missing in [path for path in (*reversed(directory.parents), directory) if not path.exists()]:
+            missing.mkdir(exist_ok=True, mode=0o700)
+        status = directory.stat()
     except OSError as error:
         raise _not_writable(directory, error.strerror or str(error)) from error
     if not os.access(directory, os.R_OK | os.W_OK | os.X_OK):
         raise _not_writable(directory, "Permission denied")
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise LocalizeError(
+            f"state directory {directory} is not yours alone: it is user {status.st_uid}'s, mode"
+            f" {status.st_mode & 0o7777:04o}",
+            f"`chmod 700 {directory}` if it is for nothing else, or set {HOME_VARIABLE} to another directory",
+        )
 
 
 def _not_writable(directory: Path, reason: str) -> LocalizeError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import socket
@@ -104,7 +103,6 @@ class HelperServer:
         self._path = path
         self._uid_allowed = uid_allowed
         self._on_change = on_change
-        self._connected = asyncio.Event()
         self._listener: socket.socket | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -126,13 +124,6 @@ class HelperServer:
             raise
         self._listener = listener
         self._spawn(self._accept(listener))
-
-    async def wait_connected(self, timeout_seconds: float) -> Helper | None:
-        """Return the helper as soon as there is one; None when the time is over."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds):
-                await self._connected.wait()
-        return self.helper
 
     async def close(self) -> None:
         """Stop listening, let the helper undo what it did and return when it has."""
@@ -173,7 +164,6 @@ class HelperServer:
             reply = {"ok": False, "error": refusal} if refusal else {"ok": True}
             if not refusal:
                 helper = self.helper = Helper(connection)
-                self._connected.set()
             await loop.sock_sendall(connection, json.dumps(reply).encode() + b"\n")
         except (OSError, ValueError, TimeoutError):
             if helper is not None:
@@ -199,7 +189,6 @@ class HelperServer:
     def _lost(self, helper: Helper) -> None:
         if self.helper is helper:
             self.helper = None
-            self._connected.clear()
             self._on_change(None)
 
 

@@ -42,7 +42,7 @@ def with_helper(directory: Path, act: Callable[[Helper], Awaitable[None]]) -> No
             argv = helper_argv(
                 socket=directory / "helper.sock",
                 uid=os.getuid(),
-                key="test-macos",
+                key=f"test-macos-{os.getuid()}",
                 hosts_file=SYSTEM_HOSTS,
                 ip_range="127.64.0.0/10",
                 use_sudo=True,
@@ -50,7 +50,7 @@ def with_helper(directory: Path, act: Callable[[Helper], Awaitable[None]]) -> No
             )
             process = await asyncio.create_subprocess_exec(*argv)
             assert await process.wait() == 0, "sudo without a password is needed: run `sudo -v` first"
-            helper = await server.wait_connected(10)
+            helper = server.helper
             assert helper is not None
             await act(helper)
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import socket
@@ -75,12 +74,6 @@ class PeerLookup:
             for kind, sequence, payload in messages(data):
                 if sequence == self._sequence:
                     return None if kind == _NLMSG_ERROR else owner_uid(payload)
-
-
-def peer_uid(connection: socket.socket) -> int | None:
-    """Return what `PeerLookup.uid` does, with a lookup of its own."""
-    with contextlib.closing(PeerLookup()) as lookup:
-        return lookup.uid(connection)
 
 
 def messages(data: bytes) -> list[tuple[int, int, bytes]]:

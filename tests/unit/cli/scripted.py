@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +15,8 @@ from kubectl_localize.host.paths import RunPaths, socket_address
 
 Event = dict[str, Any]
 GONE: Event = {"event": "gone"}  # not said: the connection ends there, as with a supervisor that was killed
+
+HANG_UP: Event = {"event": "hang up"}  # not said: the command's terminal is closed at that moment
 
 
 class Scripted:
@@ -43,7 +47,9 @@ class Scripted:
         for op in ops:
             self.asked.append(op)
             for event in script.get(op, ()):
-                if event != GONE:
+                if event == HANG_UP:
+                    os.kill(os.getpid(), signal.SIGHUP)
+                elif event != GONE:
                     connection.sendall(json.dumps(event).encode() + b"\n")
                 if event["event"] in ("gone", "ended"):
                     return

@@ -10,11 +10,11 @@ import psutil
 import pytest
 
 from kubectl_localize.cli.arguments import ExposeArgs
-from kubectl_localize.cli.expose import Expose
+from kubectl_localize.cli.expose import CTRL_C, Expose
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.model import ServiceKey
-from tests.unit.cli.scripted import Event, scripted
+from tests.unit.cli.scripted import HANG_UP, Event, scripted
 from tests.unit.cluster.samples import CONNECTION
 
 ACCEPTED: Event = {"event": "accepted"}
@@ -116,3 +116,17 @@ def test_it_tells_of_its_own_exposures_only(tmp_path: Path, capsys: pytest.Captu
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Exposed shop/cart: 80 -> 127.0.0.1:3000; Ctrl-C ends it"
     assert [line.split()[0] for line in lines[1:]] == ["shop/cart"]
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_a_closed_terminal_ends_it_but_not_under_nohup(ignored: bool, tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    over = [_over("shop/cart", message="it is over")] if ignored else []
+    with scripted(run, {"expose": [ACCEPTED, EXPOSED, HANG_UP, *over], "release": [RELEASED]}) as supervisor:
+        if ignored:
+            with pytest.raises(LocalizeError, match="it is over"):
+                _expose(run)
+        else:
+            assert _expose(run) in (0, CTRL_C)  # whether it was live then is the one's or the other's luck
+        assert supervisor.asked == (["expose"] if ignored else ["expose", "release"])

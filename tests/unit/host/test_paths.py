@@ -57,13 +57,24 @@ def test_context_key_tells_contexts_apart() -> None:
     assert keys[0].startswith("arn-aws-eks-eu-x-")
 
 
-def test_make_private_shuts_others_out_of_an_existing_directory(tmp_path: Path) -> None:
-    directory = tmp_path / "a" / "b"
-    directory.mkdir(parents=True, mode=0o755)
-    make_private(directory)
-    assert directory.stat().st_mode & 0o777 == 0o700
-    make_private(directory / "c" / "d")
-    assert (directory / "c" / "d").stat().st_mode & 0o777 == 0o700
+def test_make_private_makes_directories_that_nobody_else_can_enter(tmp_path: Path) -> None:
+    make_private(tmp_path / "c" / "d")
+    for made in (tmp_path / "c", tmp_path / "c" / "d"):
+        assert made.stat().st_mode & 0o7777 == 0o700
+        make_private(made)
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o755, 0o750, 0o701])
+def test_make_private_leaves_a_directory_that_others_can_enter_as_it_is_and_does_not_use_it(
+    mode: int, tmp_path: Path
+) -> None:
+    directory = tmp_path / "theirs"
+    directory.mkdir()
+    directory.chmod(mode)
+    with pytest.raises(LocalizeError, match=f"not yours alone: .* mode {mode:04o}") as caught:
+        make_private(directory)
+    assert directory.stat().st_mode & 0o7777 == mode
+    assert "KUBECTL_LOCALIZE_HOME" in caught.value.hint
 
 
 def test_make_private_says_what_is_wrong(tmp_path: Path) -> None:
