@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -64,6 +65,13 @@ def guarded(
         if _stdout_is_gone():
             return 0
         return _internal_error(args)
+    except OSError as failure:
+        if not _is_full(failure):
+            return _internal_error(args)
+        _flush_stdout()  # which drops what is stuck
+        reason = failure.strerror or str(failure)
+        terminal.error(f"the output cannot be written: {reason}", "is the disk full?", no_color=args.no_color)
+        return 1
     except Exception:
         return _internal_error(args)
 
@@ -149,6 +157,13 @@ def _flush_stdout() -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         _stdout_is_gone()
+    except OSError:
+        _point_stdout_at_nothing()
+
+
+def _is_full(failure: OSError) -> bool:
+    """Whether what is printed does not fit: where it is a file of ours, that is a LocalizeError, or names the file."""
+    return failure.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and failure.filename is None
 
 
 def _stdout_is_gone() -> bool:
@@ -163,7 +178,11 @@ def _stdout_is_gone() -> bool:
     poller.register(descriptor, select.POLLOUT)
     if not any(events & (select.POLLERR | select.POLLHUP) for _, events in poller.poll(0)):
         return False
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, descriptor)
-    os.close(nothing)
+    _point_stdout_at_nothing()
     return True
+
+
+def _point_stdout_at_nothing() -> None:
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)

@@ -210,10 +210,14 @@ class Expose:
             self._command.end(COMMAND_GRACE_SECONDS)
 
     def _release(self, control: Control) -> None:
-        """Let go, and wait until everything is back."""
+        """Let go, and wait until everything is back; who does not want to wait is told that it goes on."""
         self._steps.restart()
         control.send("release")
-        hear_out(control, self._paths, until="released", step=self._steps.done, warn=self._console.warning)
+        try:
+            hear_out(control, self._paths, until="released", step=self._steps.done, warn=self._console.warning)
+        except KeyboardInterrupt:
+            self._console.warning("everything is still being put back; `kubectl localize ls` shows how far it is")
+            raise
 
 
 class _CommandEndedError(Exception):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from kubectl_localize.cli.arguments import LogsArgs
+from kubectl_localize.cli.terminal import pause
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 
@@ -28,7 +28,7 @@ def run(args: LogsArgs) -> int:
     sys.stdout.flush()
     try:
         if args.follow:
-            follow(log, sys.stdout.buffer, time.sleep)
+            follow(log, sys.stdout.buffer, pause)
         with log.open("rb") as file:
             copy(file, sys.stdout.buffer)
     except KeyboardInterrupt:

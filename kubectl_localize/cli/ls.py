@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -14,7 +13,7 @@ from kubectl_localize.cli.document import Filter
 from kubectl_localize.cli.label_selector import parse_selector
 from kubectl_localize.cli.listing import View, remarks
 from kubectl_localize.cli.state_files import Reading, read_states, signature
-from kubectl_localize.cli.terminal import is_terminal, stderr_console, stdout_color, stdout_width
+from kubectl_localize.cli.terminal import is_terminal, pause, stderr_console, stdout_color, stdout_width
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.process import owner
 
@@ -54,7 +53,7 @@ def _watch(args: LsArgs, view: View, read: Callable[[], Reading], changed: Calla
         narrowed=narrowed,
         now=_utc_now,
     )
-    return watch.run(read, changed, time.sleep)
+    return watch.run(read, changed, pause)
 
 
 def _utc_now() -> datetime:

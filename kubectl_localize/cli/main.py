@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 COMPLETION = "__complete"
+CTRL_C = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,6 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from kubectl_localize.cli.completion import answering
 
         return answering.answer(arguments[0], arguments[1:])
-    from kubectl_localize.cli import dispatch
+    try:
+        from kubectl_localize.cli import dispatch
 
-    return dispatch.main(arguments)
+        return dispatch.main(arguments)
+    except KeyboardInterrupt:  # while it is still being imported
+        return CTRL_C

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
+import select
 import shutil
 import sys
 from collections.abc import Mapping
@@ -125,6 +128,15 @@ def stderr_console(no_color: bool = False) -> Console:
     """The console on stderr, as this process's terminal and environment want it."""
     terminal = is_terminal(sys.stderr)
     return Console(sys.stderr, color=color_wanted(terminal, no_color, os.environ), live=terminal)
+
+
+def pause(seconds: float) -> None:
+    """Sleep; raises BrokenPipeError as soon as nobody reads stdout any more (`ls -w | head`)."""
+    poller = select.poll()
+    with contextlib.suppress(OSError, ValueError):  # it is closed, or no file
+        poller.register(sys.stdout.fileno(), 0)  # ERR and HUP are always told
+    if any(events & (select.POLLERR | select.POLLHUP) for _, events in poller.poll(1000 * seconds)):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 def stdout_color(no_color: bool = False) -> bool:

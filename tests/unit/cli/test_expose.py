@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from kubectl_localize.cli.expose import CTRL_C, Expose
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.model import ServiceKey
+from tests.cluster.commands import wait_until
 from tests.unit.cli.scripted import HANG_UP, Event, scripted
 from tests.unit.cluster.samples import CONNECTION
 
@@ -77,6 +80,25 @@ def test_what_another_command_has_ended_is_let_go(
         assert supervisor.asked[-1] == "release"
     assert "shop/cart is not exposed any more: another command has ended it\n" in capsys.readouterr().err
     assert not psutil.Process().children()
+
+
+def test_who_does_not_want_to_wait_for_the_way_back_hears_that_it_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunPaths(tmp_path / "k")
+    with scripted(run, {"expose": [ACCEPTED, EXPOSED], "release": [ACCEPTED]}) as supervisor:
+
+        def press_ctrl_c_twice() -> None:
+            for seen in ("expose", "release"):
+                wait_until(seen, lambda seen=seen: supervisor.asked[-1:] == [seen], 10, 0.005)  # type: ignore[misc]
+                os.kill(os.getpid(), signal.SIGINT)
+
+        pressing = threading.Thread(target=press_ctrl_c_twice)
+        pressing.start()
+        with pytest.raises(KeyboardInterrupt):
+            _expose(run)
+        pressing.join()
+    assert "warning: everything is still being put back; `kubectl localize ls` shows" in capsys.readouterr().err
 
 
 def test_of_several_the_last_one_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

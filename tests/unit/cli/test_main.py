@@ -103,6 +103,44 @@ def test_a_reader_that_leaves_early_is_no_failure(tmp_path: Path, unbuffered: st
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", [("ls",), ("ls", "-o", "json"), ("--help",)], ids=" ".join)
+def test_a_full_disk_is_said_in_a_sentence(words: tuple[str, ...], unbuffered: str, tmp_path: Path) -> None:
+    environ = {**os.environ, "KUBECTL_LOCALIZE_HOME": str(tmp_path), "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-m", "kubectl_localize", *words]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environ, check=False, timeout=60)
+    if words == ("ls",):  # nothing runs, and nothing is written
+        assert b"Traceback" not in done.stderr
+    else:
+        said = b"error: the output cannot be written: No space left on device\nhint: is the disk full?\n"
+        assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_a_watch_ends_with_its_reader(tmp_path: Path) -> None:
+    environ = {**os.environ, "KUBECTL_LOCALIZE_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "kubectl_localize", "ls", "-w", "-o", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ) as watching:
+        assert watching.stdout is not None
+        assert b'"items": []' in watching.stdout.readline()
+        watching.stdout.close()
+        assert watching.wait(30) == 0
+
+
+def test_ctrl_c_before_there_is_a_command_is_quiet() -> None:
+    code = """
+import sys
+from kubectl_localize.cli.main import main
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == "kubectl_localize.cli.dispatch": raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+sys.exit(main(["ls"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 def test_ls_imports_nothing_heavy(tmp_path: Path) -> None:
     program = (
         "import sys\nfrom kubectl_localize.cli.main import main\ncode = main(['ls', '-o', 'json'])\n"
