@@ -54,8 +54,8 @@ def resolve(flags: ConnectionFlags) -> Connection:
 
 def run_paths(connection: Connection) -> RunPaths:
     """Where the supervisor of a connection's context keeps its files."""
-    key = context_key(connection.context, connection.server, os.getuid())
-    return Paths.from_env(os.environ).run(key)
+    paths = Paths.from_env(os.environ)
+    return paths.run(context_key(connection.context, connection.server, os.getuid(), paths.root))
 
 
 def current_run(flags: ConnectionFlags) -> RunPaths:

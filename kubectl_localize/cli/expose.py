@@ -98,6 +98,7 @@ class Expose:
             self._release(control)
             return 0 if live else CTRL_C
         finally:
+            self._steps.quiet()
             self._end_command()
             control.close()
 
@@ -108,15 +109,17 @@ class Expose:
         """
         control.patient(ANSWER_SECONDS)
         control.send("expose", **self._request)
+        self._steps.doing("checking")
         answered = accepted = False
         while (event := self._next(control)) is not None:
             if not answered:
                 control.patient(None)
                 answered = True
             match event["event"]:
-                case "step" | "warning" | "error" | "over":
+                case "step" | "progress" | "warning" | "error" | "over":
                     self._hear(event)
                 case "run":
+                    self._steps.quiet()
                     self._start_command(dict(event["variables"]))
                     control.send("started")
                 case "accepted":
@@ -127,6 +130,7 @@ class Expose:
                 case "taken" | "ended":
                     return None
                 case "exposed" | "plan":
+                    self._steps.quiet()
                     return event
         pid = owner(self._paths.pidfile)
         if pid is not None and not answered:
@@ -182,6 +186,8 @@ class Expose:
         match event["event"]:
             case "step":
                 self._steps.done(event["text"])
+            case "progress":
+                self._steps.doing(event["text"], alone=self._command is None)
             case "change":
                 self._console.line(event["text"])
             case "warning":
@@ -213,11 +219,15 @@ class Expose:
         """Let go, and wait until everything is back; who does not want to wait is told that it goes on."""
         self._steps.restart()
         control.send("release")
+        steps = self._steps
+        warn = steps.console.warning
         try:
-            hear_out(control, self._paths, until="released", step=self._steps.done, warn=self._console.warning)
+            hear_out(control, self._paths, until="released", step=steps.done, warn=warn, doing=steps.doing)
         except KeyboardInterrupt:
-            self._console.warning("everything is still being put back; `kubectl localize ls` shows how far it is")
+            warn("everything is still being put back; `kubectl localize ls` shows how far it is")
             raise
+        finally:
+            steps.quiet()
 
 
 class _CommandEndedError(Exception):
@@ -229,18 +239,41 @@ class _CommandEndedError(Exception):
 
 
 class _Steps:
-    """Shows each step with the time it took: `✓ exposure pod Ready (0.9 s)`."""
+    """Shows each step with the time it took, `✓ exposure pod Ready (0.9 s)`; on a terminal also what is waited for."""
 
     def __init__(self, console: terminal.Console) -> None:
         self.console = console
         self._began = time.monotonic()
+        self._doing = ""
 
     def restart(self) -> None:
         """The next step begins now."""
+        self.quiet()
         self._began = time.monotonic()
+
+    def doing(self, text: str, *, alone: bool = True) -> None:
+        """What is waited for from now on; nothing where there is no terminal.
+
+        Args:
+            alone: nobody else writes to the terminal, so the line can be taken away again. A command may write at any
+                moment, and has lines of its own.
+        """
+        if text == self._doing or not self.console.live:
+            return
+        self._doing = text
+        if alone:
+            self.console.progress(text)
+        else:
+            self.console.line(text)
+
+    def quiet(self) -> None:
+        """Nothing is waited for."""
+        self._doing = ""
+        self.console.done()
 
     def done(self, text: str) -> None:
         """A step is done."""
+        self.quiet()
         now = time.monotonic()
         self.console.line(f"✓ {text} ({now - self._began:.1f} s)")
         self._began = now
@@ -260,8 +293,9 @@ def stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int
     steps = _Steps(terminal.stderr_console(args.no_color))
     control.send("unexpose", services=[asdict(key) for key in keys])
     try:
-        hear_out(control, paths, until="restored", step=steps.done, warn=steps.console.warning)
+        hear_out(control, paths, until="restored", step=steps.done, warn=steps.console.warning, doing=steps.doing)
     finally:
+        steps.quiet()
         control.close()
     return 0
 

@@ -17,6 +17,7 @@ def hear_out(
     until: str,
     step: Callable[[str], None],
     warn: Callable[[str], None],
+    doing: Callable[[str], None] = lambda text: None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> bool:
     """Listen until the supervisor says that what it was asked to end has ended; whether it ends itself, and has.
@@ -27,6 +28,7 @@ def hear_out(
         until: the event that says so; `ended` says it of everything.
         step: takes each step of the way back.
         warn: takes a sentence about what is left all the same.
+        doing: takes what is waited for from now on.
         answer_seconds: how long to wait for the first event, whichever it is.
 
     Raises: LocalizeError where something could not be brought back, where the supervisor does not answer or
@@ -41,6 +43,8 @@ def hear_out(
         match event["event"]:
             case "step":
                 step(event["text"])
+            case "progress":
+                doing(event["text"])
             case "error":
                 failure = failure or LocalizeError(event["message"], event["hint"])
             case "taken":  # it never was the one that did anything here

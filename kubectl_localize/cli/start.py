@@ -152,12 +152,8 @@ class _Start:
         return not refused
 
     def _summary(self, document: dict[str, Any]) -> None:
-        forwards = [item for item in document["items"] if item["status"] != "Skipped"]
-        skipped = len(document["items"]) - len(forwards)
-        more = f" ({skipped} more cannot be forwarded)" if skipped else ""
         self._console.line(
-            f"{_count(len(forwards), 'Service')} of context {self._connection.context} forwarded{more};"
-            " `kubectl localize ls` lists, `kubectl localize stop` ends"
+            f"{summary(document, self._connection.context)}; `kubectl localize ls` lists, `kubectl localize stop` ends"
         )
 
     def _hold(self, control: Control, document: dict[str, Any]) -> int:
@@ -213,6 +209,24 @@ class _Start:
         else:
             wait_ended(self._paths)
         control.close()
+
+
+def summary(document: dict[str, Any], context: str) -> str:
+    """How many Services are forwarded, and how many are not: they cannot be, or no port of theirs is free here."""
+    forwards = [item for item in document["items"] if item["kind"] == "Forward"]
+    possible = [item for item in forwards if item["status"] != "Skipped"]
+    deaf = sum(_listens_nowhere(item) for item in possible)
+    skipped = len(forwards) - len(possible)
+    more = [f"{skipped} more cannot be forwarded"] if skipped else []
+    more += [f"{deaf} more cannot be listened on here"] if deaf else []
+    forwarded = f"{_count(len(possible) - deaf, 'Service')} of context {context} forwarded"
+    return f"{forwarded} ({', '.join(more)})" if more else forwarded
+
+
+def _listens_nowhere(item: dict[str, Any]) -> bool:
+    """Whether each port that is forwarded failed to be bound; one that waits for its first pod has not failed."""
+    ports = [port for port in item["ports"] if port["status"] != "Skipped"]
+    return all(port["status"] == "Backoff" and not port["localPort"] for port in ports)
 
 
 def wishes(needs: dict[str, Any], hosts_file: str) -> list[str]:

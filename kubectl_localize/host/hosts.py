@@ -18,7 +18,7 @@ from kubectl_localize.host.helper import (
 )
 from kubectl_localize.model import HostsLine
 
-__all__ = ["HOSTS_FILE", "may_be_written", "names_taken", "render_block", "replace_block"]
+__all__ = ["HOSTS_FILE", "holds_block", "may_be_written", "names_taken", "render_block", "replace_block"]
 
 HOSTS_FILE = "hosts file"
 
@@ -34,6 +34,16 @@ def render_block(key: str, label: str, lines: Sequence[HostsLine]) -> str:
         lines: what the block says.
     """
     return format_block(key, label, [(line.address, line.names) for line in lines])
+
+
+def holds_block(text: str, key: str, lines: Sequence[HostsLine]) -> bool:
+    """Whether the text has the managed block of the context with this key, with these lines; always for none."""
+    body = render_block(key, "", lines).partition("\n")[2]
+    if not body:
+        return True
+    found = split_lines(text)
+    begin = next((index for index, line in enumerate(found) if begin_key(line) == key), None)
+    return begin is not None and "".join(found[begin + 1 :]).startswith(body)
 
 
 def may_be_written(name: str) -> bool:

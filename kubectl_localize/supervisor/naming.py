@@ -14,6 +14,7 @@ from kubectl_localize.host.hosts import HOSTS_FILE, may_be_written, names_taken
 from kubectl_localize.host.privileged import DeniedError, Helper, HelperError
 from kubectl_localize.host.resolve import unresolved
 from kubectl_localize.model import Connection, HostsLine, HostsState, Options, ServiceKey
+from kubectl_localize.supervisor.lost_names import LostNames
 from kubectl_localize.supervisor.names import Named, NameRules, Names, assign_names, context_slug, shadowing
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Naming:
         self._exists_publicly = exists_publicly
         self._top_level_domains = top_level_domains
         self._written: tuple[Helper, tuple[HostsLine, ...]] | None = None
+        self._lost = LostNames(options.hosts_file, key)
         self._looked_up: dict[str, bool] = {}
         self.names = Names((), ())
         self.problem = ""
@@ -59,6 +61,11 @@ class Naming:
             return HostsState.OFF
         helper = self._helper()
         return HostsState.WRITTEN if self._written and self._written[0] is helper else HostsState.DENIED
+
+    @property
+    def hosts_file(self) -> str:
+        """The file that is written."""
+        return self._options.hosts_file
 
     async def apply(self, named: Sequence[Named], known: Collection[ServiceKey]) -> None:
         """Make the block say what is forwarded now."""
@@ -81,6 +88,14 @@ class Naming:
             log.warning("hosts file: %s%s", error.message, " (denied)" if isinstance(error, DeniedError) else "")
             return
         self._written, self.problem = wanted, ""
+        self._lost.forget()
+
+    def lost(self) -> bool:
+        """Whether somebody else has taken the block out of the hosts file; `apply` writes it again then."""
+        if self._written is None or self.state is not HostsState.WRITTEN or not self._lost.look(self._written[1]):
+            return False
+        self._written = None
+        return True
 
     async def resolve(self) -> list[str]:
         """Wait until this machine's resolver knows the names; those that it does not know in time.

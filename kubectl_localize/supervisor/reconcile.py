@@ -12,7 +12,7 @@ from kubectl_localize.cluster.selection import selected
 from kubectl_localize.cluster.view import ClusterView
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import AddressRegistry
-from kubectl_localize.model import Connection, Selection, ServiceKey
+from kubectl_localize.model import Connection, HostsState, Selection, ServiceKey
 from kubectl_localize.supervisor.forward import Forward, address_name, pods_in_words, wanted_addresses
 from kubectl_localize.supervisor.names import Named
 from kubectl_localize.supervisor.naming import Naming
@@ -118,6 +118,17 @@ class Reconciler:
             return not self._problem
         async with self._busy:
             return any([await forward.reopen() for forward in list(self._forwards.values())])
+
+    async def recover_names(self) -> bool:
+        """Write the names again where somebody else has taken them out of the hosts file; whether that was so."""
+        async with self._busy:
+            if not self._naming.lost():
+                return False
+            await self._naming.apply(self._named(), list(self._forwards))
+            written = self._naming.state is HostsState.WRITTEN
+            again = "they are written again" if written else f"they cannot be written again: {self._naming.problem}"
+            self._say(f"{self._naming.hosts_file} had lost our names; {again}")
+            return True
 
     async def end(self) -> None:
         """Close everything."""

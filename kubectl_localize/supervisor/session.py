@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.02  # events come in bunches; a bunch is looked at once
 REOPEN_SECONDS = 5.0
+NAMES_SECONDS = 2.0  # between two looks at the hosts file
 
 
 class Session:
@@ -179,6 +180,7 @@ class Session:
             asyncio.create_task(self._follow()),
             asyncio.create_task(self.link.run()),
             asyncio.create_task(self._reopen()),
+            asyncio.create_task(self._recover_names()),
         ]
         unresolved = [f"{len(missing)} names do not resolve, such as {missing[0]}"] if missing else []
         return [*self.warnings(), *unresolved]
@@ -247,6 +249,15 @@ class Session:
                     self.changed.fire()
             except Exception:  # it is tried again
                 log.exception("what could not be opened")
+
+    async def _recover_names(self) -> None:
+        while True:
+            await asyncio.sleep(NAMES_SECONDS)
+            try:
+                if await self.reconciler.recover_names():
+                    self.changed.fire()
+            except Exception:  # it is tried again
+                log.exception("names")
 
     def _renewed(self) -> None:
         self.pool.renew()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,9 +17,10 @@ import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from kubectl_localize.host.paths import HOME_VARIABLE
 from tests.cluster.commands import ClusterError, run, wait_until
 from tests.cluster.paths import CHECKOUT, NODES
-from tests.demo.shop import NAMESPACES, Visit, objects, visits, workloads
+from tests.demo.shop import ASK, EXPOSE, NAMESPACES, Visit, objects, visits, workloads
 from tests.environment import Environment
 from tests.real.manifests import as_list
 
@@ -32,24 +34,16 @@ class Before:
     """What the machine was like before the demo."""
 
     hosts_digest: str
-    had_state: bool
-    had_kube: bool
     had_environment: bool
 
     @classmethod
     def look(cls) -> Before:
         """Take it in."""
-        environment = Environment.of_checkout().root.exists()
-        return cls(_digest(HOSTS), _state().exists(), _state().parent.exists(), environment)
+        return cls(_digest(HOSTS), Environment.of_checkout().root.exists())
 
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _state() -> Path:
-    """Where the product keeps its own files."""
-    return Path(os.environ.get("KUBECTL_LOCALIZE_HOME") or Path.home() / ".kube" / "localize")
 
 
 def _title(text: str) -> None:
@@ -63,13 +57,14 @@ class Demo:
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.kubeconfig = NODES / NODE / "admin.kubeconfig"
-        path = os.pathsep.join([*map(str, environment.directories), os.environ.get("PATH", "/usr/bin:/bin")])
-        self.variables = {
-            **os.environ,
+        self.home = environment.root / "demo"
+        self.exports = {
             "KUBECONFIG": str(self.kubeconfig),
             "KUBECACHEDIR": str(CHECKOUT / "build" / "kubectl-cache"),  # or kubectl's would be in ~/.kube
-            "PATH": path,
+            HOME_VARIABLE: str(self.home),  # and so would ours
         }
+        path = os.pathsep.join([*map(str, environment.directories), os.environ.get("PATH", "/usr/bin:/bin")])
+        self.variables = {**os.environ, **self.exports, "PATH": path}
 
     def up(self) -> None:
         """From nothing to answers by name."""
@@ -96,9 +91,11 @@ class Demo:
         _title("5. Every Service by its own name, from this machine")
         self._visit_all(visits(NODE, self._names()))
         _title("Try it yourself")
-        print(f"  export KUBECONFIG={self.kubeconfig} KUBECACHEDIR={CHECKOUT / 'build' / 'kubectl-cache'}")
+        print(f"  export {' '.join(f'{name}={shlex.quote(value)}' for name, value in self.exports.items())}")
         print(f"  export PATH={':'.join(map(str, self.environment.directories))}:$PATH")
-        print("  kubectl localize ls -o wide\n\n  make demo-down    puts this machine back as it was")
+        print("  kubectl localize ls -o wide\n\n  # the Service web, answered by a web server on this machine")
+        print(f"  {shlex.join(['kubectl', 'localize', *EXPOSE])}\n  {shlex.join(['kubectl', *ASK])}    # meanwhile")
+        print("\n  make demo-down    puts this machine back as it was")
 
     def down(self) -> None:
         """All of it away, in the other order."""
@@ -107,10 +104,7 @@ class Demo:
         self._cluster("down")
         if NOTES.exists():
             before = Before(**json.loads(NOTES.read_text()))
-            if not before.had_state:
-                shutil.rmtree(_state(), ignore_errors=True)
-            if not before.had_kube and _state().parent.exists() and not any(_state().parent.iterdir()):
-                _state().parent.rmdir()
+            shutil.rmtree(self.home, ignore_errors=True)
             if not before.had_environment:
                 self.environment.remove()
             NOTES.unlink()

@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from tests.real.manifests import Manifest, deployment, external_name, headless, service, statefulset, udp
+from tests.real.manifests import DEFAULT_IMAGE, Manifest, deployment, external_name, headless, service, statefulset, udp
 
 NAMESPACES = ("shop", "backoffice")
+
+# A Service to try expose with: `kubectl localize …` on this machine, and `kubectl …` that asks for it in the cluster.
+SERVER = ("python3", "-m", "http.server", "--bind", "127.0.0.1", "3000")
+EXPOSE = ("expose", "shop/web", "--image", DEFAULT_IMAGE, "--map", "3000:80", "--", *SERVER)
+ASK = ("exec", "-n", "shop", "deploy/api", "--", "wget", "-qO-", "http://web/")
 
 
 @dataclass(frozen=True)

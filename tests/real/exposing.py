@@ -245,7 +245,9 @@ def leftovers(cluster: Cluster, namespace: str) -> list[str]:
 
 def steps(text: str) -> list[tuple[str, float]]:
     """The steps that the command has shown, each with the seconds that it took."""
-    return [(what, float(seconds)) for what, seconds in re.findall(r"^✓ (.*) \(([\d.]+) s\)$", text, re.MULTILINE)]
+    return [
+        (what, float(seconds)) for what, seconds in re.findall(r"^(?:.*\r)?✓ (.*) \(([\d.]+) s\)$", text, re.MULTILINE)
+    ]
 
 
 def become(cluster: Cluster, sandbox: Sandbox, user: str, namespace: str, *groups: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
 from tests.real.manifests import service
 from tests.real.product import Product, warnings
@@ -60,6 +61,24 @@ def test_what_a_person_writes_meanwhile_stays(shop: Shop, sandboxes: Callable[..
     sandbox.hosts.write_bytes(b"192.0.2.7 above.example\n" + sandbox.hosts.read_bytes() + b"192.0.2.8 below.example\n")
     product.stop()
     assert sandbox.hosts.read_bytes() == b"192.0.2.7 above.example\n" + before + b"192.0.2.8 below.example\n"
+
+
+def test_names_that_somebody_else_removes_are_written_again(shop: Shop, product: Product) -> None:
+    """As a VPN client does, or cloud-init: with what it had kept from before."""
+    sandbox = product.sandbox
+    name = f"web.{shop.namespace}"
+    before = sandbox.hosts.read_bytes()
+    product.detach("-n", shop.namespace, "web")
+    addresses = sandbox.resolve(name)
+    assert addresses == [product.items()[f"{shop.namespace}/web"]["address"]]
+    sandbox.hosts.write_bytes(before)
+    assert sandbox.resolve(name) == []
+    wait_until("names", lambda: sandbox.resolve(name) == addresses, 30)
+    assert product.fetch_all(shop.url("web", 7080))[0].startswith("web-")
+    said = sandbox.localize("logs").stdout
+    assert said.count("/etc/hosts had lost our names; they are written again") == 1, said
+    product.stop()
+    assert sandbox.hosts.read_bytes() == before
 
 
 @pytest.mark.sudo

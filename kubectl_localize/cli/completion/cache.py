@@ -91,9 +91,9 @@ class NameCache:
         write_atomic(self._directory / f"{what}.json", json.dumps(document))
 
 
-def cache_key(connection: Connection, uid: int) -> str:
+def cache_key(connection: Connection, uid: int, root: Path) -> str:
     """The name under which a cluster's names are kept: its context's key, and who asks where that is not its user."""
-    key = context_key(connection.context, connection.server, uid)
+    key = context_key(connection.context, connection.server, uid, root)
     who = (connection.cluster, connection.user, connection.impersonate, *connection.impersonate_groups)
     if not any(who):
         return key

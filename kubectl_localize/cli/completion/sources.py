@@ -133,7 +133,8 @@ class Sources:
         from kubectl_localize.cli.completion.cache import NameCache, cache_key
         from kubectl_localize.host.paths import Paths
 
-        cache = NameCache(Paths.from_env(self._environ).root, cache_key(self._connection, os.getuid()))
+        root = Paths.from_env(self._environ).root
+        cache = NameCache(root, cache_key(self._connection, os.getuid(), root))
         return Asking(self._connection, cache, self._environ)
 
     @cached_property

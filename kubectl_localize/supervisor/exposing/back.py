@@ -63,13 +63,22 @@ class Back:
 
     Args:
         say: takes what has been done, in words, and what was found different.
+        doing: takes what is waited for from now on, in words.
     """
 
-    def __init__(self, api: Api, entries: Sequence[Entry], clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        api: Api,
+        entries: Sequence[Entry],
+        clock: Clock,
+        say: Callable[[str], None],
+        doing: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._api = api
         self._entries = list(entries)
         self._clock = clock
         self._say = say
+        self._doing = doing
         self._session = entries[0].session
         self._namespace = entries[0].namespace
 
@@ -122,6 +131,7 @@ class Back:
             if ready >= wanted and _is_observed(found):
                 self._say(f"{entry.workload}: {ready} of {wanted} pods Ready")
                 return wanted
+            self._doing(f"waiting for the pods of {entry.workload}: {ready} of {wanted} Ready")
             if self._clock.now() - began > READY_SECONDS:
                 self._say(
                     f"{entry.workload}: only {ready} of {wanted} pods Ready after {READY_SECONDS:.0f} s, see"
@@ -140,6 +150,7 @@ class Back:
         names = sorted({service.partition("/")[2] for entry in self._entries for service in entry.services})
         selector = f"{SERVICE_NAME_LABEL} in ({','.join(names)})"
         seen: Any = None
+        self._doing("waiting until the cluster sends to these pods")
         began = quiet_since = self._clock.now()
         while self._clock.now() - quiet_since < QUIET_SECONDS:
             found = await self._patiently(
@@ -164,6 +175,7 @@ class Back:
         began = self._clock.now()
         asked: set[str] = set()
         while pods := await self._patiently(self._pods):
+            self._doing(f"the exposure pod {pods[0]['metadata']['name']} is ending")
             for pod in pods:
                 meta = pod["metadata"]
                 if meta["uid"] not in asked:

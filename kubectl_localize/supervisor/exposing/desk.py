@@ -94,7 +94,8 @@ class Desk:
             log.warning("%s", text)
             client.send("warning", text=text)
 
-        return await exposures.expose(order, client, Listener(_teller(client), warn, run if order.command else None))
+        start = run if order.command else None
+        return await exposures.expose(order, client, Listener(_teller(client), _progress(client), warn, start))
 
     async def unexpose(self, client: Client, request: dict[str, Any]) -> None:
         """End the exposures of some Services; the command hears when their workloads are back.
@@ -109,7 +110,7 @@ class Desk:
             missing = [key for key in missing if str(key) not in undone]
         if self._exposures is None or missing:
             raise LocalizeError(f"{missing[0]} is not exposed from here", "`kubectl localize ls` lists what is")
-        failures = await self._exposures.end(found, _teller(client))
+        failures = await self._exposures.end(found, _teller(client), _progress(client))
         if failures:
             raise failures[0]
         self._quit_if_free()
@@ -119,7 +120,7 @@ class Desk:
         """End what a command holds; what could not be brought back."""
         if self._exposures is None:
             return []
-        return await self._exposures.end(self._exposures.of(client), _teller(client))
+        return await self._exposures.end(self._exposures.of(client), _teller(client), _progress(client))
 
     def restore(self, connection: Connection, *, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
         """Undo what a crashed run of this context left in the cluster, if anything; nobody waits for it."""
@@ -181,7 +182,10 @@ class Desk:
             await asyncio.wait((self._restoring,))
         if self._exposures is None:
             return
-        failures = await self._exposures.close(lambda text: self._control.broadcast("step", text=text))
+        failures = await self._exposures.close(
+            lambda text: self._control.broadcast("step", text=text),
+            lambda text: self._control.broadcast("progress", text=text),
+        )
         for failure in failures:
             self._control.broadcast("error", message=failure.message, hint=failure.hint)
 
@@ -194,3 +198,8 @@ def _teller(client: Client) -> Callable[[str], None]:
         client.send("step", text=text)
 
     return tell
+
+
+def _progress(client: Client) -> Callable[[str], None]:
+    """Tells a command what is waited for; the log has what is done."""
+    return lambda text: client.send("progress", text=text)

@@ -63,6 +63,7 @@ class Exposure:
     Args:
         owner: who we are, for the journal.
         step: takes each step as it is done, in words.
+        doing: takes what is waited for from now on, in words.
         changed: called when `ls` would show something else.
         start_command: starts the local process, once all checks have passed; None where it runs already.
     """
@@ -74,6 +75,7 @@ class Exposure:
         owner: Owner,
         *,
         step: Step,
+        doing: Step = lambda text: None,
         start_command: StartCommand | None = None,
     ) -> None:
         self.plan = plan
@@ -82,6 +84,7 @@ class Exposure:
         self.failure: LocalizeError | None = None
         self.since = means.now()
         self.step = step
+        self.doing = doing
         self.exposed = asyncio.Event()
         self.done = asyncio.Event()
         self._means = means
@@ -191,14 +194,19 @@ class Exposure:
         await self._pods.make_secret()
         self._go_on()
         await self._pods.make_pod()
+        self.doing(f"waiting for exposure pod {self._pods.name} to run")
         await self._observed.begin()
         await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "running")
         if self._start_command is not None:  # the pod shares the Service's traffic from the moment it is connected
+            if silent := self._ends.silent():
+                self.doing(f"waiting for the command to listen on {silent}")
             await self._until(lambda: not self._ends.nothing_listens(), POD_SECONDS, "", self._ends.nothing_listens)
         self._pods.connect()
+        self.doing(f"connecting exposure pod {self._pods.name} with this machine")
         await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "Ready")
         self.step(f"exposure pod {self._pods.name} Ready")
         await self._prove()
+        self.doing("waiting until the cluster sends to the exposure pod")
         await self._until(self._is_served, CONNECT_SECONDS, "an endpoint of the Service")
         await self._scale_down()
 
@@ -219,6 +227,7 @@ class Exposure:
     async def _scale_down(self) -> None:
         if self.plan.workloads:
             done = await self._replaced.scale_down(self._go_on)
+            self.doing(f"waiting for the pods of {self._replaced.in_words} to end")
             await self._until(lambda: not self._others(), LEAVE_SECONDS, "the only endpoint")
             self.step(done)
 
@@ -304,7 +313,7 @@ class Exposure:
     async def _bring_back(self) -> None:
         if self._journals.written:
             entries = self._replaced.to_undo(self._journals.written)
-            await Back(self._means.api, entries, self._means.clock, self.step).run()
+            await Back(self._means.api, entries, self._means.clock, self.step, self.doing).run()
         try:
             self._means.record.remove(self.plan.session)
         except OSError as error:  # the next start finds nothing, and tries it again

@@ -47,11 +47,13 @@ class Listener:
 
     Args:
         step: takes each step as it is done.
+        doing: takes what is waited for from now on.
         warn: takes a sentence about something that is missing.
         run: starts the command with these variables; None where there is no command.
     """
 
     step: Callable[[str], None]
+    doing: Callable[[str], None]
     warn: Callable[[str], None]
     run: Callable[[Variables], Awaitable[None]] | None = None
 
@@ -135,9 +137,12 @@ class Exposures:
             pid=self._here.pid, started=self._here.started, pid_namespace=self._here.pid_namespace,
         )  # fmt: skip
         exposures = [
-            Exposure(plan, self._means, us, step=listener.step, start_command=self._starter(plan, listener))
+            Exposure(
+                plan, self._means, us,
+                step=listener.step, doing=listener.doing, start_command=self._starter(plan, listener),
+            )
             for plan in findings.plans
-        ]
+        ]  # fmt: skip
         if order.dry_run:
             for exposure in exposures:
                 try:
@@ -212,10 +217,12 @@ class Exposures:
         wanted = set(keys)
         return [exposure for exposure in self._live if wanted & set(exposure.plan.services)]
 
-    async def end(self, exposures: Sequence[Exposure], step: Callable[[str], None]) -> list[LocalizeError]:
+    async def end(
+        self, exposures: Sequence[Exposure], step: Callable[[str], None], doing: Callable[[str], None]
+    ) -> list[LocalizeError]:
         """End some and wait until everything is back; what could not be brought back."""
         for exposure in exposures:
-            exposure.step = step
+            exposure.step, exposure.doing = step, doing
         await self._end(exposures)
         return [exposure.failure for exposure in exposures if exposure.failure is not None]
 
@@ -224,9 +231,9 @@ class Exposures:
             exposure.end()
         await asyncio.gather(*(exposure.done.wait() for exposure in exposures))
 
-    async def close(self, step: Callable[[str], None]) -> list[LocalizeError]:
+    async def close(self, step: Callable[[str], None], doing: Callable[[str], None]) -> list[LocalizeError]:
         """End all of them, and everything else."""
-        failures = await self.end(self.live, step)
+        failures = await self.end(self.live, step, doing)
         await self._recovery.close()
         self._probing.cancel()
         await asyncio.wait((self._probing, *self._tasks))

@@ -51,12 +51,17 @@ class LocalEnds:
             port.hold_seconds = seconds
 
     def nothing_listens(self) -> str:
-        """`nothing listens on HOST:PORT` for the first port that was asked for where that is so; empty where all do.
+        """`nothing listens on HOST:PORT` for the first port that was asked for where that is so; empty where all do."""
+        silent = self.silent()
+        return f"nothing listens on {silent}" if silent else ""
+
+    def silent(self) -> str:
+        """The first HOST:PORT that was asked for and where nothing listens; empty where something does on all.
 
         Where the system does not tell, what the last connection met counts.
         """
         for port in self._carried:
             found = self._means.listens(port.host, port.local_port)
             if port.asked and (found is False or (found is None and self.ports[port.number].refused)):
-                return f"nothing listens on {port.local}"
+                return port.local
         return ""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -34,6 +37,22 @@ def _signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+def _on_a_terminal(work: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a terminal on stderr was sent; it takes in more than these tests write."""
+    master, slave = pty.openpty()
+    with open(slave, "w") as stream, monkeypatch.context() as changed:
+        changed.setenv("TERM", "xterm")
+        changed.setattr(sys, "stderr", stream)
+        work()
+        sent = os.read(master, 65536).decode().replace("\r\n", "\n")
+    os.close(master)
+    return re.sub(r"\(\d+\.\d s\)", "(S)", sent)
+
+
+def _progress(text: str) -> Event:
+    return {"event": "progress", "text": text}
 
 
 def _over(*names: str, message: str = "", ending: bool = False) -> Event:
@@ -152,3 +171,62 @@ def test_a_closed_terminal_ends_it_but_not_under_nohup(ignored: bool, tmp_path: 
         else:
             assert _expose(run) in (0, CTRL_C)  # whether it was live then is the one's or the other's luck
         assert supervisor.asked == (["expose"] if ignored else ["expose", "release"])
+
+
+CLEARED = "\r\x1b[2K"
+READY: Event = {"event": "step", "text": "exposure pod Ready"}
+DELETED: Event = {"event": "step", "text": "exposure pod deleted"}
+
+
+def test_on_a_terminal_it_says_what_it_waits_for_until_that_has_come(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = RunPaths(tmp_path / "k")
+    up = [ACCEPTED, _progress("waiting for the pod"), _progress("connecting"), READY, EXPOSED, _over("shop/cart")]
+    back = [_progress("the pod is ending"), DELETED, RELEASED]
+
+    def work() -> None:
+        with scripted(run, {"expose": up, "release": back}):
+            assert _expose(run) == 0
+
+    assert _on_a_terminal(work, monkeypatch) == (
+        f"checking{CLEARED}waiting for the pod{CLEARED}connecting{CLEARED}✓ exposure pod Ready (S)\n"
+        "shop/cart is not exposed any more: another command has ended it\n"
+        f"the pod is ending{CLEARED}✓ exposure pod deleted (S)\n"
+    )
+
+
+def test_an_error_finds_the_line_free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    refusing = {"event": "error", "message": "shop/cart is not there", "hint": ""}
+
+    def work() -> None:
+        with scripted(run, {"expose": [ACCEPTED, refusing]}), pytest.raises(LocalizeError, match="is not there"):
+            _expose(run)
+
+    assert _on_a_terminal(work, monkeypatch) == f"checking{CLEARED}"
+
+
+def test_beside_a_command_what_is_waited_for_has_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run = RunPaths(tmp_path / "k")
+    up = [_progress("waiting for it to listen"), READY, EXPOSED, _over("shop/cart")]
+
+    def work() -> None:
+        with scripted(run, {"expose": [ACCEPTED, RUN], "started": up, "release": [RELEASED]}):
+            assert _expose(run, "sleep", "60") == 0
+
+    text = _on_a_terminal(work, monkeypatch)
+    assert text.startswith(f"checking{CLEARED}started sleep\nwaiting for it to listen\n✓ exposure pod Ready (S)\n")
+
+
+def test_without_a_terminal_it_shows_steps_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunPaths(tmp_path / "k")
+    up = [ACCEPTED, _progress("waiting for the pod"), READY, EXPOSED, _over("shop/cart")]
+    with scripted(run, {"expose": up, "release": [_progress("the pod is ending"), DELETED, RELEASED]}):
+        assert _expose(run) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" (")[0] for line in lines if "not exposed" not in line] == [
+        "✓ exposure pod Ready", "✓ exposure pod deleted"
+    ]  # fmt: skip

@@ -128,3 +128,15 @@ def test_a_supervisor_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> 
             hear_out(control, run, until="released", step=print, warn=print, answer_seconds=0.05)
         held.release()
     assert f"kill -CONT {os.getpid()}" in caught.value.hint
+
+
+def test_what_is_waited_for_goes_where_it_is_wanted(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    waiting = {"event": "progress", "text": "the exposure pod is ending"}
+    said: list[str] = []
+    with scripted(run, {"release": [waiting, STEP, RESTORED]}, {"stop": [waiting, STEP, ENDED]}):
+        with contextlib.closing(_connected(run)) as control:
+            control.send("release")
+            hear_out(control, run, until="restored", step=said.append, warn=said.append, doing=said.append)
+        assert said == [waiting["text"], STEP["text"]]
+        assert _stop(run) == f"{STEP['text']}\n", "who does not ask for it gets steps only"

@@ -37,24 +37,36 @@ def test_all_runs_are_the_directories_with_a_state_or_a_pidfile(tmp_path: Path) 
     assert [run.key for run in paths.all_runs()] == ["a", "b"]
 
 
+ROOT = Path("/home/alice/.kube/localize")
+
+
 @given(st.text(), st.text(), st.integers(0, 2**32 - 2))
 def test_context_key_is_fit_for_files_and_the_hosts_block(context: str, server: str, uid: int) -> None:
-    key = context_key(context, server, uid)
+    key = context_key(context, server, uid, ROOT)
     assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9a-f]{8}-[0-9]+", key)
     assert len(key) <= 60
     assert key.rpartition("-")[2] == str(uid)
-    assert key == context_key(context, server, uid)
+    assert key == context_key(context, server, uid, ROOT)
 
 
 def test_context_key_tells_contexts_apart() -> None:
     keys = [
-        context_key("arn:aws:eks:eu/x", "https://a", 1),
-        context_key("arn:aws:eks:eu-x", "https://a", 1),
-        context_key("arn:aws:eks:eu/x", "https://b", 1),
-        context_key("arn:aws:eks:eu/x", "https://a", 2),
+        context_key("arn:aws:eks:eu/x", "https://a", 1, ROOT),
+        context_key("arn:aws:eks:eu-x", "https://a", 1, ROOT),
+        context_key("arn:aws:eks:eu/x", "https://b", 1, ROOT),
+        context_key("arn:aws:eks:eu/x", "https://a", 2, ROOT),
+        context_key("arn:aws:eks:eu/x", "https://a", 1, Path("/nonexistent/.kube/localize")),
     ]
-    assert len(set(keys)) == 4
+    assert len(set(keys)) == 5
     assert keys[0].startswith("arn-aws-eks-eu-x-")
+
+
+def test_context_key_is_the_directorys_by_whatever_way_one_goes_there(tmp_path: Path) -> None:
+    """Else two supervisors of one context would share the files of its exposures."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    ways = (tmp_path / "real", tmp_path / "link", tmp_path / "link" / ".." / "real")
+    assert len({context_key("dev", "https://a", 1, way) for way in ways}) == 1
 
 
 def test_make_private_makes_directories_that_nobody_else_can_enter(tmp_path: Path) -> None:

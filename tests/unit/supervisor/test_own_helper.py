@@ -18,7 +18,7 @@ from kubectl_localize.model import HostsLine
 from kubectl_localize.supervisor.own_helper import OwnHelper
 from tests.unit.supervisor.loop import play, until
 
-KEY = context_key("dev", "https://10.113.0.2:6443", os.getuid())
+KEY = context_key("dev", "https://10.113.0.2:6443", os.getuid(), Path("/home/alice/.kube/localize"))
 LINES = (HostsLine("127.71.4.19", ("web.shop",)),)
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from kubectl_localize.cluster.view import ClusterView
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
+from kubectl_localize.host.hosts import render_block
 from kubectl_localize.host.listen import bind_loopback
 from kubectl_localize.host.privileged import Helper, HelperError
 from kubectl_localize.model import (
@@ -364,5 +365,40 @@ def test_names_that_cannot_be_written_are_denied_and_written_when_they_can(tmp_p
             await stage.reconciler.reconcile()
             assert stage.hosts_state() is HostsState.WRITTEN
             assert len(helper.lines) == 2
+
+    play(run())
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+def test_names_that_somebody_else_took_out_are_written_again_and_it_is_said_once(tmp_path: Path, refuses: bool) -> None:
+    async def run() -> None:
+        hosts = tmp_path / "hosts"
+        async with stage_with(tmp_path, "a") as stage:
+            helper = stage.helper
+            assert helper is not None
+            written = helper.lines
+            hosts.write_text(render_block("dev-1", "dev", written))
+            assert [await stage.reconciler.recover_names() for _ in range(3)] == [False, False, False]
+            hosts.write_text("127.0.0.1 localhost\n")
+            helper.lines, helper.refuses = (), refuses
+            assert [await stage.reconciler.recover_names() for _ in range(2)] == [False, True]
+            assert helper.lines == (() if refuses else written)
+            hosts.write_text(render_block("dev-1", "dev", helper.lines))
+            assert [await stage.reconciler.recover_names() for _ in range(3)] == [False, False, False]
+            again = "they cannot be written again: the hosts file is on a read-only file system"
+            assert stage.said == [f"{hosts} had lost our names; {again if refuses else 'they are written again'}"]
+            assert stage.hosts_state() is (HostsState.DENIED if refuses else HostsState.WRITTEN)
+
+    play(run())
+
+
+def test_names_are_not_ours_to_write_again_where_nobody_may_write_them(tmp_path: Path) -> None:
+    async def run() -> None:
+        hosts = tmp_path / "hosts"
+        async with stage_with(tmp_path, "a") as stage:
+            hosts.write_text("127.0.0.1 localhost\n")
+            stage.helper = None
+            assert [await stage.reconciler.recover_names() for _ in range(3)] == [False, False, False]
+            assert stage.said == []
 
     play(run())

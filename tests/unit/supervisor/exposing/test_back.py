@@ -83,6 +83,17 @@ def test_the_order_leaves_no_gap() -> None:
     ]  # fmt: skip
 
 
+def test_it_says_what_it_waits_for() -> None:
+    cluster = exposed()
+    doing: list[str] = []
+    asyncio.run(Back(cluster.api, [entry()], cluster.clock, lambda text: None, doing.append).run())
+    assert list(dict.fromkeys(doing)) == [
+        "waiting for the pods of Deployment shop/cart: 0 of 2 Ready",
+        "waiting until the cluster sends to these pods",
+        "the exposure pod localize-cart-abc12 is ending",
+    ]
+
+
 def test_every_service_of_the_session_has_other_pods_before_ours_goes() -> None:
     cluster = exposed()
     cluster.workload("web", 0)

@@ -1,0 +1,1 @@
+"""Tests of the demo: what it tells a newcomer to type."""
