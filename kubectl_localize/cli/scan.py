@@ -121,9 +121,9 @@ def unknown_flag(command: str, spelling: str) -> UsageError:
     owners = [name for name in COMMANDS if spelling in by_spelling(flags_of(name))]
     if owners:
         return UsageError(message, f"{spelling} is a flag of {usage_name(owners[0])}")
-    long_flags = [name for name in by_spelling(flags_of(command)) if name.startswith("--")]
-    near = get_close_matches(spelling, long_flags, 1) if spelling.startswith("--") else []
-    return UsageError(message, f"did you mean {near[0]}?" if near else see_help(command))
+    names = [name[2:] for name in by_spelling(flags_of(command)) if name.startswith("--")]  # dashes are alike anyway
+    near = get_close_matches(spelling[2:], names, 1) if spelling.startswith("--") else []
+    return UsageError(message, f"did you mean --{near[0]}?" if near else see_help(command))
 
 
 def usage_name(command: str) -> str:

@@ -97,6 +97,8 @@ def test_connection_flags_for_kubectl() -> None:
         ("--det", "unknown flag --det", "did you mean --detach?"),
         ("-x", "unknown flag -x", "see kubectl localize -h"),
         ("ls --wach", "unknown flag --wach", "did you mean --watch?"),
+        ("logs --tail 5", "unknown flag --tail", "see kubectl localize logs -h"),
+        ("--all-namespace", "unknown flag --all-namespace", "did you mean --all-namespaces?"),
         ("--all", "unknown flag --all", "--all is a flag of kubectl localize stop"),
         ("ls -d", "unknown flag -d", "-d is a flag of kubectl localize without ls"),
         ("-f localize.yaml", "unknown flag -f", "-f is a flag of kubectl localize logs"),
