@@ -72,6 +72,15 @@ def find_command(argv: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     return first.text, (*argv[: first.index], *argv[first.index + 1 :])
 
 
+def without_help(argv: Sequence[str]) -> Sequence[str]:
+    """The command line with `-h` in the place of a first word `help`; as it is where there is none."""
+    words = (token for token in tokens(argv, all_by_spelling()) if not token.is_flag)
+    first = next(words, None)
+    if first is None or first.escaped or first.text != "help":
+        return argv
+    return (*argv[: first.index], "-h", *argv[first.index + 1 :])
+
+
 def split_program(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """The command line up to the first `--`, and from there on (with it)."""
     known = all_by_spelling()
