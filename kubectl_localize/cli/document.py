@@ -134,6 +134,8 @@ def _matches(pattern: str, namespace: str, name: str) -> bool:
 
 def near_names(wanted: Filter, document: Document) -> str:
     """What a name that matches nothing may have been meant for: `did you mean web?`; empty where it is near none."""
+    if not wanted.narrows_items:
+        return ""
     from difflib import get_close_matches
 
     items = [item for item in document["items"] if wanted.context in ("", item["context"])]
