@@ -132,6 +132,24 @@ def _matches(pattern: str, namespace: str, name: str) -> bool:
     return fnmatchcase(name, name_pattern) and (not slash or fnmatchcase(namespace, namespace_pattern))
 
 
+def near_names(wanted: Filter, document: Document) -> str:
+    """What a name that matches nothing may have been meant for: `did you mean web?`; empty where it is near none."""
+    if not wanted.narrows_items:
+        return ""
+    from difflib import get_close_matches
+
+    items = [item for item in document["items"] if wanted.context in ("", item["context"])]
+    namespaces = {item["namespace"] for item in items}
+    for name in wanted.namespaces:
+        if name not in namespaces and (near := get_close_matches(name, sorted(namespaces), 1)):
+            return f"did you mean -n {near[0]}?"
+    for pattern in wanted.patterns:
+        names = {f"{item['namespace']}/{item['name']}" if "/" in pattern else item["name"] for item in items}
+        if pattern not in names and (near := get_close_matches(pattern, sorted(names), 1)):
+            return f"did you mean {near[0]}?"
+    return ""
+
+
 def other_version(supervisor: dict[str, Any], own: str) -> str:
     """A sentence about a supervisor that another version of this program started; empty where it is the same."""
     version = supervisor.get("version", own)

@@ -56,7 +56,7 @@ Commands (kubectl localize COMMAND -h):
     + "".join(f"  {name:<{_WIDTH}}{summary}\n" for name, summary in SUMMARIES.items())
     + """\
 
-A Service that is called like a command is written with its namespace: webshop/ls.
+A Service that is called like a command, or help, is written with its namespace: webshop/ls.
 Times are written like 500ms, 30s, 5m or 1h30m.""",
 )
 

@@ -14,6 +14,7 @@ from kubectl_localize.cli.terminal import Console
 
 NOTHING_RUNS = 'nothing is running; start with "kubectl localize"'
 NOTHING_MATCHES = "nothing that is running matches"
+LIST = "`kubectl localize ls` lists what runs"
 NOTHING_FORWARDED = "no Service is forwarded"
 
 
@@ -79,21 +80,22 @@ class Remark:
             console.line(self.text)
 
 
-def remarks(reading: Reading, view: View, *, narrowed: bool) -> list[Remark]:
+def remarks(reading: Reading, view: View, *, narrowed: bool, hint: str = "") -> list[Remark]:
     """What goes to stderr: dead supervisors and unreadable files always, the rest beside a table only.
 
     Args:
         narrowed: whether a filter may have left items out.
+        hint: what may help where the filter has left all of them out; without one it is the list.
     """
     found = [Remark(text) for text in reading.warnings]
     if view.is_table:
         found += [Remark(text) for text in notes(reading.document, __version__)]
         if not reading.document["items"]:
-            found.append(Remark(_why_empty(reading.document, narrowed), is_warning=False))
+            found.append(Remark(_why_empty(reading.document, narrowed, hint), is_warning=False))
     return found
 
 
-def _why_empty(document: Document, narrowed: bool) -> str:
+def _why_empty(document: Document, narrowed: bool, hint: str) -> str:
     if not document["supervisors"]:
         return NOTHING_RUNS
-    return NOTHING_MATCHES if narrowed else NOTHING_FORWARDED
+    return f"{NOTHING_MATCHES}; {hint or LIST}" if narrowed else NOTHING_FORWARDED

@@ -24,7 +24,7 @@ from kubectl_localize.cli.arguments import (
 from kubectl_localize.cli.duration import parse_duration
 from kubectl_localize.cli.flags import COMMANDS, COMPLETION_WORDS, PROGRAM_COMMANDS, Flag, flags_of
 from kubectl_localize.cli.help_text import help_text
-from kubectl_localize.cli.scan import find_command, normalise, see_help, split_program, usage_name
+from kubectl_localize.cli.scan import find_command, normalise, see_help, split_program, usage_name, without_help
 from kubectl_localize.errors import UsageError
 from kubectl_localize.model import Options, Selection
 
@@ -36,7 +36,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         UsageError: it cannot be what the user meant.
     """
     argv, program = split_program(argv)
-    command, rest = find_command(argv)
+    command, rest = find_command(without_help(argv))
     flags, words = normalise(command, rest if command in PROGRAM_COMMANDS else (*rest, *program))
     values = vars(build_parser(command).parse_args([*flags, "--", *words]))
     if values["help"]:

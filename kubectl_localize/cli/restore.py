@@ -67,7 +67,7 @@ async def restore(
     Args:
         files: of the context, with the record of what was begun.
 
-    Returns: what could not be undone or looked for, and whether there was anything.
+    Returns: what could not be undone or looked for, and whether there was anything, left alone or not.
     Raises: KubectlError where the cluster cannot be asked.
     """
     record = Record(files.exposures, write_durable)
@@ -86,7 +86,7 @@ async def restore(
             console.line(restoring.early_in_words(some, now))
     if found.namespaces is not None:
         console.line("not all namespaces may be looked at; -n names others")
-    there = bool(judged.dead or judged.early or failures)
+    there = bool(judged.dead or judged.early or judged.others or failures)
     if args.dry_run:
         for entry in (entry for some in judged.dead for entry in some):
             back = f" back to {entry.replicas}" if entry.replicas is not None else ""

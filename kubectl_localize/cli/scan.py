@@ -72,6 +72,15 @@ def find_command(argv: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     return first.text, (*argv[: first.index], *argv[first.index + 1 :])
 
 
+def without_help(argv: Sequence[str]) -> Sequence[str]:
+    """The command line with `-h` in the place of a first word `help`; as it is where there is none."""
+    words = (token for token in tokens(argv, all_by_spelling()) if not token.is_flag)
+    first = next(words, None)
+    if first is None or first.escaped or first.text != "help":
+        return argv
+    return (*argv[: first.index], "-h", *argv[first.index + 1 :])
+
+
 def split_program(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
     """The command line up to the first `--`, and from there on (with it)."""
     known = all_by_spelling()
@@ -121,9 +130,9 @@ def unknown_flag(command: str, spelling: str) -> UsageError:
     owners = [name for name in COMMANDS if spelling in by_spelling(flags_of(name))]
     if owners:
         return UsageError(message, f"{spelling} is a flag of {usage_name(owners[0])}")
-    long_flags = [name for name in by_spelling(flags_of(command)) if name.startswith("--")]
-    near = get_close_matches(spelling, long_flags, 1) if spelling.startswith("--") else []
-    return UsageError(message, f"did you mean {near[0]}?" if near else see_help(command))
+    names = [name[2:] for name in by_spelling(flags_of(command)) if name.startswith("--")]  # dashes are alike anyway
+    near = get_close_matches(spelling[2:], names, 1) if spelling.startswith("--") else []
+    return UsageError(message, f"did you mean --{near[0]}?" if near else see_help(command))
 
 
 def usage_name(command: str) -> str:

@@ -172,6 +172,8 @@ class _Start:
                     self._console.line("the supervisor was stopped")
                     return 0
         except KeyboardInterrupt:
+            if self._console.live:
+                self._console.line("")  # the terminal has shown ^C, and stands right behind it
             self._release(control)
             return 0
         raise LocalizeError(

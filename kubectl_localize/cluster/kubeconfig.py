@@ -42,9 +42,7 @@ def connection(
             "no context is chosen", "`kubectl config use-context NAME` chooses one, or name it with --context"
         )
     if name not in contexts:
-        near = difflib.get_close_matches(name, contexts, 1)
-        hint = f"did you mean {near[0]}?" if near else "`kubectl config get-contexts` lists them"
-        raise LocalizeError(f"there is no context {name} in the kubeconfig", hint)
+        raise no_context(name, list(contexts))
     clusters = _by_name(view, "clusters", "cluster")
     cluster_name = cluster or contexts[name].get("cluster") or ""
     server = clusters.get(cluster_name, {}).get("server")
@@ -65,6 +63,13 @@ def connection(
         impersonate=impersonate,
         impersonate_groups=tuple(impersonate_groups),
     )
+
+
+def no_context(name: str, there: Sequence[str]) -> LocalizeError:
+    """The error that says that the kubeconfig has no context of this name, but others."""
+    near = difflib.get_close_matches(name, there, 1)
+    hint = f"did you mean {near[0]}?" if near else "`kubectl config get-contexts` lists them"
+    return LocalizeError(f"there is no context {name} in the kubeconfig", hint)
 
 
 def _by_name(view: Mapping[str, Any], plural: str, singular: str) -> dict[str, Mapping[str, Any]]:

@@ -25,6 +25,10 @@ class ClusterView:
         """A Service; None where there is none of that name."""
         return self._services.get(key)
 
+    def keys(self) -> list[ServiceKey]:
+        """All Services."""
+        return list(self._services)
+
     def slices(self, key: ServiceKey) -> tuple[EndpointSlice, ...]:
         """The EndpointSlices that belong to a Service."""
         return tuple(self._slices.get(key, {}).values())

@@ -18,7 +18,7 @@ from kubectl_localize.supervisor.children.process import Groups
 from kubectl_localize.supervisor.control import Client, ControlServer
 from kubectl_localize.supervisor.exposing.desk import Desk
 from kubectl_localize.supervisor.forward import rfc3339
-from kubectl_localize.supervisor.order import Needs, Order, order_from_json
+from kubectl_localize.supervisor.order import Needs, Order, in_words, order_from_json
 from kubectl_localize.supervisor.requests import failed, understood, until_left
 from kubectl_localize.supervisor.session import Session
 from kubectl_localize.supervisor.statefile import StateFile
@@ -172,7 +172,7 @@ class App:
         if session.order != order:
             raise LocalizeError(
                 f"context {order.connection.context} is being forwarded already by pid {os.getpid()},"
-                " with another selection or other options",
+                f" with another selection or other options: by `{in_words(session.order.selection)}`",
                 "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
             )
         needs = session.needs()

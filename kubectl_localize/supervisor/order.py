@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.model import Connection, Options, Selection
+from kubectl_localize.model import Connection, Options, Selection, ServiceKey
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,22 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def nothing_selected(order: Order) -> LocalizeError:
-    """The error that says that an order's selection has no Service."""
+def in_words(selection: Selection) -> str:
+    """The command that asks for a selection: `kubectl localize -n shop web`."""
+    words = [word for namespace in selection.namespaces for word in ("-n", namespace)]
+    words += ["-A"] if selection.all_namespaces else []
+    words += ["-l", selection.label_selector] if selection.label_selector else []
+    words += [f"--skip-namespace={namespace}" for namespace in selection.skip_namespaces]
+    words += [f"--exclude={pattern}" for pattern in selection.exclude]
+    return shlex.join(["kubectl", "localize", *words, *selection.patterns])
+
+
+def nothing_selected(order: Order, known: Sequence[ServiceKey]) -> LocalizeError:
+    """The error that says that an order's selection has no Service.
+
+    Args:
+        known: the Services of the namespaces that were looked in.
+    """
     selection = order.selection
     if selection.patterns:
         what = "no Service matches " + " ".join(selection.patterns)
@@ -59,7 +75,21 @@ def nothing_selected(order: Order) -> LocalizeError:
         what = f"there is no Service in {', '.join(selection.namespaces)}"
     else:
         what = "there is no Service to forward"
+    near = _near(selection.patterns, known)
     return LocalizeError(
         f"{what} in context {order.connection.context}",
-        "`kubectl get services -A` lists what there is; -n, -l, --exclude and SERVICE narrow it down",
+        f"did you mean {near}?"
+        if near
+        else "`kubectl get services -A` lists what there is; -n, -l, --exclude and SERVICE narrow it down",
     )
+
+
+def _near(patterns: Sequence[str], known: Sequence[ServiceKey]) -> str:
+    """The Service that a pattern may have been meant for, as the pattern would name it; empty where it is near none."""
+    from difflib import get_close_matches
+
+    for pattern in patterns:
+        names = sorted({str(key) if "/" in pattern else key.name for key in known})
+        if near := get_close_matches(pattern, names, 1):
+            return near[0]
+    return ""

@@ -175,8 +175,13 @@ class Reconciler:
         if before.service.ports != after.service.ports:
             self._say(f"{after.key}: its ports have changed")
         elif gone and now:
-            self._say(f"{after.key}: pod {', '.join(gone)} is gone, now {now}")
+            self._say(f"{after.key}: {_pods_are(gone)} gone, now {now}")
         elif gone:
-            self._say(f"{after.key}: pod {', '.join(gone)} is gone, no Ready pod")
+            self._say(f"{after.key}: {_pods_are(gone)} gone, no Ready pod")
         elif now and not before.endpoints:
-            self._say(f"{after.key}: pod {now} is Ready")
+            self._say(f"{after.key}: {_pods_are(sorted({found.pod for found in after.endpoints}))} Ready")
+
+
+def _pods_are(pods: Sequence[str]) -> str:
+    """`pod a is`, `pods a, b are`."""
+    return f"pods {', '.join(pods)} are" if len(pods) > 1 else f"pod {pods[0]} is"

@@ -112,7 +112,7 @@ class Session:
             wait_timeout_seconds=options.wait_timeout_seconds,
             buffer=self.buffer,
         )
-        view = ClusterView(self._dirty.set)
+        view = self._view = ClusterView(self._dirty.set)
         self.discovery = Discovery(
             connection, order.selection, view, spawn=self._spawner.spawn, reachable=self.link.wait_up
         )  # fmt: skip
@@ -153,7 +153,7 @@ class Session:
         await self.discovery.begin()
         plans = self.reconciler.selected()
         if not plans:
-            raise nothing_selected(self.order)
+            raise nothing_selected(self.order, self._view.keys())
         first = self._system.unprivileged_port_start() if os.geteuid() else 0
         numbers = {binding.number for found in plans for binding in found.bindings if binding.number < first}
         own_hosts = _writable(self.order.options.hosts_file)

@@ -103,7 +103,8 @@ class Demo:
             self._localize("stop")
         self._cluster("down")
         if NOTES.exists():
-            before = Before(**json.loads(NOTES.read_text()))
+            notes = json.loads(NOTES.read_text())
+            before = Before(notes["hosts_digest"], notes["had_environment"])
             shutil.rmtree(self.home, ignore_errors=True)
             if not before.had_environment:
                 self.environment.remove()

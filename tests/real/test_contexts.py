@@ -54,6 +54,29 @@ def test_two_contexts_side_by_side(shop: Shop, product: Product) -> None:
     product.stop("--all")
 
 
+def test_supervisors_of_two_state_directories_leave_one_another_alone(shop: Shop, product: Product) -> None:
+    """They do not know of one another, though they forward the same context."""
+    sandbox = product.sandbox
+    elsewhere = {"KUBECTL_LOCALIZE_HOME": f"{sandbox.home}/elsewhere"}
+    before = sandbox.hosts.read_bytes()
+    product.detach("-n", shop.namespace, "web")
+    alone = sandbox.hosts.read_bytes()
+    item = product.items()[f"{shop.namespace}/web"]
+    second = sandbox.localize("-d", "-n", shop.namespace, "web", "node-port", env=elsewhere)
+    assert second.returncode == 0, second.stderr
+    assert "2 Services of context " in second.stderr
+    assert "another program has" not in second.stderr
+    assert sandbox.resolve(f"web.{shop.namespace}") == [item["address"]], "who was first has the names that both want"
+    (other,) = sandbox.resolve(f"node-port.{shop.namespace}")
+    assert product.fetch_all(shop.url("web", 7080), f"http://{other}:7080/")[1].startswith("web-")
+    stopped = sandbox.localize("stop", env=elsewhere)
+    assert stopped.returncode == 0, stopped.stderr
+    assert sandbox.hosts.read_bytes() == alone
+    assert product.fetch_all(shop.url("web", 7080))[0].startswith("web-")
+    product.stop()
+    assert sandbox.hosts.read_bytes() == before
+
+
 def test_stop_ends_the_current_context_only_and_all_ends_every_one(shop: Shop, product: Product) -> None:
     first = _add_second(product)
     product.detach("-n", shop.namespace, "web")

@@ -259,6 +259,7 @@ def test_force_goes_on_though_nothing_listens_and_an_autoscaler_decides(
     assert done.returncode == 0, done.stderr
     assert any("HorizontalPodAutoscaler auto scales Deployment" in one for one in warnings(done))
     silent = f"nothing listens on 127.0.0.1:{port}"
+    assert any(f"{silent}, where port {PORT} of {namespace}/web leads" in one for one in warnings(done)), done.stderr
     product.wait_item(
         f"{namespace}/web", "says so", lambda item: (item["status"], item["reason"]) == ("Exposed", silent)
     )

@@ -106,6 +106,7 @@ def test_it_has_the_environment_and_gets_the_traffic_once_it_listens(
         wait_until("exposure pod", lambda: any(one.startswith("Pod ") for one in leftovers(cluster, namespace)), 30)
         assert replicas(cluster, namespace, "deployment/web") == 2, "nothing listens yet"
         assert _ask(cluster, namespace).startswith("web-")
+        command.terminal.expect(rf"waiting for the command to listen on 127\.0\.0\.1:{port}\n", 30)
         _open(sandbox)
         command.wait_exposed()
         found = json.loads(_ask(cluster, namespace))
@@ -118,6 +119,8 @@ def test_it_has_the_environment_and_gets_the_traffic_once_it_listens(
         assert all("s3cret" not in one.command for one in sandbox.processes())
         command.press_ctrl_c()
         command.terminal.expect("got SIGINT")
+        command.terminal.expect(r"waiting for the pods of Deployment \S+/web: \d of 2 Ready\r")
+        command.terminal.expect(r"the exposure pod localize-web-\w+ is ending\r✓ exposure pod deleted")
         assert command.wait() == 3
         assert "error:" not in command.terminal.text, command.terminal.text
     _is_back(cluster, namespace)

@@ -56,7 +56,9 @@ def test_it_ends_while_connections_are_open(shop: Shop, product: Product) -> Non
         )
         product.wait_item(f"{shop.namespace}/web", "in use", lambda item: item["ports"][0]["connections"] == 1)
         terminal.send("\x03")
+        terminal.expect(r"\^C\n")
         assert terminal.wait() == 0
+        assert "^Ccleaning up" not in terminal.text
         assert fetching.wait(10) != 0
         assert fetching.stdout is not None
         assert re.search("ConnectionReset|IncompleteRead", fetching.stdout.read())

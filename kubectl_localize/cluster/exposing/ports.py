@@ -57,6 +57,8 @@ def parse_map(text: str) -> PortMap:
     Raises: ValueError, its message in words.
     """
     service, equals, rest = text.rpartition("=")
+    if not rest:
+        raise ValueError(f"{text!r} has no local port" if text else "it is empty")
     if equals and not _SERVICE.fullmatch(service):
         raise ValueError(f"{service!r} is not a Service's name, as svc or ns/svc")
     bracketed = re.fullmatch(r"\[([^]]*)\]:(.*)", rest)

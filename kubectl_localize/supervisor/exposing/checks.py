@@ -85,7 +85,7 @@ class Checks:
             access.who(self._api), asyncio.gather(*(self._namespace(namespace) for namespace in namespaces))
         )
         found = tuple(plan for some in plans for plan in some)
-        if not (self._order.force or self._order.command):
+        if not self._order.command:
             self._must_listen(found)
         return Findings(found, user, tuple(self._warnings), tuple(dict.fromkeys(self._not_carried)))
 
@@ -213,6 +213,9 @@ class Checks:
             if self._listens(port.host, port.local_port) is not False:
                 continue
             key, number = port.services[0]
+            if self._order.force:
+                self._warnings.append(f"nothing listens on {port.local}, where port {number} of {key} leads")
+                continue
             if port.asked:
                 raise LocalizeError(
                     f"nothing listens on {port.local}, where port {number} of {key} would lead", self._hint(port)

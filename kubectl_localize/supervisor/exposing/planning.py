@@ -157,8 +157,14 @@ def in_words(plan: ExposurePlan) -> list[str]:
     ]
     if plan.failsafe is not None:
         whose = "its own ServiceAccount" if plan.failsafe.own else f"ServiceAccount {plan.failsafe.service_account}"
-        lines.append(f"failsafe: with {whose}, scale up after {plan.failsafe.after_seconds} s without this machine")
+        after = _in_words(plan.failsafe.after_seconds)
+        lines.append(f"failsafe: with {whose}, scale up after {after} without this machine")
     return [*lines, *(f"scale {one.ref} from {one.replicas} to 0, and back at the end" for one in plan.workloads)]
+
+
+def _in_words(seconds: int) -> str:
+    """As people write it in `--failsafe`: `10m`, `90s`."""
+    return f"{seconds // 60}m" if seconds and seconds % 60 == 0 else f"{seconds}s"
 
 
 def _besides(asked: Sequence[Json], others: Sequence[Json]) -> list[Json]:

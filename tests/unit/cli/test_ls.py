@@ -20,6 +20,7 @@ from .samples import document, forward, port, webshop
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty state directory."""
     monkeypatch.setenv("KUBECTL_LOCALIZE_HOME", str(tmp_path))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
     return tmp_path
 
 
@@ -80,7 +81,39 @@ def test_filters(line: str, names: list[str], capsys: pytest.CaptureFixture[str]
 @pytest.mark.usefixtures("running")
 def test_nothing_matches(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls", "nope"]) == 0
-    assert capsys.readouterr() == ("", "nothing that is running matches\n")
+    assert capsys.readouterr() == ("", "nothing that is running matches; `kubectl localize ls` lists what runs\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("webb", "did you mean web?"),
+        ("webshop/webb", "did you mean webshop/web?"),
+        ("-n webshp web", "did you mean -n webshop?"),
+        ("--context kind-dev quene", "did you mean queue?"),
+    ],
+)
+@pytest.mark.usefixtures("running")
+def test_a_slip_has_the_right_name_as_a_hint(line: str, hint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", *line.split()]) == 0
+    assert capsys.readouterr() == ("", f"nothing that is running matches; {hint}\n")
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        ("kind-dev", (0, "")),
+        ("kind-prod", (0, 'nothing is running; start with "kubectl localize"\n')),
+        ("kind-prd", (1, "error: there is no context kind-prd in the kubeconfig\nhint: did you mean kind-prod?\n")),
+    ],
+)
+@pytest.mark.usefixtures("running")
+def test_a_context_that_is_nowhere_is_an_error_and_one_that_does_not_run_is_none(
+    home: Path, context: str, expected: tuple[int, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one that runs was taken out of the kubeconfig since."""
+    (home / "config").write_text("contexts: [{name: kind-prod, context: {cluster: c}}]")
+    assert (main(["ls", "--context", context]), capsys.readouterr().err) == expected
 
 
 @pytest.mark.usefixtures("running")

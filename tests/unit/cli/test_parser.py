@@ -97,6 +97,8 @@ def test_connection_flags_for_kubectl() -> None:
         ("--det", "unknown flag --det", "did you mean --detach?"),
         ("-x", "unknown flag -x", "see kubectl localize -h"),
         ("ls --wach", "unknown flag --wach", "did you mean --watch?"),
+        ("logs --tail 5", "unknown flag --tail", "see kubectl localize logs -h"),
+        ("--all-namespace", "unknown flag --all-namespace", "did you mean --all-namespaces?"),
         ("--all", "unknown flag --all", "--all is a flag of kubectl localize stop"),
         ("ls -d", "unknown flag -d", "-d is a flag of kubectl localize without ls"),
         ("-f localize.yaml", "unknown flag -f", "-f is a flag of kubectl localize logs"),
@@ -189,3 +191,19 @@ def test_any_line_is_understood_or_refused(argv: list[str]) -> None:
     except UsageError as error:
         refusal = error
     assert refusal is None or (refusal.hint and "\n" not in refusal.message)
+
+
+@pytest.mark.parametrize(
+    ("line", "same"),
+    [("help", "-h"), ("help ls", "ls -h"), ("--context c help expose", "expose -h"), ("help nothing", "-h")],
+)
+def test_help_is_a_word_too(line: str, same: str) -> None:
+    assert parse(line.split()) == parse(same.split())
+    assert isinstance(parse(line.split()), HelpArgs)
+
+
+@pytest.mark.parametrize("line", ["webshop/help", "-- help", "web help"])
+def test_a_service_may_be_called_help(line: str) -> None:
+    args = parse(line.split())
+    assert isinstance(args, StartArgs)
+    assert args.services[-1].rpartition("/")[2] == "help"

@@ -40,7 +40,6 @@ def test_a_map(text: str, expected: PortMap) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "is not a host"),
         ("http", "no local port"),
         ("localhost:http", "no local port"),
         ("localhost:", "no local port"),
@@ -59,6 +58,8 @@ def test_a_map(text: str, expected: PortMap) -> None:
         ("9" * 5000, "from 1 to 65535"),
         ("٣٠٠٠", "is not a host"),
         ("=3000", "is not a Service's name"),
+        ("", "it is empty"),
+        ("cart=", "has no local port"),
         ("a/b/c=3000", "is not a Service's name"),
         ("cart=web=3000", "is not a Service's name"),
         ("3000 :80", "is not a host"),

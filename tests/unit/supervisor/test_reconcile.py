@@ -177,7 +177,7 @@ def test_pods_that_come_and_go_are_followed_and_the_address_stays(tmp_path: Path
             assert stage.said == [
                 "shop/web: pod a is Ready",
                 "shop/web: pod a is gone, now b",
-                "shop/web: pod b, c is gone, no Ready pod",
+                "shop/web: pods b, c are gone, no Ready pod",
             ]
 
     play(run())

@@ -92,6 +92,12 @@ def test_a_plan(cluster: Cluster) -> None:
     assert words[-1] == "scale Deployment shop/cart from 2 to 0, and back at the end"
 
 
+@pytest.mark.parametrize(("seconds", "words"), [(600, "10m"), (90, "90s"), (1, "1s"), (7200, "120m")])
+def test_how_long_the_failsafe_waits_is_said_as_it_is_written(cluster: Cluster, seconds: int, words: str) -> None:
+    (line,) = (line for line in in_words(check(cluster, failsafe_seconds=seconds).plans[0]) if "failsafe" in line)
+    assert line == f"failsafe: with its own ServiceAccount, scale up after {words} without this machine"
+
+
 def test_services_that_share_a_workload_go_together(cluster: Cluster) -> None:
     service(cluster, "admin", {"app": "cart"}, 8081)
     plans = check(cluster, WEB, CART, ServiceKey("shop", "admin")).plans
@@ -232,8 +238,10 @@ def test_something_has_to_listen(cluster: Cluster) -> None:
     assert error.message == "nothing listens on 127.0.0.1:8080, where port 80 of shop/cart would lead"
     assert "--force" in error.hint
     assert "[::1]:8080" in refused(cluster, listens=only(("::1", 8080))).hint
-    assert check(cluster, listens=only(), force=True).plans
-    assert check(cluster, listens=only(), command=True).plans
+    forced = check(cluster, listens=only(), force=True)
+    assert forced.plans
+    assert forced.warnings == ("nothing listens on 127.0.0.1:8080, where port 80 of shop/cart leads",)
+    assert check(cluster, listens=only(), command=True).warnings == (), "it is not there yet"
     assert check(cluster, listens=lambda host, port: None).plans
 
 
