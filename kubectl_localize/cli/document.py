@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kubectl_localize.cli.label_selector import Requirement, matches
+from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.order import near
 
 API_VERSION = "localize/v1"
 Document = dict[str, Any]
@@ -141,12 +143,12 @@ def near_names(wanted: Filter, document: Document) -> str:
     items = [item for item in document["items"] if wanted.context in ("", item["context"])]
     namespaces = {item["namespace"] for item in items}
     for name in wanted.namespaces:
-        if name not in namespaces and (near := get_close_matches(name, sorted(namespaces), 1)):
-            return f"did you mean -n {near[0]}?"
+        if name not in namespaces and (places := get_close_matches(name, sorted(namespaces), 1)):
+            return f"did you mean -n {places[0]}?"
     for pattern in wanted.patterns:
-        names = {f"{item['namespace']}/{item['name']}" if "/" in pattern else item["name"] for item in items}
-        if pattern not in names and (near := get_close_matches(pattern, sorted(names), 1)):
-            return f"did you mean {near[0]}?"
+        found = near(pattern, {ServiceKey(item["namespace"], item["name"]) for item in items})
+        if found not in ("", pattern):
+            return f"did you mean {found}?"
     return ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,10 +86,18 @@ def nothing_selected(order: Order, known: Sequence[ServiceKey]) -> LocalizeError
 
 def _near(patterns: Sequence[str], known: Sequence[ServiceKey]) -> str:
     """The Service that a pattern may have been meant for, as the pattern would name it; empty where it is near none."""
+    return next((found for pattern in patterns if (found := near(pattern, known))), "")
+
+
+def near(pattern: str, known: Collection[ServiceKey]) -> str:
+    """The Service that one pattern may have been meant for, as `web` or `shop/web`; empty where it is near none.
+
+    Namespace and name count each by itself: a long namespace would make unlike names alike.
+    """
     from difflib import get_close_matches
 
-    for pattern in patterns:
-        names = sorted({str(key) if "/" in pattern else key.name for key in known})
-        if near := get_close_matches(pattern, names, 1):
-            return near[0]
-    return ""
+    namespace, slash, name = pattern.rpartition("/")
+    places = get_close_matches(namespace, {key.namespace for key in known}, 1) if slash else []
+    names = {key.name for key in known if not slash or key.namespace in places}
+    found = get_close_matches(name, sorted(names), 1)
+    return "/".join([*places, found[0]]) if found else ""

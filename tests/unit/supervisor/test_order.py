@@ -12,7 +12,12 @@ from kubectl_localize.model import Options, Selection, ServiceKey
 from kubectl_localize.supervisor.order import Order, in_words, nothing_selected
 from tests.unit.cluster.samples import CONNECTION
 
-KNOWN = [ServiceKey("shop", "web"), ServiceKey("shop", "api"), ServiceKey("backoffice", "reports")]
+KNOWN = [
+    ServiceKey("shop", "web"),
+    ServiceKey("shop", "api"),
+    ServiceKey("backoffice", "reports"),
+    ServiceKey("backoffice", "dns"),
+]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +39,7 @@ def test_a_selection_in_words_is_the_command_that_asks_for_it(line: str) -> None
     [
         (["webb"], "did you mean web?"),
         (["shop/webb"], "did you mean shop/web?"),
+        (["shpo/web"], "did you mean shop/web?"),
         (["nothing-like-it", "report"], "did you mean reports?"),
     ],
 )
@@ -43,6 +49,6 @@ def test_a_slip_of_a_services_name_has_the_right_one_as_a_hint(patterns: list[st
     assert error.hint == hint
 
 
-@pytest.mark.parametrize("wanted", [Selection(patterns=("shop/no-such",)), Selection(namespaces=("empty",))])
+@pytest.mark.parametrize("wanted", [Selection(patterns=("backoffice/no-such",)), Selection(namespaces=("empty",))])
 def test_what_is_like_no_service_has_the_list_as_a_hint(wanted: Selection) -> None:
     assert "`kubectl get services -A`" in nothing_selected(Order(CONNECTION, wanted, Options()), KNOWN).hint
