@@ -10,7 +10,8 @@ DEFAULT_IMAGE = "localhost/toolbox:1"
 
 Manifest = dict[str, Any]
 
-# What the pods run. Every answer has a Content-Length, since the end of a stream comes a second late through a kubelet.
+# What the pods run. Every answer has a Content-Length, since the end of a stream comes a second late through a kubelet,
+# and is written at once: a pod that is killed between two parts of one leaves what nobody can ask for again.
 # /           the pod's name                        /port      the port that was asked
 # /bytes?n=N  N bytes                               /slow?s=S  the pod's name, after S seconds
 # /who        pod and port in words
@@ -21,8 +22,7 @@ from urllib.parse import urlsplit, parse_qs
 NAME = os.environ["POD_NAME"]
 class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, body):
-        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     def do_GET(self):
         url = urlsplit(self.path); ask = {k: v[0] for k, v in parse_qs(url.query).items()}
         if url.path == "/bytes" or url.path == "/drip":
