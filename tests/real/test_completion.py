@@ -7,7 +7,7 @@ import shutil
 import socket
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -230,11 +230,17 @@ def test_how_quick_it_is(gallery: str, sandbox: Sandbox, plain: dict[str, str], 
     """Beside the interpreter itself: the whole way of kubectl, and ours alone."""
     python = str(sandbox.environment.command.parent / "python")
 
-    def median(*argv: str, before: float | None = None) -> float:
+    def age() -> None:
+        _age(sandbox, 3600)
+
+    def forget() -> None:
+        for file in _names_files(sandbox):
+            file.unlink()
+
+    def median(*argv: str, before: Callable[[], None] = lambda: None) -> float:
         times = []
         for _ in range(5):
-            if before is not None:
-                _age(sandbox, before)
+            before()
             start = time.monotonic()
             done = sandbox.run(*argv, env=plain)
             times.append(time.monotonic() - start)
@@ -242,20 +248,21 @@ def test_how_quick_it_is(gallery: str, sandbox: Sandbox, plain: dict[str, str], 
         return statistics.median(times)
 
     bare = median(python, "-c", "pass")
-    start = time.monotonic()
     assert "quarry" in _asked(sandbox, "expose", "", env=plain)
-    first = time.monotonic() - start
+    first = median("kubectl_complete-localize", "expose", "", before=forget)
+    first_whole = median("kubectl", "__complete", "localize", "expose", "", before=forget)
+    assert "quarry" in _asked(sandbox, "expose", "", env=plain)  # it was not silence that was quick
     kept = median("kubectl_complete-localize", "expose", "")
-    asked = median("kubectl_complete-localize", "expose", "", before=3600)
+    asked = median("kubectl_complete-localize", "expose", "", before=age)
     flags = median("kubectl_complete-localize", "ls", "-o", "")
-    whole = median("kubectl", "__complete", "localize", "expose", "", before=3600)
+    whole = median("kubectl", "__complete", "localize", "expose", "", before=age)
     kubectl = median("kubectl", "__complete", "versio")
     figure(
         f"Tab (wanted {LIMIT_SECONDS:g} s): Services {kept:.2f} s, asking the cluster anew {asked:.2f} s, by way of "
-        f"kubectl {whole:.2f} s, the very first {first:.2f} s; flag values {flags:.2f} s. Beside it: a bare Python "
-        f"{bare:.2f} s, kubectl's completion of its own words {kubectl:.2f} s"
+        f"kubectl {whole:.2f} s; the very first {first:.2f} s, by way of kubectl {first_whole:.2f} s; flag values "
+        f"{flags:.2f} s. Beside it: a bare Python {bare:.2f} s, kubectl's completion of its own words {kubectl:.2f} s"
     )
-    assert max(kept, asked, flags, whole, first) < GENEROUS_SECONDS
+    assert max(kept, asked, flags, whole, first, first_whole) < GENEROUS_SECONDS
 
 
 # Where only kubectl-localize is in PATH, as after krew -----------------------------------------------------
