@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -13,8 +14,9 @@ from typing import Any
 
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import StartArgs
-from kubectl_localize.cli.client import ANSWER_SECONDS, END_SECONDS, Control, another, connect, spawn, wait_ended
+from kubectl_localize.cli.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
 from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.farewell import hear_out
 from kubectl_localize.cli.made_here import made_here
 from kubectl_localize.cli.parser import did_you_mean_command, options, selection
 from kubectl_localize.errors import LocalizeError
@@ -34,7 +36,7 @@ def run(args: StartArgs) -> int:
     validate_range(how.ip_range)
     connection = resolve(args.connection)
     paths = run_paths(connection)
-    start = _Start(args, connection, paths, how)
+    start = Start(args, connection, paths, how)
     with made_here(paths, lambda: start.nothing_happened):
         make_private(paths.directory.parent)
         make_private(paths.directory)
@@ -42,8 +44,14 @@ def run(args: StartArgs) -> int:
         return start.run({**request, "detach": args.detach})
 
 
-class _Start:
-    """One run of the command, from the request to the end."""
+class Start:
+    """One run of the command, from the request to the end.
+
+    Args:
+        connection: the cluster.
+        paths: the files of its supervisor.
+        how: the options that `args` hold.
+    """
 
     def __init__(self, args: StartArgs, connection: Connection, paths: RunPaths, how: Options) -> None:
         self._args = args
@@ -55,6 +63,13 @@ class _Start:
         self._progress = terminal.Progress(self._console)
 
     def run(self, request: dict[str, Any]) -> int:
+        """Ask for it, and hold it until Ctrl-C unless `-d`; the exit code.
+
+        Args:
+            request: connection, selection and options for the supervisor, and whether to detach.
+
+        Raises: LocalizeError where it cannot be started or crashes, and as `hear_out` does.
+        """
         control = connect(self._paths) or spawn(self._paths)
         signal.signal(signal.SIGTERM, _as_ctrl_c)
         try:
@@ -98,7 +113,8 @@ class _Start:
                     control.send("privileges", granted=self._get_helper(event))
                 case "error":
                     self._progress.done()
-                    self._let_go(control)
+                    with contextlib.suppress(LocalizeError):  # what went wrong first is what there is to say
+                        self._let_go(control)
                     raise LocalizeError(event["message"], self._better_hint(event["hint"]))
                 case "accepted":
                     accepted = True
@@ -198,19 +214,19 @@ class _Start:
 
     def _release(self, control: Control) -> None:
         """Let go, and wait for the clean-up where nobody else holds the supervisor."""
+        self.nothing_happened = False
         self._progress.step("cleaning up")
-        self._let_go(control)
-        self._progress.done()
+        try:
+            self._let_go(control)
+        finally:
+            self._progress.done()
 
     def _let_go(self, control: Control) -> None:
-        control.patient(END_SECONDS)
         control.send("release")
-        for event in control.events():
-            if event["event"] == "released" and not event["ending"]:
-                break
-        else:
-            wait_ended(self._paths)
-        control.close()
+        try:
+            hear_out(control, self._paths, until="released", step=self._console.line, warn=self._console.warning)
+        finally:
+            control.close()
 
 
 def summary(document: dict[str, Any], context: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import Any
 
 from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
@@ -26,10 +27,11 @@ def run(args: StopArgs) -> int:
     runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args.connection)]
     stopped, failures = [], []
     for run_paths in runs:
+        context = _supervisor(run_paths).get("context", run_paths.key)
         try:
             if stop(run_paths, console):
                 stopped.append(run_paths)
-                console.line(f"stopped {run_paths.key}")
+                console.line(f"stopped the supervisor of context {context}")
         except LocalizeError as error:  # the others are to end all the same
             failures.append(error)
     for failure in failures[1:]:
@@ -59,7 +61,7 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
         sweep(run)
         warn_of_leftovers(run, console.warning)
         return ran  # and was ending already
-    if other := _other_version(run):
+    if other := other_version(_supervisor(run), __version__):
         console.warning(other)
     control.send("stop")
     try:
@@ -69,12 +71,13 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
     return True
 
 
-def _other_version(run: RunPaths) -> str:
-    """A sentence about the running supervisor where it is of another version; empty where it is not, or not known."""
+def _supervisor(run: RunPaths) -> dict[str, Any]:
+    """What the state file says of the supervisor; empty where it says nothing."""
     try:
-        return other_version(parse_document(run.state.read_text(encoding="utf-8"))["supervisors"][0], __version__)
+        found: dict[str, Any] = parse_document(run.state.read_text(encoding="utf-8"))["supervisors"][0]
     except (OSError, ValueError, IndexError):
-        return ""
+        return {}
+    return found
 
 
 def sweep(run: RunPaths) -> bool:

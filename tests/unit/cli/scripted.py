@@ -15,8 +15,9 @@ from kubectl_localize.host.paths import RunPaths, socket_address
 
 Event = dict[str, Any]
 GONE: Event = {"event": "gone"}  # not said: the connection ends there, as with a supervisor that was killed
-
-HANG_UP: Event = {"event": "hang up"}  # not said: the command's terminal is closed at that moment
+# Not said: the command's terminal is closed at that moment, or it is told to end.
+HANG_UP: Event = {"event": "signal", "number": signal.SIGHUP}
+TERMINATE: Event = {"event": "signal", "number": signal.SIGTERM}
 
 
 class Scripted:
@@ -47,8 +48,8 @@ class Scripted:
         for op in ops:
             self.asked.append(op)
             for event in script.get(op, ()):
-                if event == HANG_UP:
-                    os.kill(os.getpid(), signal.SIGHUP)
+                if event["event"] == "signal":
+                    os.kill(os.getpid(), event["number"])
                 elif event != GONE:
                     connection.sendall(json.dumps(event).encode() + b"\n")
                 if event["event"] in ("gone", "ended"):
