@@ -17,7 +17,7 @@ from kubectl_localize.host.paths import Paths, RunPaths, context_key
 from kubectl_localize.model import Connection
 
 if TYPE_CHECKING:
-    from kubectl_localize.cli.arguments import ConnectionFlags
+    from kubectl_localize.cli.parsing.arguments import ConnectionFlags
 
 KUBECTL_SECONDS = 60  # one that asks the server first may have a credential plugin ask its user
 

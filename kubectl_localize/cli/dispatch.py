@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from kubectl_localize.cli import terminal
-from kubectl_localize.cli.arguments import (
+from kubectl_localize.cli.parsing.arguments import (
     Arguments,
     CompletionArgs,
     ExposeArgs,
@@ -22,7 +22,7 @@ from kubectl_localize.cli.arguments import (
     StopArgs,
     VersionArgs,
 )
-from kubectl_localize.cli.parser import parse
+from kubectl_localize.cli.parsing.parser import parse
 from kubectl_localize.cli.sudo import is_sudo
 from kubectl_localize.errors import LocalizeError, UsageError
 
@@ -91,11 +91,11 @@ def run(args: Arguments) -> int:
             "run it as yourself; it asks for the privileges it needs by itself",
         )
     if isinstance(args, LsArgs):
-        from kubectl_localize.cli import ls
+        from kubectl_localize.cli.commands import ls
 
         return ls.run(args)
     if isinstance(args, LogsArgs):
-        from kubectl_localize.cli import logs
+        from kubectl_localize.cli.commands import logs
 
         return logs.run(args)
     if isinstance(args, CompletionArgs):
@@ -103,22 +103,22 @@ def run(args: Arguments) -> int:
 
         return command.run(args)
     if isinstance(args, VersionArgs):
-        from kubectl_localize.cli import version
+        from kubectl_localize.cli.commands import version
 
         return version.run(args)
     if isinstance(args, StopArgs):
-        from kubectl_localize.cli import stop
+        from kubectl_localize.cli.commands import stop
 
         return stop.run(args)
     if isinstance(args, ExposeArgs):
-        from kubectl_localize.cli import expose
+        from kubectl_localize.cli.commands import expose
 
         return expose.run(args)
     if isinstance(args, RestoreArgs):
-        from kubectl_localize.cli import restore
+        from kubectl_localize.cli.commands import restore
 
         return restore.run(args)
-    from kubectl_localize.cli import start
+    from kubectl_localize.cli.commands import start
 
     return start.run(_as(args, StartArgs))
 

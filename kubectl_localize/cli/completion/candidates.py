@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kubectl_localize.cli.completion.line import Line, Place
-from kubectl_localize.cli.flags import COMMANDS, COMPLETION_WORDS, START, Flag, flags_of
-from kubectl_localize.cli.help_text import SUMMARIES
+from kubectl_localize.cli.parsing.flags import COMMANDS, COMPLETION_WORDS, START, Flag, flags_of
+from kubectl_localize.cli.parsing.help_text import SUMMARIES
 
 _SYSTEM = "kube-system/"
 _OF_WHAT_RUNS = ("ls", "stop")  # commands that are about what runs, not about what the cluster has

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from kubectl_localize.cli import terminal
-from kubectl_localize.cli.arguments import CompletionArgs
 from kubectl_localize.cli.completion.places import FOR_KUBECTL_NAME, Placement, in_path, placements, possible
 from kubectl_localize.cli.completion.scripts import MARK, SCRIPTS
+from kubectl_localize.cli.parsing.arguments import CompletionArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, write_atomic
 

@@ -144,7 +144,7 @@ class Sources:
         runs = Paths.from_env(self._environ).all_runs()
         if not runs:
             return []
-        from kubectl_localize.cli.state_files import read_states
+        from kubectl_localize.cli.listing.state_files import read_states
         from kubectl_localize.host.process import owner
 
         return [

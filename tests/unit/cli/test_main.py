@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.dispatch import guarded
 from kubectl_localize.cli.main import main
+from kubectl_localize.cli.parsing.arguments import Arguments
 from kubectl_localize.cli.sudo import is_sudo
 from kubectl_localize.errors import LocalizeError, UsageError
 

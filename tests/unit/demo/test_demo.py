@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.cli.arguments import ExposeArgs
-from kubectl_localize.cli.parser import parse
+from kubectl_localize.cli.parsing.arguments import ExposeArgs
+from kubectl_localize.cli.parsing.parser import parse
 from kubectl_localize.cluster.exposing.values import PortMap
 from kubectl_localize.host.paths import Paths
 from tests.demo.__main__ import Demo

@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from kubectl_localize.cli.arguments import StartArgs
-from kubectl_localize.cli.parser import parse, selection
+from kubectl_localize.cli.parsing.arguments import StartArgs
+from kubectl_localize.cli.parsing.parser import parse, selection
 from kubectl_localize.model import Options, Selection, ServiceKey
 from kubectl_localize.supervisor.order import Order, in_words, nothing_selected
 from tests.unit.cluster.samples import CONNECTION

@@ -9,7 +9,7 @@ import pytest
 
 from kubectl_localize.cli.completion.candidates import Running, complete
 from kubectl_localize.cli.completion.line import read_line
-from kubectl_localize.cli.flags import COMMANDS, START, flags_of
+from kubectl_localize.cli.parsing.flags import COMMANDS, START, flags_of
 
 SERVICES = ("shop/web", "shop/cart", "shop/ls", "billing/web", "billing/invoices", "kube-system/kube-dns")
 RUNNING = (

@@ -1,0 +1,282 @@
+"""`kubectl localize`: forwards the selected Services, in the foreground or with a supervisor that stays."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kubectl_localize.cli import terminal
+from kubectl_localize.cli.commands.made_here import made_here
+from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
+from kubectl_localize.cli.control.farewell import hear_out
+from kubectl_localize.cli.parsing.arguments import StartArgs
+from kubectl_localize.cli.parsing.parser import did_you_mean_command, options, selection
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.addresses import validate_range
+from kubectl_localize.host.paths import RunPaths, make_private
+from kubectl_localize.host.process import owner
+from kubectl_localize.model import Connection, Options
+
+
+def run(args: StartArgs) -> int:
+    """Start or join the supervisor of the context; hold it until Ctrl-C unless `-d`.
+
+    Returns: the exit code.
+    Raises: LocalizeError where nothing could be started; nothing is left behind then.
+    """
+    wanted, how = selection(args), options(args)
+    validate_range(how.ip_range)
+    connection = resolve(args.connection)
+    paths = run_paths(connection)
+    start = Start(args, connection, paths, how)
+    with made_here(paths, lambda: start.nothing_happened):
+        make_private(paths.directory.parent)
+        make_private(paths.directory)
+        request = {"connection": _plain(connection), "selection": _plain(wanted), "options": _plain(how)}
+        return start.run({**request, "detach": args.detach})
+
+
+class Start:
+    """One run of the command, from the request to the end.
+
+    Args:
+        connection: the cluster.
+        paths: the files of its supervisor.
+        how: the options that `args` hold.
+    """
+
+    def __init__(self, args: StartArgs, connection: Connection, paths: RunPaths, how: Options) -> None:
+        self._args = args
+        self._connection = connection
+        self.nothing_happened = True  # and so nothing is left behind either, a log that says why included
+        self._paths = paths
+        self._how = how
+        self._console = terminal.stderr_console(args.no_color)
+        self._progress = terminal.Progress(self._console)
+
+    def run(self, request: dict[str, Any]) -> int:
+        """Ask for it, and hold it until Ctrl-C unless `-d`; the exit code.
+
+        Args:
+            request: connection, selection and options for the supervisor, and whether to detach.
+
+        Raises: LocalizeError where it cannot be started or crashes, and as `hear_out` does.
+        """
+        control = connect(self._paths) or spawn(self._paths)
+        signal.signal(signal.SIGTERM, _as_ctrl_c)
+        try:
+            ready = self._until_ready(control, request)
+            while ready is None:
+                control.close()
+                control = another(self._paths)
+                ready = self._until_ready(control, request)
+        except KeyboardInterrupt:
+            self._progress.done()
+            self._release(control)
+            return 130
+        except LocalizeError:
+            control.close()
+            raise
+        if self._args.detach:
+            self._summary(ready)
+            return 0
+        return self._hold(control, ready)
+
+    def _until_ready(self, control: Control, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The document once everything is up; None where another supervisor has to be asked.
+
+        That is so when two commands start at the same moment, or while the last supervisor is still ending; not after
+        one has accepted it, which was stopped then.
+        """
+        control.patient(ANSWER_SECONDS)
+        control.send("start", **request)
+        answered = accepted = False
+        for event in control.events():
+            if not answered:
+                control.patient(None)
+                answered = True
+            match event["event"]:
+                case "progress":
+                    self._progress.step(event["text"])
+                case "warning":
+                    self._console.warning(event["text"])
+                case "need":
+                    self._progress.done()
+                    control.send("privileges", granted=self._get_helper(event))
+                case "error":
+                    self._progress.done()
+                    with contextlib.suppress(LocalizeError):  # what went wrong first is what there is to say
+                        self._let_go(control)
+                    raise LocalizeError(event["message"], self._better_hint(event["hint"]))
+                case "accepted":
+                    accepted = True
+                case "ended" if accepted:
+                    self._progress.done()
+                    wait_ended(self._paths)
+                    raise LocalizeError("the supervisor was stopped while it started")
+                case "taken" | "ended":
+                    return None
+                case "ready":
+                    self._progress.done()
+                    self.nothing_happened = False
+                    document: dict[str, Any] = event["document"]
+                    return document
+        self._progress.done()
+        self.nothing_happened = False
+        pid = owner(self._paths.pidfile)
+        if pid is not None and not answered:
+            raise LocalizeError(f"the supervisor with pid {pid} does not answer", "`kubectl localize stop` ends it")
+        raise LocalizeError("the supervisor ended while it started", f"its log says why: {_last_line(self._paths.log)}")
+
+    def _better_hint(self, hint: str) -> str:
+        """A first word that is nearly a command was probably meant as one."""
+        services = self._args.services
+        command = did_you_mean_command(services[0]) if services else None
+        return f"did you mean `kubectl localize {command}`?" if command else hint
+
+    def _get_helper(self, needs: dict[str, Any]) -> bool:
+        """Start the privileged helper through sudo, which may ask for a password here."""
+        from kubectl_localize.host.privileged import helper_argv
+
+        if self._args.no_sudo or os.geteuid() == 0:
+            return False
+        if shutil.which("sudo") is None:
+            self._console.warning("sudo is not installed")
+            return False
+        self._console.line(f"asking sudo for the right to {' and to '.join(wishes(needs, self._how.hosts_file))}")
+        argv = helper_argv(
+            socket=self._paths.helper_socket,
+            uid=os.getuid(),
+            key=self._paths.key,
+            hosts_file=Options().hosts_file,
+            ip_range=self._how.ip_range,
+            use_sudo=True,
+            interactive=os.isatty(0) and os.isatty(2),
+        )
+        # not run(), which would try to kill sudo on Ctrl-C, and could not; sudo gets the Ctrl-C itself
+        refused = subprocess.Popen(argv).wait()
+        if refused:
+            self._console.warning("sudo was refused")
+        return not refused
+
+    def _summary(self, document: dict[str, Any]) -> None:
+        self._console.line(
+            f"{summary(document, self._connection.context)}; `kubectl localize ls` lists, `kubectl localize stop` ends"
+        )
+
+    def _hold(self, control: Control, document: dict[str, Any]) -> int:
+        """Show the table, then each change, until Ctrl-C or the supervisor's end."""
+        try:
+            self._show(document)
+            for event in control.events():
+                if event["event"] == "change":
+                    self._console.line(event["text"])
+                elif event["event"] == "warning":
+                    self._console.warning(event["text"])
+                elif event["event"] == "over" and event["message"]:
+                    self._console.warning(event["message"])
+                elif event["event"] == "ended":
+                    wait_ended(self._paths)
+                    self._console.line("the supervisor was stopped")
+                    return 0
+        except KeyboardInterrupt:
+            if self._console.live:
+                self._console.line("")  # the terminal has shown ^C, and stands right behind it
+            self._release(control)
+            return 0
+        raise LocalizeError(
+            "the supervisor has crashed or was killed",
+            "what it held is cleaned up; start it again, and see what `kubectl localize logs` says last",
+        )
+
+    def _show(self, document: dict[str, Any]) -> None:
+        from kubectl_localize.cli.listing.table import render_table
+
+        sys.stdout.write(
+            render_table(
+                document,
+                wide=False,
+                color=terminal.stdout_color(self._args.no_color),
+                width=terminal.stdout_width(),
+                now=datetime.now(UTC),
+            )
+        )
+        sys.stdout.flush()
+        self._console.line("Ctrl-C ends it")
+
+    def _release(self, control: Control) -> None:
+        """Let go, and wait for the clean-up where nobody else holds the supervisor."""
+        self.nothing_happened = False
+        self._progress.step("cleaning up")
+        try:
+            self._let_go(control)
+        finally:
+            self._progress.done()
+
+    def _let_go(self, control: Control) -> None:
+        control.send("release")
+        try:
+            hear_out(control, self._paths, until="released", step=self._console.line, warn=self._console.warning)
+        finally:
+            control.close()
+
+
+def summary(document: dict[str, Any], context: str) -> str:
+    """How many Services are forwarded, and how many are not: they cannot be, or no port of theirs is free here."""
+    forwards = [item for item in document["items"] if item["kind"] == "Forward"]
+    possible = [item for item in forwards if item["status"] != "Skipped"]
+    deaf = sum(_listens_nowhere(item) for item in possible)
+    skipped = len(forwards) - len(possible)
+    more = [f"{skipped} more cannot be forwarded"] if skipped else []
+    more += [f"{deaf} more cannot be listened on here"] if deaf else []
+    forwarded = f"{_count(len(possible) - deaf, 'Service')} of context {context} forwarded"
+    return f"{forwarded} ({', '.join(more)})" if more else forwarded
+
+
+def _listens_nowhere(item: dict[str, Any]) -> bool:
+    """Whether each port that is forwarded failed to be bound; one that waits for its first pod has not failed."""
+    ports = [port for port in item["ports"] if port["status"] != "Skipped"]
+    return all(port["status"] == "Backoff" and not port["localPort"] for port in ports)
+
+
+def wishes(needs: dict[str, Any], hosts_file: str) -> list[str]:
+    """What sudo is asked for, by the supervisor's `need` event; one of an older version names no addresses."""
+    ports = needs["ports"]
+    found = [f"write names to {hosts_file}"] if needs["hosts"] else []
+    found += [f"bind port{'s' if len(ports) > 1 else ''} {_some(ports)}"] if ports else []
+    return found + (["add addresses to the loopback interface"] if needs.get("addresses") else [])
+
+
+def _as_ctrl_c(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(value)
+
+
+def _some(ports: list[int]) -> str:
+    shown = ", ".join(str(port) for port in ports[:5])
+    return shown if len(ports) <= 5 else f"{shown} and {len(ports) - 5} more"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return "it has no log"
+    return lines[-1] if lines else "it says nothing"

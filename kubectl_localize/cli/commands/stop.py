@@ -1,0 +1,101 @@
+"""`stop`: ends supervisors and returns when everything is back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from kubectl_localize import __version__
+from kubectl_localize.cli import terminal
+from kubectl_localize.cli.context import current_run
+from kubectl_localize.cli.control.client import reach
+from kubectl_localize.cli.control.farewell import hear_out, warn_of_leftovers
+from kubectl_localize.cli.listing.document import other_version, parse_document
+from kubectl_localize.cli.parsing.arguments import StopArgs
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import Paths, RunPaths
+from kubectl_localize.host.process import Pidfile, owner
+
+
+def run(args: StopArgs) -> int:
+    """End the supervisor of the context, or of all contexts.
+
+    Raises: LocalizeError where one does not end.
+    """
+    console = terminal.stderr_console(args.no_color)
+    runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args.connection)]
+    stopped, failures = [], []
+    for run_paths in runs:
+        context = _supervisor(run_paths).get("context", run_paths.key)
+        try:
+            if stop(run_paths, console):
+                stopped.append(run_paths)
+                console.line(f"stopped the supervisor of context {context}")
+        except LocalizeError as error:  # the others are to end all the same
+            failures.append(error)
+    for failure in failures[1:]:
+        terminal.error(failure.message, failure.hint, no_color=args.no_color)
+    if failures:
+        raise failures[0]
+    if not stopped:
+        others = (
+            [] if args.all_contexts else [run for run in Paths.from_env(os.environ).all_runs() if owner(run.pidfile)]
+        )
+        more = f"; {len(others)} of other contexts: --all or --context" if others else ""
+        console.line(f"nothing is running{'' if args.all_contexts else ' for this context'}{more}")
+    return 0
+
+
+def stop(run: RunPaths, console: terminal.Console) -> bool:
+    """End one supervisor and wait until it has undone everything; whether there was one.
+
+    Args:
+        console: shows what exposures do on their way back.
+
+    Raises: LocalizeError as `reach` and `hear_out` do.
+    """
+    ran = owner(run.pidfile) is not None
+    control = reach(run)
+    if control is None:
+        sweep(run)
+        warn_of_leftovers(run, console.warning)
+        return ran  # and was ending already
+    if other := other_version(_supervisor(run), __version__):
+        console.warning(other)
+    control.send("stop")
+    try:
+        hear_out(control, run, until="ended", step=console.line, warn=console.warning)
+    finally:
+        control.close()
+    return True
+
+
+def _supervisor(run: RunPaths) -> dict[str, Any]:
+    """What the state file says of the supervisor; empty where it says nothing."""
+    try:
+        found: dict[str, Any] = parse_document(run.state.read_text(encoding="utf-8"))["supervisors"][0]
+    except (OSError, ValueError, IndexError):
+        return {}
+    return found
+
+
+def sweep(run: RunPaths) -> bool:
+    """Remove the files that a killed supervisor left; whether there were any.
+
+    The pidfile is held meanwhile: a supervisor that is just starting makes such files too.
+    """
+    files = [path for path in (run.state, run.control, run.helper_socket, run.own_socket) if path.exists()]
+    if not files and not run.pidfile.exists():
+        return False
+    try:
+        pidfile = Pidfile.acquire(run.pidfile)
+    except OSError:
+        return False
+    if pidfile is None:
+        return False
+    for path in files:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    pidfile.release()
+    return True

@@ -1,0 +1,159 @@
+"""The command's end of the control socket, and how a supervisor is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from kubectl_localize.cli.control.waiting import readable
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, socket_address
+from kubectl_localize.host.program import module_argv
+
+END_SECONDS = 30.0
+ANSWER_SECONDS = 10.0
+POLL_SECONDS = 0.02
+RECEIVE_BYTES = 65536
+
+
+class Control:
+    """A connection to a supervisor: requests go out, events come in, each one JSON object a line."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._patience: float | None = None
+        self._lines: list[bytes] = []
+        self._partial = b""
+        self.closed = False  # by the supervisor; it may be gone
+
+    def send(self, op: str, **fields: Any) -> None:
+        """Send a request; a supervisor that is gone shows by the end of the events."""
+        try:
+            self._connection.sendall(json.dumps({"op": op, **fields}).encode() + b"\n")
+        except OSError:
+            return
+
+    def patient(self, seconds: float | None) -> None:
+        """How long to wait for an event from now on; None: for ever. When the time is up, the events end."""
+        self._patience = seconds
+
+    def fileno(self) -> int:
+        """What `select` waits on; events that are here already do not show there, see `waiting`."""
+        return self._connection.fileno()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an event is here already."""
+        return bool(self._lines)
+
+    def next(self) -> dict[str, Any] | None:
+        """The next event; None when the supervisor has closed the connection, is gone, or does not answer in time."""
+        deadline = None if self._patience is None else time.monotonic() + self._patience
+        try:
+            while not self._lines:
+                left = None if deadline is None else deadline - time.monotonic()
+                if left is not None and left <= 0:
+                    return None
+                if not readable([self._connection], left):
+                    continue
+                data = self._connection.recv(RECEIVE_BYTES)
+                if not data:
+                    self.closed = True
+                    return None
+                *lines, self._partial = (self._partial + data).split(b"\n")
+                self._lines += lines
+            event: dict[str, Any] = json.loads(self._lines.pop(0))
+        except (OSError, ValueError):
+            self.closed = True
+            return None
+        return event
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Events as they come, until `next` has no more."""
+        while (event := self.next()) is not None:
+            yield event
+
+    def close(self) -> None:
+        """Close the connection: what this command alone held ends."""
+        self._connection.close()
+
+
+def connect(run: RunPaths) -> Control | None:
+    """A connection to the supervisor that runs there; None where none answers."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(socket_address(run.control))
+    except (OSError, LocalizeError):
+        connection.close()
+        return None
+    return Control(connection)
+
+
+def spawn(run: RunPaths) -> Control:
+    """Start a supervisor in a session of its own, connected to this command from its first moment.
+
+    Raises: LocalizeError where it cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs, os.fdopen(os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+            subprocess.Popen(
+                module_argv("kubectl_localize.supervisor", str(theirs.fileno()), run.key),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, HOME_VARIABLE: str(run.directory.parent)},  # absolute: it is elsewhere
+            )
+    except OSError as error:
+        ours.close()
+        raise LocalizeError(f"the supervisor cannot be started: {error.strerror or error}") from error
+    return Control(ours)
+
+
+def reach(run: RunPaths) -> Control | None:
+    """A connection to the supervisor that runs there, once it has started; None where none runs, or it has just ended.
+
+    Raises: LocalizeError where neither comes about in half a minute.
+    """
+    from kubectl_localize.host.process import owner
+
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        control = connect(run)
+        if control is not None:
+            return control
+        if owner(run.pidfile) is None:
+            return None
+        time.sleep(POLL_SECONDS)
+    pid = owner(run.pidfile)
+    raise LocalizeError(
+        f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
+    )
+
+
+def another(run: RunPaths) -> Control:
+    """A connection to the supervisor that is just starting there, or to a new one where one is just ending.
+
+    Raises: LocalizeError where neither comes about in half a minute.
+    """
+    return reach(run) or spawn(run)
+
+
+def wait_ended(run: RunPaths) -> bool:
+    """Wait until no supervisor holds the pidfile any more; whether that came within half a minute."""
+    from kubectl_localize.host.process import owner
+
+    deadline = time.monotonic() + END_SECONDS
+    while owner(run.pidfile) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True

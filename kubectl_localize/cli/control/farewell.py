@@ -1,0 +1,92 @@
+"""A supervisor's last words to a command that ends something: what is back, what is not, whether it is gone, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, wait_ended
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.host.process import owner
+
+
+def hear_out(
+    control: Control,
+    run: RunPaths,
+    *,
+    until: str,
+    step: Callable[[str], None],
+    warn: Callable[[str], None],
+    doing: Callable[[str], None] = lambda text: None,
+    answer_seconds: float = ANSWER_SECONDS,
+) -> bool:
+    """Listen until the supervisor says that what it was asked to end has ended; whether it ends itself, and has.
+
+    Silence and a broken connection are no success: nobody knows then how far it came.
+
+    Args:
+        until: the event that says so; `ended` says it of everything.
+        step: takes each step of the way back.
+        warn: takes a sentence about what is left all the same.
+        doing: takes what is waited for from now on.
+        answer_seconds: how long to wait for the first event, whichever it is.
+
+    Raises: LocalizeError where something could not be brought back, where the supervisor does not answer or
+        does not end, and where it is gone before it has said so.
+    """
+    failure: LocalizeError | None = None
+    heard = False
+    control.patient(answer_seconds)  # it says `accepted` at once, and then takes the time that it takes
+    for event in control.events():
+        heard = True
+        control.patient(None)
+        match event["event"]:
+            case "step":
+                step(event["text"])
+            case "progress":
+                doing(event["text"])
+            case "error":
+                failure = failure or LocalizeError(event["message"], event["hint"])
+            case "taken":  # it never was the one that did anything here
+                return False
+            case "ended":
+                return _ended(run, failure, warn)
+            case name if name == until and not event["ending"]:
+                if failure is not None:
+                    raise failure
+                return False
+            case name if name == until:
+                return _ended(run, failure, warn)
+    if failure is not None:
+        raise failure
+    if not heard and control.closed and wait_ended(run) and not run.exposures.exists():
+        return True  # it was ending already, and heard nobody any more
+    raise _unsaid(run, control)
+
+
+def warn_of_leftovers(run: RunPaths, warn: Callable[[str], None]) -> None:
+    """Say so where nobody runs there and the record holds exposures that were begun and not ended."""
+    if owner(run.pidfile) is None and run.exposures.exists():
+        warn("a crashed run left an exposure; `kubectl localize restore` undoes it")
+
+
+def _ended(run: RunPaths, failure: LocalizeError | None, warn: Callable[[str], None]) -> bool:
+    if not wait_ended(run):
+        raise LocalizeError(f"the supervisor in {run.directory} does not end", "see `kubectl localize logs`")
+    if failure is not None:
+        raise failure
+    warn_of_leftovers(run, warn)
+    return True
+
+
+def _unsaid(run: RunPaths, control: Control) -> LocalizeError:
+    pid = owner(run.pidfile)
+    if pid is not None and not control.closed:
+        return LocalizeError(
+            f"the supervisor with pid {pid} does not answer",
+            f"`kill -CONT {pid}` wakes one that was stopped; `kill -9 {pid}` ends it, and `kubectl localize restore`"
+            " undoes what it leaves",
+        )
+    return LocalizeError(
+        "the supervisor is gone before everything was back", "`kubectl localize restore` undoes what is left"
+    )

@@ -1,0 +1,1 @@
+"""What `ls` shows: state files, their documents, tables."""

@@ -1,0 +1,1 @@
+"""What is typed: flags, words and values, and the help about them."""

@@ -1,0 +1,101 @@
+"""What sudo is asked for, and what was started, in words; and how the command lets go."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubectl_localize.cli.commands.start import Start, summary, wishes
+from kubectl_localize.cli.parsing.arguments import StartArgs
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.model import Options
+from tests.unit.cli.samples import document, exposure, forward, port, webshop
+from tests.unit.cli.scripted import GONE, TERMINATE, Event, scripted
+from tests.unit.cluster.samples import CONNECTION
+
+
+@pytest.mark.parametrize(
+    ("needs", "expected"),
+    [
+        ({"hosts": True, "ports": [], "addresses": False}, ["write names to /etc/hosts"]),
+        ({"hosts": False, "ports": [80], "addresses": False}, ["bind port 80"]),
+        ({"hosts": True, "ports": [80, 443]}, ["write names to /etc/hosts", "bind ports 80, 443"]),
+        ({"hosts": False, "ports": list(range(80, 87))}, ["bind ports 80, 81, 82, 83, 84 and 2 more"]),
+        ({"hosts": False, "ports": [], "addresses": True}, ["add addresses to the loopback interface"]),
+    ],
+)
+def test_wishes(needs: dict[str, Any], expected: list[str]) -> None:
+    assert wishes(needs, "/etc/hosts") == expected
+
+
+TAKEN = {"status": "Backoff", "reason": "127.71.4.19:80 is in use", "localPort": 0}
+
+
+def test_the_summary_counts_forwards_once_and_names_what_cannot_be() -> None:
+    assert summary(webshop(), "kind-dev") == "3 Services of context kind-dev forwarded (1 more cannot be forwarded)"
+
+
+def test_the_summary_does_not_count_services_whose_ports_are_all_taken() -> None:
+    found = document(
+        forward("shop", "taken", port(80, 80, **TAKEN), port(53, 53, protocol="UDP", status="Skipped", localPort=0)),
+        forward("shop", "in-part", port(80, 80, **TAKEN), port(81, 81)),
+        forward("shop", "failing", port(80, 80, status="Backoff", reason="it ended")),
+        forward("shop", "waiting", port(80, "http", status="Waiting", reason="no Ready pod", localPort=0)),
+        exposure("shop", "waiting"),
+    )
+    assert summary(found, "dev") == "3 Services of context dev forwarded (1 more cannot be listened on here)"
+
+
+def test_the_summary_of_nothing_but_taken_ports_is_none() -> None:
+    found = document(forward("shop", "taken", port(80, 80, **TAKEN)))
+    assert summary(found, "dev") == "0 Services of context dev forwarded (1 more cannot be listened on here)"
+
+
+ACCEPTED: Event = {"event": "accepted"}
+RELEASED: Event = {"event": "released", "ending": False}
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    """The handler that the command sets is gone afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def _start(run: RunPaths) -> int:
+    return Start(StartArgs(), CONNECTION, run, Options()).run({})
+
+
+@pytest.mark.usefixtures("_signals")
+def test_it_lets_go_when_told_to_end(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    with scripted(run, {"start": [ACCEPTED, TERMINATE], "release": [ACCEPTED, RELEASED]}) as supervisor:
+        assert _start(run) == 130
+        assert supervisor.asked == ["start", "release"]
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_supervisor_that_breaks_off_while_it_cleans_up_is_no_success(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    with (
+        scripted(run, {"start": [ACCEPTED, TERMINATE], "release": [ACCEPTED, GONE]}),
+        pytest.raises(LocalizeError, match="gone before everything was back"),
+    ):
+        _start(run)
+
+
+def test_what_went_wrong_first_is_what_it_says(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    refused: Event = {"event": "error", "message": "no Service is called cartt", "hint": "did you mean cart?"}
+    with (
+        scripted(run, {"start": [ACCEPTED, refused], "release": [ACCEPTED, GONE]}),
+        pytest.raises(LocalizeError, match="no Service is called cartt") as caught,
+    ):
+        _start(run)
+    assert caught.value.hint == "did you mean cart?"

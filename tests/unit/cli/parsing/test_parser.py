@@ -1,0 +1,209 @@
+"""The command line and what is meant by it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kubectl_localize.cli.parsing.arguments import (
+    Arguments,
+    CompletionArgs,
+    ConnectionFlags,
+    HelpArgs,
+    LogsArgs,
+    LsArgs,
+    StartArgs,
+    StopArgs,
+    VersionArgs,
+)
+from kubectl_localize.cli.parsing.flags import COMMANDS, START, by_spelling, flags_of
+from kubectl_localize.cli.parsing.parser import did_you_mean_command, options, parse, selection
+from kubectl_localize.errors import UsageError
+from kubectl_localize.model import Options, Selection
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", StartArgs()),
+        ("web", StartArgs(services=("web",))),
+        ("webshop/web billing/db-*", StartArgs(services=("webshop/web", "billing/db-*"))),
+        ("web -n shop -d", StartArgs(services=("web",), namespaces=("shop",), detach=True)),
+        ("-n shop web --detach", StartArgs(services=("web",), namespaces=("shop",), detach=True)),
+        ("-n a --namespace=b --namespace c -nd", StartArgs(namespaces=("a", "b", "c", "d"))),
+        ("-vdn=a web", StartArgs(services=("web",), namespaces=("a",), detach=True, verbosity=1)),
+        ("-vv -v", StartArgs(verbosity=3)),
+        ("-A -l app=web,tier!=x", StartArgs(all_namespaces=True, selector="app=web,tier!=x")),
+        ("--skip-namespace a --skip-namespace b", StartArgs(skip_namespaces=("a", "b"))),
+        ("--exclude a/b --exclude c*", StartArgs(exclude=("a/b", "c*"))),
+        ("--detach=false --no-sudo=true", StartArgs(no_sudo=True)),
+        ("--no-hosts --allow-other-users", StartArgs(hosts=False, allow_other_users=True)),
+        ("--hosts-file h --ip-range 127.1.0.0/16", StartArgs(hosts_file="h", ip_range="127.1.0.0/16")),
+        ("--cluster-domain Example.COM.", StartArgs(cluster_domain="example.com")),
+        ("--idle-timeout 1h30m --wait-timeout=500ms", StartArgs(idle_timeout_seconds=5400, wait_timeout_seconds=0.5)),
+        ("--wait-timeout 0 --max-children 3", StartArgs(wait_timeout_seconds=0, max_children=3)),
+        ("--no-color", StartArgs(no_color=True)),
+        ("web ls", StartArgs(services=("web", "ls"))),
+        ("-- ls", StartArgs(services=("ls",))),
+        ("ns/ls", StartArgs(services=("ns/ls",))),
+        ("lss", StartArgs(services=("lss",))),
+        ("ls", LsArgs()),
+        ("-n ls ls", LsArgs(namespaces=("ls",))),
+        ("--context ls ls web", LsArgs(connection=ConnectionFlags(context="ls"), services=("web",))),
+        ("ls ls", LsArgs(services=("ls",))),
+        ("ls -w -o wide -n a -n b", LsArgs(watch=True, output="wide", namespaces=("a", "b"))),
+        ("-l x=y ls -ojson a b/c", LsArgs(selector="x=y", output="json", services=("a", "b/c"))),
+        ("stop --all", StopArgs(all_contexts=True)),
+        ("--context a stop", StopArgs(connection=ConnectionFlags(context="a"))),
+        ("logs -f", LogsArgs(follow=True)),
+        ("-f logs", LogsArgs(follow=True)),
+        ("version --client -o json", VersionArgs(client=True, output="json")),
+        ("version", VersionArgs()),
+        ("stop --context=", StopArgs()),
+        ("completion zsh", CompletionArgs(what="zsh")),
+        ("completion --remove install", CompletionArgs(what="install", remove=True)),
+    ],
+)
+def test_lines(line: str, expected: Arguments) -> None:
+    assert parse(line.split()) == expected
+
+
+@pytest.mark.parametrize("command", [START, *COMMANDS])
+def test_every_command_takes_the_connection_flags(command: str) -> None:
+    line = "--kubeconfig k --context c --cluster=cl --user u --as me --as-group g --as-group h -n x -v --no-color"
+    words = {"expose": ["webshop/cart"], "completion": ["bash"]}.get(command, [])
+    args = parse([*command.split(), *words, *line.split()])
+    assert args.connection == ConnectionFlags(
+        kubeconfig="k", context="c", cluster="cl", user="u", impersonate="me", impersonate_groups=("g", "h")
+    )
+    assert (args.namespaces, args.verbosity, args.no_color) == (("x",), 1, True)
+
+
+def test_connection_flags_for_kubectl() -> None:
+    flags = ConnectionFlags(context="c", impersonate="me", impersonate_groups=("g", "h"))
+    assert flags.kubectl_flags() == ("--context=c", "--as=me", "--as-group=g", "--as-group=h")
+    assert flags.given
+    assert not ConnectionFlags().given
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        ("--detac", "unknown flag --detac", "did you mean --detach?"),
+        ("--det", "unknown flag --det", "did you mean --detach?"),
+        ("-x", "unknown flag -x", "see kubectl localize -h"),
+        ("ls --wach", "unknown flag --wach", "did you mean --watch?"),
+        ("logs --tail 5", "unknown flag --tail", "see kubectl localize logs -h"),
+        ("--all-namespace", "unknown flag --all-namespace", "did you mean --all-namespaces?"),
+        ("--all", "unknown flag --all", "--all is a flag of kubectl localize stop"),
+        ("ls -d", "unknown flag -d", "-d is a flag of kubectl localize without ls"),
+        ("-f localize.yaml", "unknown flag -f", "-f is a flag of kubectl localize logs"),
+        ("--context", "flag --context needs a value", "--context NAME: the kubeconfig context"),
+        ("-n", "flag -n needs a value", "-n NS: Services of this namespace; may be repeated"),
+        ("--detach=maybe", "flag --detach takes no value", "see kubectl localize -h"),
+        ("stop web", "kubectl localize stop takes no arguments, but 'web' was given", "see kubectl localize stop -h"),
+        ("ls -o xml", "--output cannot be 'xml'", "it is one of table, wide, json, yaml, name"),
+        ("version -o table", "--output cannot be 'table'", "it is one of json, yaml"),
+        ("-n Shop", "'Shop' is not the name of a namespace", "see kubectl get namespaces"),
+        ("--idle-timeout 5", "--idle-timeout: '5' is not a duration such as 5m, 30s or 1h30m",
+         "for example --idle-timeout 5m"),
+        ("--max-children 0", "--max-children: '0' is not a number from 1 on", "for example --max-children 64"),
+        ("--max-children -1", "--max-children: '-1' is not a number from 1 on", "for example --max-children 64"),
+        ("--cluster-domain a_b", "--cluster-domain: 'a_b' is not a DNS name",
+         "for example --cluster-domain cluster.local"),
+        ("completion", "completion takes one of bash, zsh, fish, install", "see kubectl localize completion -h"),
+        ("completion tcsh", "completion takes one of bash, zsh, fish, install", "see kubectl localize completion -h"),
+        ("completion bash --remove", "--remove goes with install", "kubectl localize completion install --remove"),
+        ("--no-hosts --hosts-file x", "--no-hosts and --hosts-file exclude each other", "leave one of them out"),
+    ],
+)  # fmt: skip
+def test_wrong_usage(line: str, message: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(line.split())
+    assert (caught.value.message, caught.value.hint, caught.value.exit_code) == (message, hint, 2)
+
+
+@pytest.mark.parametrize("pattern", ["a/b/c", "/a", "a/", "", "Web", "a b", "svc:80", "/"])
+@pytest.mark.parametrize("before", [[], ["ls"], ["--exclude"]])
+def test_patterns_that_name_no_service(pattern: str, before: list[str]) -> None:
+    with pytest.raises(UsageError, match="is not the name of a Service"):
+        parse([*before, pattern])
+
+
+def test_selection() -> None:
+    args = parse(["web", "a/*", "-n", "x", "-n", "x", "-l", "k=v", "--skip-namespace", "s", "--exclude", "e"])
+    assert isinstance(args, StartArgs)
+    assert selection(args) == Selection(
+        namespaces=("x",), label_selector="k=v", skip_namespaces=("s",), patterns=("web", "a/*"), exclude=("e",)
+    )
+    assert selection(dataclasses.replace(args, all_namespaces=True)).namespaces == ()
+    assert selection(dataclasses.replace(args, all_namespaces=True)).all_namespaces
+
+
+def test_options() -> None:
+    assert options(StartArgs()) == Options()
+    line = (
+        "--hosts-file h --ip-range 127.1.0.0/16 --cluster-domain d --idle-timeout 1s --wait-timeout 2s --max-children 3"
+    )
+    args = parse([*line.split(), "--allow-other-users"])
+    assert isinstance(args, StartArgs)
+    assert options(args) == Options(
+        hosts_file=os.path.abspath("h"), ip_range="127.1.0.0/16", cluster_domain="d", idle_timeout_seconds=1,
+        wait_timeout_seconds=2, max_children=3, allow_other_users=True,
+    )  # fmt: skip
+    assert not options(StartArgs(hosts=False)).hosts
+
+
+@pytest.mark.parametrize("command", [START, *COMMANDS])
+def test_help_names_every_flag(command: str) -> None:
+    args = parse([command, "-h"] if command else ["-h"])
+    assert isinstance(args, HelpArgs)
+    assert args.text.startswith(f"usage: {f'kubectl localize {command}'.strip()} ")
+    for spelling in by_spelling(flags_of(command)):
+        assert spelling in args.text
+    assert "Examples:" in args.text
+
+
+def test_a_spelling_takes_a_value_in_all_commands_or_in_none() -> None:
+    takes_value: dict[str, bool] = {}
+    for command in (START, *COMMANDS):
+        for spelling, flag in by_spelling(flags_of(command)).items():
+            assert takes_value.setdefault(spelling, bool(flag.value)) == bool(flag.value), spelling
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [("lss", "ls"), ("log", "logs"), ("sotp", "stop"), ("list", "ls"), ("verison", "version"), ("web", None)],
+)
+def test_did_you_mean(word: str, command: str | None) -> None:
+    assert did_you_mean_command(word) == command
+
+
+@given(st.lists(st.text(alphabet="-=nlodvAfw/ab1", max_size=6), max_size=6))
+def test_any_line_is_understood_or_refused(argv: list[str]) -> None:
+    refusal: UsageError | None = None
+    try:
+        assert isinstance(parse(argv), Arguments)
+    except UsageError as error:
+        refusal = error
+    assert refusal is None or (refusal.hint and "\n" not in refusal.message)
+
+
+@pytest.mark.parametrize(
+    ("line", "same"),
+    [("help", "-h"), ("help ls", "ls -h"), ("--context c help expose", "expose -h"), ("help nothing", "-h")],
+)
+def test_help_is_a_word_too(line: str, same: str) -> None:
+    assert parse(line.split()) == parse(same.split())
+    assert isinstance(parse(line.split()), HelpArgs)
+
+
+@pytest.mark.parametrize("line", ["webshop/help", "-- help", "web help"])
+def test_a_service_may_be_called_help(line: str) -> None:
+    args = parse(line.split())
+    assert isinstance(args, StartArgs)
+    assert args.services[-1].rpartition("/")[2] == "help"

@@ -1,0 +1,85 @@
+"""`expose` and `restore` from the command line to what is meant by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubectl_localize.cli.parsing.arguments import ExposeArgs, RestoreArgs
+from kubectl_localize.cli.parsing.parser import parse
+from kubectl_localize.cluster.exposing.values import PortMap
+from kubectl_localize.errors import UsageError
+
+
+def expose(line: str) -> ExposeArgs:
+    args = parse(["expose", *line.split()])
+    assert isinstance(args, ExposeArgs)
+    return args
+
+
+def test_the_defaults() -> None:
+    args = expose("webshop/cart")
+    assert args == ExposeArgs(services=("webshop/cart",))
+    assert args.failsafe_seconds == 600
+
+
+def test_every_flag() -> None:
+    args = expose(
+        "cart -n webshop --map 3000 --map web=127.0.0.2:80:http -d --keep --dry-run --force --failsafe 90s"
+        " --failsafe-service-account sa --image i --failsafe-image f --image-pull-secret p"
+    )
+    assert args == ExposeArgs(
+        services=("cart",),
+        namespaces=("webshop",),
+        maps=(PortMap("", "", 3000, ""), PortMap("web", "127.0.0.2", 80, "http")),
+        detach=True,
+        keep=True,
+        dry_run=True,
+        force=True,
+        failsafe_seconds=90,
+        failsafe_service_account="sa",
+        image="i",
+        failsafe_image="f",
+        image_pull_secret="p",
+    )
+
+
+@pytest.mark.parametrize("off", ["off", "0"])
+def test_the_failsafe_can_be_switched_off(off: str) -> None:
+    assert expose(f"cart --failsafe {off}").failsafe_seconds == 0
+
+
+def test_what_comes_after_two_dashes_is_the_command_with_its_own_flags() -> None:
+    args = expose("--map 3000 webshop/cart -- npm run dev -d --stop -- x")
+    assert args.command == ("npm", "run", "dev", "-d", "--stop", "--", "x")
+    assert (args.services, args.detach, args.stop) == (("webshop/cart",), False, False)
+
+
+def test_two_dashes_that_are_a_flags_value_begin_no_command() -> None:
+    with pytest.raises(UsageError):
+        parse(["expose", "cart", "-n", "--", "x"])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "no Service is named"),
+        ("-- npm start", "no Service is named"),
+        ("web cart -- npm start", "a command takes exactly one Service"),
+        ("cart -d -- npm start", "-d and a command exclude each other"),
+        ("cart/", "'cart/' is not the name of a Service"),
+        ("'shop/*'", "\"'shop/*'\" is not the name of a Service"),
+        ("cart --failsafe soon", "--failsafe: "),
+        ("cart --map http", "--map: "),
+    ],
+)
+def test_wrong_usage(line: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        expose(line)
+    assert caught.value.message.startswith(message)
+    assert caught.value.hint
+
+
+def test_restore() -> None:
+    assert parse(["restore", "--dry-run", "-n", "shop"]) == RestoreArgs(dry_run=True, namespaces=("shop",))
+    with pytest.raises(UsageError):
+        parse(["restore", "cart"])
