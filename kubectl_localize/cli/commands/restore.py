@@ -21,11 +21,11 @@ from kubectl_localize.host.paths import Paths, RunPaths, write_durable
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.children.process import Process, Spawner
-from kubectl_localize.supervisor.exposing import restoring
-from kubectl_localize.supervisor.exposing.back import Clock
-from kubectl_localize.supervisor.exposing.pods import remove_keys
+from kubectl_localize.supervisor.clock import Clock
+from kubectl_localize.supervisor.exposing.keys import remove_keys
 from kubectl_localize.supervisor.exposing.record import Record
-from kubectl_localize.supervisor.exposing.search import find
+from kubectl_localize.supervisor.exposing.undoing import restoring
+from kubectl_localize.supervisor.exposing.undoing.search import find
 
 
 def run(args: RestoreArgs) -> int:

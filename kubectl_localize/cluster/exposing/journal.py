@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,8 @@ from kubectl_localize.cluster.exposing.values import (
     SESSION_LABEL,
     WorkloadRef,
 )
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.model import ServiceKey
 
 GROUP_VERSION = "coordination.k8s.io/v1"
 ANNOTATION = "kubectl-localize/journal"
@@ -216,3 +218,27 @@ def _micro_time(moment: datetime) -> str:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def by_hand(entries: Sequence[Entry]) -> str:
+    """How to undo a session without this program, in one line."""
+    namespace = entries[0].namespace
+    scale = [
+        f"kubectl scale -n {namespace} {entry.workload.by_hand} --replicas={entry.replicas}"
+        for entry in entries
+        if entry.replicas is not None
+    ]
+    selector = f"-l {SESSION_LABEL}={entries[0].session}"
+    return " && ".join([*scale, f"kubectl delete -n {namespace} pod,secret,lease {selector}"])
+
+
+def exposed_already(
+    key: ServiceKey, held: Sequence[Entry], now: datetime, advice: Callable[[Sequence[Entry]], str]
+) -> LocalizeError:
+    """The error that names who exposes a Service, or its workload, already.
+
+    Args:
+        held: the journals of their session.
+    """
+    others = f" (with {', '.join(held[0].services)})" if str(key) not in held[0].services else ""
+    return LocalizeError(f"{key} is exposed already{others} by {in_words(held[0], now)}", advice(held))

@@ -165,3 +165,8 @@ class ExposurePlan:
     subdomain: str = ""
     failsafe: FailsafePlan | None = None
     keep: bool = False
+
+
+def object_name(session: str) -> str:
+    """The name of a session's Secret, and of what else it makes but pods and Leases."""
+    return f"localize-{session}"

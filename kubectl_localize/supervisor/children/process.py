@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol, cast
 
 TAIL_LINES = 20
@@ -158,3 +158,11 @@ class Spawner:
             pipe.write(stdin)
             pipe.close()  # once all of it is written
         return process
+
+
+class SpawnProcess(Protocol):
+    """Starts a process; stderr's lines go to the callback."""
+
+    def __call__(
+        self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None
+    ) -> Awaitable[Process]: ...

@@ -13,31 +13,25 @@ from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.about import About
 from kubectl_localize.cluster.exposing.journal import Owner
+from kubectl_localize.cluster.exposing.pod_status import is_lost, is_running, trouble
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError, LocalizeError
 from kubectl_localize.model import Status
-from kubectl_localize.supervisor.exposing.back import QUIET_SECONDS, Back
-from kubectl_localize.supervisor.exposing.handover import hand_over
-from kubectl_localize.supervisor.exposing.journals import Journals
-from kubectl_localize.supervisor.exposing.local_ends import LocalEnds
+from kubectl_localize.supervisor.exposing.checking.planning import journal_entries
+from kubectl_localize.supervisor.exposing.connecting.explained import not_in_time, refused
+from kubectl_localize.supervisor.exposing.connecting.handover import hand_over
+from kubectl_localize.supervisor.exposing.connecting.local_ends import LocalEnds
+from kubectl_localize.supervisor.exposing.connecting.pods import ExposurePods
+from kubectl_localize.supervisor.exposing.connecting.proof import send_proof
+from kubectl_localize.supervisor.exposing.keys import Keys, make_keys, remove_keys
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.observed import Observed
-from kubectl_localize.supervisor.exposing.planning import journal_entries
-from kubectl_localize.supervisor.exposing.pods import (
-    FAILSAFE_TROUBLE,
-    ExposurePods,
-    Keys,
-    explain_refusal,
-    is_lost,
-    is_running,
-    make_keys,
-    remove_keys,
-    trouble,
-)
-from kubectl_localize.supervisor.exposing.proof import send_proof
-from kubectl_localize.supervisor.exposing.replaced import Replaced
+from kubectl_localize.supervisor.exposing.patience import EndingError, Patience
 from kubectl_localize.supervisor.exposing.shown import item
+from kubectl_localize.supervisor.exposing.undoing.back import QUIET_SECONDS, Back
+from kubectl_localize.supervisor.exposing.undoing.journals import Journals
+from kubectl_localize.supervisor.exposing.undoing.replaced import Replaced
 from kubectl_localize.supervisor.forward import rfc3339
 
 log = logging.getLogger(__name__)
@@ -51,10 +45,6 @@ RETRY_SECONDS = (0.3, 1.0, 3.0, 5.0)
 
 Step = Callable[[str], None]
 StartCommand = Callable[[], Awaitable[None]]
-
-
-class _EndingError(Exception):
-    """The way up, or the life, is cut short: the exposure is to end."""
 
 
 class Exposure:
@@ -93,7 +83,7 @@ class Exposure:
         self._replaced = Replaced(means.api, plan.workloads)
         self._journals = Journals(entries, plan.services[0], means, lost=self._end_with)
         self._about = About(str(owner), owner.login, rfc3339(self.since), self._journals.undo)
-        self._ending = asyncio.Event()
+        self._patience = Patience(means.changed, means.clock.now)
         self._keys: Keys | None = None
         self._pods: ExposurePods | None = None
         self._ends = LocalEnds(plan.ports, means)
@@ -112,8 +102,7 @@ class Exposure:
     # -- its life -----------------------------------------------------------------------------------------------------
     def end(self) -> None:
         """Begin the way back, wherever it is now; `done` is set when nothing is left."""
-        self._ending.set()
-        self._means.changed.fire()
+        self._patience.end()
 
     def _end_with(self, failure: LocalizeError) -> None:
         self.failure = failure
@@ -126,7 +115,7 @@ class Exposure:
             self._show(Status.EXPOSED, "")
             self.exposed.set()
             await self._stay()
-        except _EndingError:
+        except EndingError:
             pass
         except Exception as error:
             self._fail(error)
@@ -158,7 +147,7 @@ class Exposure:
         try:
             await self._pods.try_out()
         except (InvalidError, ForbiddenError) as error:
-            raise LocalizeError(*explain_refusal(error, self.plan.namespace)) from error
+            raise refused(error, self.plan.namespace) from error
 
     async def discard(self) -> None:
         """Put away what `prepare` made."""
@@ -188,11 +177,11 @@ class Exposure:
         assert self._pods is not None
         self.step("checks passed")
         if self._start_command is not None:
-            await self._unless_ending(self._start_command())
-        await self._journals.write(self._go_on)
-        self._go_on()
+            await self._patience.unless_ending(self._start_command())
+        await self._journals.write(self._patience.go_on)
+        self._patience.go_on()
         await self._pods.make_secret()
-        self._go_on()
+        self._patience.go_on()
         await self._pods.make_pod()
         self.doing(f"waiting for exposure pod {self._pods.name} to run")
         await self._observed.begin()
@@ -219,14 +208,14 @@ class Exposure:
         local.expect(nonce)
         try:
             argv = kubectl.port_forward(self._means.connection, self.plan.namespace, self._pods.name, port.number)
-            await self._unless_ending(send_proof(argv, nonce, self._means.spawn_kubectl))
+            await self._patience.unless_ending(send_proof(argv, nonce, self._means.spawn_kubectl))
         finally:
             local.expect_no_more()
         self.step(f"port {port.number} of the pod leads here")
 
     async def _scale_down(self) -> None:
         if self.plan.workloads:
-            done = await self._replaced.scale_down(self._go_on)
+            done = await self._replaced.scale_down(self._patience.go_on)
             self.doing(f"waiting for the pods of {self._replaced.in_words} to end")
             await self._until(lambda: not self._others(), LEAVE_SECONDS, "the only endpoint")
             self.step(done)
@@ -235,9 +224,9 @@ class Exposure:
     async def _stay(self) -> None:
         failures = 0
         while True:
-            self._go_on()
+            self._patience.go_on()
             assert self._pods is not None
-            pod = self._observed.pods.get(self._pods.name)
+            pod = self._pod()
             fired = failsafe.fired(pod) if pod is not None else ""
             if fired:
                 raise LocalizeError(
@@ -250,14 +239,14 @@ class Exposure:
                     failures = 0
                 except KubectlError as error:
                     self._show(Status.BACKOFF, f"the exposure pod is gone: {error.message}")
-                    await self._pause(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                    await self._patience.pause(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                     failures += 1
                 continue
             if pod is not None and is_running(pod) and self._pods.remote is None:
                 self._pods.connect()
             await self._pods.disconnect(there=self._observed.pods.keys() | {self._pods.name})
             await self._look(pod)
-            await self._pause(LOOK_SECONDS)
+            await self._patience.pause(LOOK_SECONDS)
 
     async def _replace_pod(self, lost: dict[str, Any] | None) -> None:
         assert self._pods is not None
@@ -339,65 +328,34 @@ class Exposure:
         )
 
     # -- what it waits for --------------------------------------------------------------------------------------------
-    def _go_on(self) -> None:
-        if self._ending.is_set():
-            raise _EndingError
-
-    async def _pause(self, seconds: float) -> None:
-        await self._means.changed.wait(seconds)
-
-    async def _unless_ending(self, work: Awaitable[None]) -> None:
-        """Wait for something that may take long and changes nothing that has to be undone."""
-        task = asyncio.ensure_future(work)
-        ending = asyncio.ensure_future(self._ending.wait())
-        try:
-            await asyncio.wait((task, ending), return_when=asyncio.FIRST_COMPLETED)
-            self._go_on()
-            await task
-        finally:
-            ending.cancel()
-            task.cancel()
-            await asyncio.wait((task,))
-
     async def _until(
-        self, condition: Callable[[], bool], seconds: float, what: str, why: Callable[[], str] | None = None
+        self, condition: Callable[[], bool], seconds: float, what: str, why: Callable[[], str] = lambda: ""
     ) -> None:
         """Wait for a condition.
 
-        Raises: LocalizeError when the time is up, or the pod cannot start.
+        Raises: LocalizeError when the time is up, or the pod cannot start; its words are those of `not_in_time`.
         """
-        deadline = self._means.clock.now() + seconds
-        while not condition():
-            self._go_on()
-            problem, hopeless = self._trouble()
-            if hopeless or self._means.clock.now() > deadline:
-                raise self._never(what, why() if why is not None else "", problem)
-            await self._pause(0.2)
+        await self._patience.until(
+            condition, seconds, hopeless=lambda: self._trouble()[1], failure=lambda: self._not_in_time(what, why())
+        )
 
-    def _never(self, what: str, why: str, problem: str) -> LocalizeError:
-        """The error that says what did not come about."""
+    def _not_in_time(self, what: str, why: str) -> LocalizeError:
         assert self._pods is not None
         remote = self._pods.remote
-        reason = problem or (remote.problem if remote is not None else "")
-        if why or "Image" in reason:
-            hint = "--image and --image-pull-secret name another image" if "Image" in reason else ""
-        elif reason.startswith(FAILSAFE_TROUBLE):
-            hint = "--failsafe off goes without it, --failsafe-service-account names one that may"
-        else:
-            hint = (
-                f"`kubectl get events -n {self.plan.namespace} --field-selector involvedObject.name={self._pods.name}`"
-                " may say more"
-            )
-        pod = f"exposure pod {self._pods.name} was not {what} in time" + (f": {reason}" if reason else "")
-        return LocalizeError(f"{why or pod}; everything is put back", hint)
+        problem = self._trouble()[0] or (remote.problem if remote is not None else "")
+        return not_in_time(self._pods.name, self.plan.namespace, what, why=why, problem=problem)
 
     def _trouble(self) -> tuple[str, bool]:
-        pod = self._observed.pods.get(self._pods.name) if self._pods is not None else None
+        pod = self._pod()
         return trouble(pod) if pod is not None else ("", False)
 
     def _pod_is(self, state: Callable[[dict[str, Any]], bool]) -> bool:
-        pod = self._observed.pods.get(self._pods.name) if self._pods is not None else None
+        pod = self._pod()
         return pod is not None and state(pod)
+
+    def _pod(self) -> dict[str, Any] | None:
+        """The exposure pod, as the cluster shows it."""
+        return self._observed.pods.get(self._pods.name) if self._pods is not None else None
 
     def _is_served(self) -> bool:
         """Whether all Services that were asked for know our pod, and kube-proxy has had the time to hear of it."""
@@ -407,8 +365,7 @@ class Exposure:
 
     def _others(self) -> set[str]:
         """The pods besides ours that get traffic of these Services."""
-        ours = set(self._observed.pods)
-        return {pod for key in self.plan.services for pod in self._observed.ready(key)} - ours
+        return self._observed.others(self.plan.services)
 
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def _show(self, status: Status, reason: str) -> None:

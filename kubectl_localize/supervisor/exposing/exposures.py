@@ -15,7 +15,7 @@ from typing import Any
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.environment import container_environment, pick_container
-from kubectl_localize.cluster.exposing.journal import Entry, Owner
+from kubectl_localize.cluster.exposing.journal import Entry, Owner, by_hand
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
@@ -26,13 +26,14 @@ from kubectl_localize.model import Connection, ServiceKey
 from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.children.gate import GatedSpawner
 from kubectl_localize.supervisor.children.process import Groups, Process, Spawner
-from kubectl_localize.supervisor.exposing import checks, planning, restoring
-from kubectl_localize.supervisor.exposing.back import Clock, by_hand
+from kubectl_localize.supervisor.clock import Clock
+from kubectl_localize.supervisor.exposing.checking import checks, planning
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
 from kubectl_localize.supervisor.exposing.record import Record
-from kubectl_localize.supervisor.exposing.recovery import Recovery
+from kubectl_localize.supervisor.exposing.undoing import restoring
+from kubectl_localize.supervisor.exposing.undoing.recovery import Recovery
 from kubectl_localize.supervisor.link import Link, probe_address
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 

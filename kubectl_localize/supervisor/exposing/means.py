@@ -12,9 +12,9 @@ from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.changed import Changed
-from kubectl_localize.supervisor.exposing.back import Clock
+from kubectl_localize.supervisor.children.process import SpawnProcess
+from kubectl_localize.supervisor.clock import Clock
 from kubectl_localize.supervisor.exposing.record import Record
-from kubectl_localize.supervisor.exposing.remote import SpawnProcess
 from kubectl_localize.supervisor.link import Link
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 

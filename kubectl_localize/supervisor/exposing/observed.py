@@ -86,6 +86,10 @@ class Observed:
             endpoint.pod for found in self._slices.values() if found.service == service for endpoint in found.endpoints
         }
 
+    def others(self, services: Sequence[ServiceKey]) -> set[str]:
+        """The pods that get traffic of any of these Services, but those of the session."""
+        return {pod for service in services for pod in self.ready(service)} - set(self.pods)
+
     @property
     def quiet_seconds(self) -> float:
         """How long no slice has changed."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.model import ServiceKey, Status
-from kubectl_localize.supervisor.exposing.local import LocalPort
+from kubectl_localize.supervisor.exposing.connecting.local import LocalPort
 from kubectl_localize.supervisor.forward import rfc3339
 
 

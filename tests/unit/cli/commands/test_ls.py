@@ -12,8 +12,7 @@ import yaml
 from kubectl_localize.cli.main import main
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
-
-from .samples import document, forward, port, webshop
+from tests.unit.cli.samples import document, forward, port, webshop
 
 
 @pytest.fixture

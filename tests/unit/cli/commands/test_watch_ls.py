@@ -13,8 +13,7 @@ from kubectl_localize.cli.listing.document import merge
 from kubectl_localize.cli.listing.formats import NOTHING_RUNS, View
 from kubectl_localize.cli.listing.state_files import Reading
 from kubectl_localize.cli.terminal import Console
-
-from .samples import NOW, document, forward, port
+from tests.unit.cli.samples import NOW, document, forward, port
 
 
 class Screen:

@@ -14,8 +14,7 @@ from kubectl_localize.cli.listing.cells import (
     seconds_since,
     size_text,
 )
-
-from .samples import EIGHT_MINUTES_AGO, NOW, port
+from tests.unit.cli.samples import EIGHT_MINUTES_AGO, NOW, port
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from kubectl_localize import __version__
 from kubectl_localize.cli.listing.document import DocumentError, Filter, merge, notes, parse_document
 from kubectl_localize.cli.listing.formats import names
 from kubectl_localize.cli.parsing.label_selector import parse_selector
-
-from .samples import document, forward, port, webshop
+from tests.unit.cli.samples import document, forward, port, webshop
 
 
 def test_a_good_one_comes_through_whole() -> None:

@@ -9,8 +9,7 @@ import pytest
 
 from kubectl_localize.cli.listing.state_files import read_states, signature
 from kubectl_localize.host.paths import RunPaths
-
-from .samples import document, forward
+from tests.unit.cli.samples import document, forward
 
 
 def _run(root: Path, key: str, text: str | None) -> RunPaths:

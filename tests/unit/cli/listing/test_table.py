@@ -8,8 +8,7 @@ import pytest
 
 from kubectl_localize.cli.listing.document import merge
 from kubectl_localize.cli.listing.table import render_table, rows_of
-
-from .samples import NOW, child, document, exposure, forward, port, webshop
+from tests.unit.cli.samples import NOW, child, document, exposure, forward, port, webshop
 
 CONTRACT = """\
 NAMESPACE   NAME    STATUS    ADDRESS       PORT(S)              ENDPOINT               AGE      REASON

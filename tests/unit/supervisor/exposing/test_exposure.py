@@ -16,8 +16,8 @@ from kubectl_localize.supervisor.exposing.record import Record
 from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.cluster.exposure_plan import REF, plan
 from tests.unit.supervisor.exposing.cluster import LEASES, Cluster
+from tests.unit.supervisor.exposing.connecting.test_pods import means
 from tests.unit.supervisor.exposing.samples import OWNER
-from tests.unit.supervisor.exposing.test_pods import means
 from tests.unit.supervisor.loop import play
 
 LEASE = f"{LEASES}/localize-deployment-cart"

@@ -10,8 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing import access, journal
-from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing import access
+from kubectl_localize.cluster.exposing.journal import Entry, exposed_already
+from kubectl_localize.cluster.exposing.leases import journals
 from kubectl_localize.cluster.exposing.objections import Objection, foreign, objections
 from kubectl_localize.cluster.exposing.values import (
     SESSION_LABEL,
@@ -21,9 +22,8 @@ from kubectl_localize.cluster.exposing.values import (
 from kubectl_localize.cluster.exposing.workloads import likely_kinds, owners
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.back import journals
+from kubectl_localize.supervisor.exposing.checking.planning import Found, as_workload, groups, plan
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
-from kubectl_localize.supervisor.exposing.planning import Found, as_workload, groups, plan
 
 Json = dict[str, Any]
 
@@ -229,18 +229,6 @@ class Checks:
         if port.host == "127.0.0.1" and self._listens("::1", port.local_port):
             return f"something listens on [::1]:{port.local_port}: --map [::1]:{port.local_port}"
         return "start it, name another port with --map, or go on with --force"
-
-
-def exposed_already(
-    key: ServiceKey, held: Sequence[Entry], now: datetime, advice: Callable[[Sequence[Entry]], str]
-) -> LocalizeError:
-    """The error that names who exposes a Service, or its workload, already.
-
-    Args:
-        held: the journals of their session.
-    """
-    others = f" (with {', '.join(held[0].services)})" if str(key) not in held[0].services else ""
-    return LocalizeError(f"{key} is exposed already{others} by {journal.in_words(held[0], now)}", advice(held))
 
 
 def _session(pod: Json) -> str:

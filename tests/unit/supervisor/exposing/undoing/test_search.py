@@ -9,7 +9,7 @@ import pytest
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.errors import UnreachableError
-from kubectl_localize.supervisor.exposing.search import Found, find, find_in
+from kubectl_localize.supervisor.exposing.undoing.search import Found, find, find_in
 from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.cluster.samples import CLOSED_PORT
 from tests.unit.supervisor.exposing.cluster import Cluster

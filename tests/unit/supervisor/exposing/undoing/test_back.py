@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing.journal import Entry, by_hand
 from kubectl_localize.cluster.exposing.journal import manifest as journal_manifest
-from kubectl_localize.cluster.exposing.values import WorkloadRef
+from kubectl_localize.cluster.exposing.leases import journal_at, journals, sessions
+from kubectl_localize.cluster.exposing.values import WorkloadRef, object_name
 from kubectl_localize.errors import (
     ConflictError,
     ForbiddenError,
@@ -20,18 +21,13 @@ from kubectl_localize.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from kubectl_localize.supervisor.exposing.back import (
+from kubectl_localize.supervisor.exposing.undoing.back import (
     AWAY_SECONDS,
     GONE_SECONDS,
     QUIET_SECONDS,
     READY_SECONDS,
     SCALE_UP_SECONDS,
     Back,
-    by_hand,
-    journal_at,
-    journals,
-    object_name,
-    sessions,
 )
 from tests.unit.cluster import samples as kubectl_says
 from tests.unit.cluster.answering import FORBIDDEN, Done

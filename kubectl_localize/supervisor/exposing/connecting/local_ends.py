@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kubectl_localize.cluster.exposing.values import CarriedPort
-from kubectl_localize.supervisor.exposing.heartbeat import Heartbeat
-from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
+from kubectl_localize.supervisor.exposing.connecting.heartbeat import Heartbeat
+from kubectl_localize.supervisor.exposing.connecting.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
 
 

@@ -12,9 +12,9 @@ import pytest
 from kubectl_localize.cluster.exposing.values import PortMap, WorkloadRef
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.checks import Checks, Findings
+from kubectl_localize.supervisor.exposing.checking.checks import Checks, Findings
+from kubectl_localize.supervisor.exposing.checking.planning import in_words, journal_entries
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
-from kubectl_localize.supervisor.exposing.planning import in_words, journal_entries
 from tests.unit.supervisor.exposing.cluster import APPS, CORE, Cluster
 from tests.unit.supervisor.exposing.samples import NOW, OWNER, entry, labels, write
 

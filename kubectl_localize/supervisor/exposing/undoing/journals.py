@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kubectl_localize.cluster.exposing import journal
-from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing.journal import Entry, by_hand, exposed_already
+from kubectl_localize.cluster.exposing.leases import journal_at, journals
 from kubectl_localize.errors import AlreadyExistsError, ConflictError, KubectlError, LocalizeError, NotFoundError
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.back import by_hand, journal_at, journals
-from kubectl_localize.supervisor.exposing.checks import exposed_already
 from kubectl_localize.supervisor.exposing.means import Means
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.supervisor.children.process import Process
-from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
+from kubectl_localize.supervisor.exposing.connecting.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
 
 log = logging.getLogger(__name__)

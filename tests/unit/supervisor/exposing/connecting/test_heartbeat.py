@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from kubectl_localize.supervisor.exposing.heartbeat import Heartbeat
+from kubectl_localize.supervisor.exposing.connecting.heartbeat import Heartbeat
 
 
 async def ask(number: int, request: bytes) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS
 from kubectl_localize.errors import KubectlError
-from kubectl_localize.supervisor.exposing.restoring import (
+from kubectl_localize.supervisor.exposing.undoing.restoring import (
     Judged,
     dead_in,
     early_in_words,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.supervisor.exposing.remote import SpawnProcess
+from kubectl_localize.supervisor.children.process import SpawnProcess
 
 PROOF_SECONDS = 20.0
 

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager
 
 from kubectl_localize.errors import UnauthorizedError
 from kubectl_localize.supervisor.changed import Changed
-from kubectl_localize.supervisor.children.process import Process, Spawner
-from kubectl_localize.supervisor.exposing.remote import RemoteForward, SpawnProcess
+from kubectl_localize.supervisor.children.process import Process, Spawner, SpawnProcess
+from kubectl_localize.supervisor.exposing.connecting.remote import RemoteForward
 from tests.unit.cluster.samples import LOST, NO_POD
 from tests.unit.supervisor.loop import Clock, play, until
 from tests.unit.supervisor.test_process import Groups

@@ -5,71 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing import failsafe, pod
 from kubectl_localize.cluster.exposing.about import About
-from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, ExposurePlan
-from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError, KubectlError
+from kubectl_localize.cluster.exposing.values import ExposurePlan, object_name
+from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError
 from kubectl_localize.host import ssh
-from kubectl_localize.supervisor.exposing.back import object_name
-from kubectl_localize.supervisor.exposing.local import LocalPort
+from kubectl_localize.supervisor.exposing.connecting.local import LocalPort
+from kubectl_localize.supervisor.exposing.connecting.remote import RemoteForward
+from kubectl_localize.supervisor.exposing.keys import Keys
 from kubectl_localize.supervisor.exposing.means import Means
-from kubectl_localize.supervisor.exposing.remote import RemoteForward
 
 Json = dict[str, Any]
 
 LOGIN = "localize"
-FAILSAFE_TROUBLE = "the failsafe cannot scale"
 NO_UID_YET = "00000000-0000-0000-0000-000000000000"
-# A pod that shows one of these does not start by waiting longer.
-HOPELESS = (
-    "ImagePullBackOff",
-    "ErrImageNeverPull",
-    "InvalidImageName",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-)
-
-
-@dataclass(frozen=True)
-class Keys:
-    """What one session logs in with.
-
-    Args:
-        client, host: the client's and the pod's key pair.
-        identity, known_hosts: the client's files, for this user only.
-    """
-
-    client: ssh.KeyPair
-    host: ssh.KeyPair
-    identity: Path
-    known_hosts: Path
-
-
-def make_keys(directory: Path, session: str) -> Keys:
-    """Make both key pairs; the host's private half is in memory only when this returns.
-
-    Raises: LocalizeError where there is no OpenSSH; OSError.
-    """
-    client = ssh.make_key(directory, f"ssh-{session}")
-    host_name = f"host-{session}"
-    host = ssh.make_key(directory, host_name)
-    for name in (host_name, f"{host_name}.pub"):
-        (directory / name).unlink(missing_ok=True)
-    known_hosts = directory / f"known-{session}"
-    known_hosts.write_text(ssh.known_hosts_line(object_name(session), host.public) + "\n")
-    known_hosts.chmod(0o600)
-    return Keys(client, host, directory / f"ssh-{session}", known_hosts)
-
-
-def remove_keys(directory: Path, session: str) -> None:
-    """Delete a session's files."""
-    for name in (f"ssh-{session}", f"ssh-{session}.pub", f"host-{session}", f"host-{session}.pub", f"known-{session}"):
-        (directory / name).unlink(missing_ok=True)
 
 
 class ExposurePods:
@@ -232,53 +184,7 @@ class ExposurePods:
         return f"localize-{self._plan.services[0].name}"[: 63 - len(end)].rstrip("-.") + end
 
 
-def is_running(found: Json) -> bool:
-    """Whether its sshd runs."""
-    statuses = (found.get("status") or {}).get("containerStatuses") or ()
-    return any(one["name"] == SSHD_CONTAINER and "running" in (one.get("state") or {}) for one in statuses)
-
-
-def is_lost(found: Json | None) -> bool:
-    """Whether a pod is gone, going, or has ended: another one has to take its place."""
-    if found is None or found["metadata"].get("deletionTimestamp"):
-        return True
-    return (found.get("status") or {}).get("phase") in ("Failed", "Succeeded")
-
-
-def trouble(found: Json) -> tuple[str, bool]:
-    """Why a pod does not start, in words, and whether waiting longer does not help; empty where nothing is known."""
-    status = found.get("status") or {}
-    for one in status.get("containerStatuses") or ():
-        waiting = (one.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") and waiting["reason"] not in ("ContainerCreating", "PodInitializing"):
-            return f"{one['name']}: {waiting['reason']}: {waiting.get('message') or ''}".rstrip(": "), (
-                waiting["reason"] in HOPELESS
-            )
-        ended = (one.get("lastState") or {}).get("terminated") or {}
-        if ended.get("exitCode"):
-            return (
-                f"{one['name']} ended with exit code {ended['exitCode']} {ended.get('message') or ''}".rstrip(),
-                False,
-            )
-    if problem := failsafe.problem(found):
-        return f"{FAILSAFE_TROUBLE} the workload: {problem}", True
-    for one in status.get("conditions") or ():
-        if one["type"] == "PodScheduled" and one["status"] == "False":
-            return one.get("message") or one.get("reason") or "it is not scheduled", False
-    if status.get("phase") == "Failed":
-        return f"{status.get('reason') or 'it has failed'}: {status.get('message') or ''}".rstrip(": "), True
-    return "", False
-
-
 def _given_uid(answer: Json) -> int | None:
     spec = answer["spec"]
     places = [spec.get("securityContext") or {}, *((one.get("securityContext") or {}) for one in spec["containers"])]
     return next((int(place["runAsUser"]) for place in places if place.get("runAsUser") is not None), None)
-
-
-def explain_refusal(error: KubectlError, namespace: str) -> tuple[str, str]:
-    """What the API server objects to in Secret or pod, as a message and a hint."""
-    return (
-        f"namespace {namespace} does not take an exposure pod: {error.message}",
-        "quota, Pod Security and admission plugins decide that; --image and --image-pull-secret may help",
-    )

@@ -10,11 +10,17 @@ from typing import Any
 from kubectl_localize.cluster.exposing import failsafe, journal, ports
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.pod import DEFAULT_IMAGE
-from kubectl_localize.cluster.exposing.values import ExposurePlan, FailsafePlan, PortMap, Workload, WorkloadRef
+from kubectl_localize.cluster.exposing.values import (
+    ExposurePlan,
+    FailsafePlan,
+    PortMap,
+    Workload,
+    WorkloadRef,
+    object_name,
+)
 from kubectl_localize.cluster.exposing.workloads import Owners
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.back import object_name
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
 
 Json = dict[str, Any]

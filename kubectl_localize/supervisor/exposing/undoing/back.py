@@ -5,19 +5,17 @@ Scale up, wait until Ready and the endpoints quiet, delete the exposure pods, th
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any
 
 from kubectl_localize.cluster import objects
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing import journal
-from kubectl_localize.cluster.exposing.journal import Entry
-from kubectl_localize.cluster.exposing.values import MANAGED_BY, MANAGED_BY_LABEL, SESSION_LABEL
+from kubectl_localize.cluster.exposing.journal import Entry, by_hand
+from kubectl_localize.cluster.exposing.leases import journal_at
+from kubectl_localize.cluster.exposing.values import SESSION_LABEL, object_name
 from kubectl_localize.cluster.objects import SERVICE_NAME_LABEL
 from kubectl_localize.errors import (
     BadRequestError,
@@ -27,6 +25,7 @@ from kubectl_localize.errors import (
     LocalizeError,
     NotFoundError,
 )
+from kubectl_localize.supervisor.clock import Clock
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +39,6 @@ AWAY_SECONDS = 20.0  # how long a step may fail before the way back is left to `
 SCALE_UP_SECONDS = 60.0  # the same for what matters most, by a server that has answered just before
 REFUSALS = (ForbiddenError, InvalidError, BadRequestError)  # asking once more would not change the answer
 UNSERVED_GRACE_SECONDS = 1  # nobody sends to a pod that is not Ready
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Time, as the way back sees it: seconds, monotonic; and a pause."""
-
-    now: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]]
 
 
 class _Scaled(Enum):
@@ -231,60 +222,6 @@ class Back:
             when = "" if for_good else " when the API server is well again"
             hint = f"run `kubectl localize restore`{when}; until then they may be at zero"
         return type(error)(f"{names} could not be brought back: {error.message}", hint)
-
-
-def object_name(session: str) -> str:
-    """The name of a session's Secret, and of what else it makes but pods and Leases."""
-    return f"localize-{session}"
-
-
-def by_hand(entries: Sequence[Entry]) -> str:
-    """How to undo a session without this program, in one line."""
-    namespace = entries[0].namespace
-    scale = [
-        f"kubectl scale -n {namespace} {entry.workload.by_hand} --replicas={entry.replicas}"
-        for entry in entries
-        if entry.replicas is not None
-    ]
-    selector = f"-l {SESSION_LABEL}={entries[0].session}"
-    return " && ".join([*scale, f"kubectl delete -n {namespace} pod,secret,lease {selector}"])
-
-
-async def journal_at(api: Api, path: str) -> Entry | None:
-    """The journal in a Lease; None where there is no such Lease, or it is no journal; raises KubectlError."""
-    lease = await api.find(path)
-    return journal.parse(lease) if lease is not None else None
-
-
-async def journals(api: Api, namespaces: Sequence[str]) -> list[Entry]:
-    """The journals in some namespaces; in all of them where none is named.
-
-    Raises: KubectlError where they cannot be listed.
-    """
-    return read(await leases(api, namespaces or [""]))
-
-
-async def leases(api: Api, namespaces: Sequence[str]) -> list[Json]:
-    """The Leases in some namespaces (all of them: an empty name) that may be journals; raises KubectlError."""
-    selector = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
-    lists = await asyncio.gather(
-        *(api.items(journal.GROUP_VERSION, "leases", namespace, selector) for namespace in namespaces)
-    )
-    return [lease for found in lists for lease in found]
-
-
-def read(found: Sequence[Json]) -> list[Entry]:
-    """The journals among Leases, those that can be read."""
-    entries = (journal.parse(lease) for lease in found)
-    return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.path)
-
-
-def sessions(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Journals by their session, each of which is undone as one."""
-    found: dict[str, list[Entry]] = {}
-    for entry in entries:
-        found.setdefault(f"{entry.namespace}/{entry.session}", []).append(entry)
-    return list(found.values())
 
 
 def _is_observed(workload: Json) -> bool:

@@ -9,8 +9,8 @@ import pytest
 
 from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
 from kubectl_localize.errors import LocalizeError, UnreachableError
-from kubectl_localize.supervisor.exposing.back import Back
-from kubectl_localize.supervisor.exposing.replaced import Replaced
+from kubectl_localize.supervisor.exposing.undoing.back import Back
+from kubectl_localize.supervisor.exposing.undoing.replaced import Replaced
 from tests.unit.cluster.samples import NO_ROUTE
 from tests.unit.supervisor.exposing.cluster import APPS, CONFLICT, Cluster
 from tests.unit.supervisor.exposing.samples import entry, write

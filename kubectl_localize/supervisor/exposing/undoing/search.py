@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing.leases import leases, read
 from kubectl_localize.cluster.exposing.values import SESSION_LABEL
 from kubectl_localize.errors import ForbiddenError, LocalizeError
-from kubectl_localize.supervisor.exposing.back import Json, leases, read
+from kubectl_localize.supervisor.exposing.undoing.back import Json
 
 
 @dataclass(frozen=True)

@@ -6,27 +6,18 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.host import ssh
 from kubectl_localize.supervisor.changed import Changed
-from kubectl_localize.supervisor.children.process import Process
+from kubectl_localize.supervisor.children.process import Process, SpawnProcess
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = (0.1, 0.2, 0.3, 0.5, 1.0)
 STABLE_SECONDS = 10.0
 FORWARD_SECONDS = 15.0  # longer than kubectl itself waits for the pod to run
-
-
-class SpawnProcess(Protocol):
-    """Starts a process; stderr's lines go to the callback."""
-
-    def __call__(
-        self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None
-    ) -> Awaitable[Process]: ...
 
 
 class RemoteForward:

@@ -12,13 +12,14 @@ from typing import Any
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing.leases import sessions
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import Here
-from kubectl_localize.supervisor.exposing import restoring
-from kubectl_localize.supervisor.exposing.back import Clock, sessions
-from kubectl_localize.supervisor.exposing.pods import remove_keys
+from kubectl_localize.supervisor.clock import Clock
+from kubectl_localize.supervisor.exposing.keys import remove_keys
 from kubectl_localize.supervisor.exposing.record import Record
-from kubectl_localize.supervisor.exposing.search import find_in
+from kubectl_localize.supervisor.exposing.undoing import restoring
+from kubectl_localize.supervisor.exposing.undoing.search import find_in
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from kubectl_localize.supervisor.exposing.local import HOLD_SECONDS, PROOF_SECONDS, LocalPort, LocalProcess
+from kubectl_localize.supervisor.exposing.connecting.local import HOLD_SECONDS, PROOF_SECONDS, LocalPort, LocalProcess
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 from tests.unit.supervisor.loop import Clock, play, until
 

@@ -14,7 +14,7 @@ from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.host.paths import write_durable
 from kubectl_localize.supervisor.exposing.record import Record
-from kubectl_localize.supervisor.exposing.recovery import Recovery
+from kubectl_localize.supervisor.exposing.undoing.recovery import Recovery
 from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.supervisor.exposing.cluster import APPS, Cluster
 from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, write, write_unreadable
