@@ -217,6 +217,8 @@ class Expose:
 
     def _release(self, control: Control) -> None:
         """Let go, and wait until everything is back; who does not want to wait is told that it goes on."""
+        if not control.is_open:  # turned away from, and nothing there is ours
+            return
         self._steps.restart()
         control.send("release")
         steps = self._steps

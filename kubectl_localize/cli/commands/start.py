@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -30,7 +29,7 @@ def run(args: StartArgs) -> int:
     """Start or join the supervisor of the context; hold it until Ctrl-C unless `-d`.
 
     Returns: the exit code.
-    Raises: LocalizeError where nothing could be started; nothing is left behind then.
+    Raises: LocalizeError where nothing could be started, which leaves nothing behind, and as `Start.run`.
     """
     wanted, how = selection(args), options(args)
     validate_range(how.ip_range)
@@ -112,10 +111,7 @@ class Start:
                     self._progress.done()
                     control.send("privileges", granted=self._get_helper(event))
                 case "error":
-                    self._progress.done()
-                    with contextlib.suppress(LocalizeError):  # what went wrong first is what there is to say
-                        self._let_go(control)
-                    raise LocalizeError(event["message"], self._better_hint(event["hint"]))
+                    raise self._refused(control, event)
                 case "accepted":
                     accepted = True
                 case "ended" if accepted:
@@ -135,6 +131,15 @@ class Start:
         if pid is not None and not answered:
             raise LocalizeError(f"the supervisor with pid {pid} does not answer", "`kubectl localize stop` ends it")
         raise LocalizeError("the supervisor ended while it started", f"its log says why: {_last_line(self._paths.log)}")
+
+    def _refused(self, control: Control, event: dict[str, Any]) -> LocalizeError:
+        """Let go; the error."""
+        self._progress.done()
+        try:
+            self._let_go(control)
+        except LocalizeError:  # what went wrong first is what there is to say
+            self.nothing_happened = False  # but the log has the rest
+        return LocalizeError(event["message"], self._better_hint(event["hint"]))
 
     def _better_hint(self, hint: str) -> str:
         """A first word that is nearly a command was probably meant as one."""
@@ -214,6 +219,8 @@ class Start:
 
     def _release(self, control: Control) -> None:
         """Let go, and wait for the clean-up where nobody else holds the supervisor."""
+        if not control.is_open:  # turned away from, and nothing there is ours
+            return
         self.nothing_happened = False
         self._progress.step("cleaning up")
         try:

@@ -27,11 +27,12 @@ def run(args: StopArgs) -> int:
     runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args.connection)]
     stopped, failures = [], []
     for run_paths in runs:
-        context = _supervisor(run_paths).get("context", run_paths.key)
+        context = _supervisor(run_paths).get("context")
+        which = f"of context {context}" if context else f"in {run_paths.directory}"
         try:
             if stop(run_paths, console):
                 stopped.append(run_paths)
-                console.line(f"stopped the supervisor of context {context}")
+                console.line(f"stopped the supervisor {which}")
         except LocalizeError as error:  # the others are to end all the same
             failures.append(error)
     for failure in failures[1:]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -47,6 +48,11 @@ class Control:
         return self._connection.fileno()
 
     @property
+    def is_open(self) -> bool:
+        """Whether this command has not closed it."""
+        return self._connection.fileno() != -1
+
+    @property
     def waiting(self) -> bool:
         """Whether an event is here already."""
         return bool(self._lines)
@@ -85,12 +91,13 @@ class Control:
 
 def connect(run: RunPaths) -> Control | None:
     """A connection to the supervisor that runs there; None where none answers."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(socket_address(run.control))
-    except (OSError, LocalizeError):
-        connection.close()
-        return None
+    with contextlib.ExitStack() as failing:
+        connection = failing.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        try:
+            connection.connect(socket_address(run.control))
+        except (OSError, LocalizeError):
+            return None
+        failing.pop_all()
     return Control(connection)
 
 

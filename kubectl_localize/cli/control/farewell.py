@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 
 from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, wait_ended
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import owner
+
+
+class _Last(Enum):
+    """What a supervisor said last."""
+
+    NOTHING = "nothing"
+    SOMETHING = "something else"
+    TAKEN = "that it never was the one to do anything here"
+    STAYS = "that it has done what it was asked for, and goes on"
+    ENDS = "that it ends, or has ended"
 
 
 def hear_out(
@@ -34,12 +45,29 @@ def hear_out(
     Raises: LocalizeError where something could not be brought back, where the supervisor does not answer or
         does not end, and where it is gone before it has said so.
     """
-    failure: LocalizeError | None = None
-    heard = False
+    last, failure = _listen(control, until, step, doing, answer_seconds)
+    if last is _Last.TAKEN:
+        return False
+    if last is _Last.ENDS:
+        return _ended(run, failure, warn)
+    if failure is not None:
+        raise failure
+    if last is _Last.STAYS:
+        return False
+    if last is _Last.NOTHING and control.closed and wait_ended(run) and not run.exposures.exists():
+        return True  # it was ending already, and heard nobody any more
+    raise _unsaid(run)
+
+
+def _listen(
+    control: Control, until: str, step: Callable[[str], None], doing: Callable[[str], None], answer_seconds: float
+) -> tuple[_Last, LocalizeError | None]:
+    """What a supervisor said last, and the first thing that it could not bring back; see `hear_out`."""
+    last, failure = _Last.NOTHING, None
     control.patient(answer_seconds)  # it says `accepted` at once, and then takes the time that it takes
     for event in control.events():
-        heard = True
         control.patient(None)
+        last = _Last.SOMETHING if last is _Last.NOTHING else last
         match event["event"]:
             case "step":
                 step(event["text"])
@@ -47,21 +75,15 @@ def hear_out(
                 doing(event["text"])
             case "error":
                 failure = failure or LocalizeError(event["message"], event["hint"])
-            case "taken":  # it never was the one that did anything here
-                return False
+            case "taken":
+                return _Last.TAKEN, None
             case "ended":
-                return _ended(run, failure, warn)
-            case name if name == until and not event["ending"]:
-                if failure is not None:
-                    raise failure
-                return False
+                return _Last.ENDS, failure
             case name if name == until:
-                return _ended(run, failure, warn)
-    if failure is not None:
-        raise failure
-    if not heard and control.closed and wait_ended(run) and not run.exposures.exists():
-        return True  # it was ending already, and heard nobody any more
-    raise _unsaid(run, control)
+                if not event["ending"]:
+                    return _Last.STAYS, failure
+                last = _Last.ENDS  # but what others began may take its time yet
+    return last, failure
 
 
 def warn_of_leftovers(run: RunPaths, warn: Callable[[str], None]) -> None:
@@ -79,9 +101,9 @@ def _ended(run: RunPaths, failure: LocalizeError | None, warn: Callable[[str], N
     return True
 
 
-def _unsaid(run: RunPaths, control: Control) -> LocalizeError:
+def _unsaid(run: RunPaths) -> LocalizeError:
     pid = owner(run.pidfile)
-    if pid is not None and not control.closed:
+    if pid is not None:
         return LocalizeError(
             f"the supervisor with pid {pid} does not answer",
             f"`kill -CONT {pid}` wakes one that was stopped; `kill -9 {pid}` ends it, and `kubectl localize restore`"

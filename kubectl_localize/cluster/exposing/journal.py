@@ -1,4 +1,4 @@
-"""The journal: a Lease per workload that says who exposes it and what to put back (design.md, *Exposure*).
+"""The journal: a Lease per workload that says who exposes it and what to put back (docs/exposing.md).
 
 Creating it is the lock against colleagues. It is made before anything else and deleted last; what it holds is enough to
 undo everything, by this program or by hand.
@@ -212,14 +212,6 @@ def in_words(entry: Entry, now: datetime) -> str:
     return f"{entry.owner}, since {entry.since:%Y-%m-%d %H:%M} UTC, last seen {seen} s ago"
 
 
-def _micro_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
 def by_hand(entries: Sequence[Entry]) -> str:
     """How to undo a session without this program, in one line."""
     namespace = entries[0].namespace
@@ -242,3 +234,11 @@ def exposed_already(
     """
     others = f" (with {', '.join(held[0].services)})" if str(key) not in held[0].services else ""
     return LocalizeError(f"{key} is exposed already{others} by {in_words(held[0], now)}", advice(held))
+
+
+def _micro_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))

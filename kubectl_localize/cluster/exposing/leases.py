@@ -25,10 +25,10 @@ async def journals(api: Api, namespaces: Sequence[str]) -> list[Entry]:
 
     Raises: KubectlError where they cannot be listed.
     """
-    return read(await leases(api, namespaces or [""]))
+    return parse_all(await candidates(api, namespaces or [""]))
 
 
-async def leases(api: Api, namespaces: Sequence[str]) -> list[Json]:
+async def candidates(api: Api, namespaces: Sequence[str]) -> list[Json]:
     """The Leases in some namespaces (all of them: an empty name) that may be journals; raises KubectlError."""
     selector = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
     lists = await asyncio.gather(
@@ -37,7 +37,7 @@ async def leases(api: Api, namespaces: Sequence[str]) -> list[Json]:
     return [lease for found in lists for lease in found]
 
 
-def read(found: Sequence[Json]) -> list[Entry]:
+def parse_all(found: Sequence[Json]) -> list[Entry]:
     """The journals among Leases, those that can be read."""
     entries = (journal.parse(lease) for lease in found)
     return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.path)

@@ -1,4 +1,4 @@
-"""One exposure: its way up, its life, and its way back (design.md, *Exposure*)."""
+"""One exposure: its way up, its life, and its way back (docs/exposing.md)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ POD_SECONDS = 120.0
 CONNECT_SECONDS = 30.0
 LEAVE_SECONDS = 120.0
 RESTORING_HOLD_SECONDS = 60.0  # the local process has gone for good; its clients wait for the workload
-SYNC_SECONDS = 0.3  # kube-proxy's own work, which begins at most QUIET_SECONDS after a change
+SYNC_SECONDS = 0.3  # what kube-proxy's own work may take, which begins at most QUIET_SECONDS after a change
 LOOK_SECONDS = 2.0
 RETRY_SECONDS = (0.3, 1.0, 3.0, 5.0)
 
@@ -218,7 +218,9 @@ class Exposure:
         if self.plan.workloads:
             done = await self._replaced.scale_down(self._patience.go_on)
             self.doing(f"waiting for the pods of {self._replaced.in_words} to end")
-            await self._until(self._is_alone, LEAVE_SECONDS, "the only endpoint")
+            await self._until(lambda: not self._others(), LEAVE_SECONDS, "the only endpoint")
+            # Nobody tells us when the nodes have followed.
+            await self._patience.unless_ending(self._means.clock.sleep(SYNC_SECONDS))
             self.step(done)
 
     # -- while it lives -----------------------------------------------------------------------------------------------
@@ -363,10 +365,6 @@ class Exposure:
         assert self._pods is not None
         known = all(self._pods.name in self._observed.ready(key) for key in self.plan.services)
         return known and self._observed.quiet_seconds >= QUIET_SECONDS
-
-    def _is_alone(self) -> bool:
-        """Whether nobody else gets traffic any more, as far as the cluster knows; nodes follow within a second."""
-        return not self._others() and self._observed.quiet_seconds >= SYNC_SECONDS
 
     def _others(self) -> set[str]:
         """The pods besides ours that get traffic of these Services."""

@@ -14,23 +14,27 @@ from typing import Any
 from kubectl_localize.host.paths import RunPaths, socket_address
 
 Event = dict[str, Any]
+Script = Mapping[str, Sequence[Event]]
 GONE: Event = {"event": "gone"}  # not said: the connection ends there, as with a supervisor that was killed
 # Not said: the command's terminal is closed at that moment, or it is told to end.
 HANG_UP: Event = {"event": "signal", "number": signal.SIGHUP}
 TERMINATE: Event = {"event": "signal", "number": signal.SIGTERM}
+
+NOT_ANY_MORE: Event = {"event": "unlink"}  # not said: nobody else can connect from now on
 
 
 class Scripted:
     """Accepts commands one after the other.
 
     Args:
-        scripts: for each command, the events that follow each of its requests. The connection stays open until GONE or
-            `ended` is among them, or the command closes it.
+        scripts: for each command, the events that follow each of its requests, and what happens when it has closed
+            the connection (`closed`). That stays open until GONE or `ended` is among them, or the command closes it.
     """
 
-    def __init__(self, run: RunPaths, scripts: Sequence[Mapping[str, Sequence[Event]]]) -> None:
+    def __init__(self, run: RunPaths, scripts: Sequence[Script]) -> None:
         self.asked: list[str] = []  # every request's `op`
         self._scripts = scripts
+        self._path = run.control
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(socket_address(run.control))
         self._listener.listen()
@@ -44,16 +48,20 @@ class Scripted:
                 with connection, connection.makefile() as requests:
                     self._answer(connection, (json.loads(line)["op"] for line in requests), script)
 
-    def _answer(self, connection: socket.socket, ops: Iterator[str], script: Mapping[str, Sequence[Event]]) -> None:
+    def _answer(self, connection: socket.socket, ops: Iterator[str], script: Script) -> None:
         for op in ops:
             self.asked.append(op)
             for event in script.get(op, ()):
                 if event["event"] == "signal":
                     os.kill(os.getpid(), event["number"])
+                elif event == NOT_ANY_MORE:
+                    self._path.unlink()
                 elif event != GONE:
                     connection.sendall(json.dumps(event).encode() + b"\n")
                 if event["event"] in ("gone", "ended"):
                     return
+        for event in script.get("closed", ()):
+            os.kill(os.getpid(), event["number"])
 
     def close(self) -> None:
         """Stop accepting."""
@@ -64,7 +72,7 @@ class Scripted:
 
 
 @contextlib.contextmanager
-def scripted(run: RunPaths, *scripts: Mapping[str, Sequence[Event]]) -> Iterator[Scripted]:
+def scripted(run: RunPaths, *scripts: Script) -> Iterator[Scripted]:
     """A supervisor of that kind at a context's control socket."""
     run.directory.mkdir(parents=True, exist_ok=True)
     found = Scripted(run, scripts)

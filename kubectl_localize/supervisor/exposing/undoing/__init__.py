@@ -1,1 +1,1 @@
-"""What has to be undone, by whom, and how: at the end, and after any crash."""
+"""What is taken from the cluster for a while, by whom, and how it comes back: at the end, and after any crash."""

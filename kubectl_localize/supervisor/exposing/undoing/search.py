@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
-from kubectl_localize.cluster.exposing.leases import leases, read
+from kubectl_localize.cluster.exposing.leases import candidates, parse_all
 from kubectl_localize.cluster.exposing.values import SESSION_LABEL
 from kubectl_localize.errors import ForbiddenError, LocalizeError
-from kubectl_localize.supervisor.exposing.undoing.back import Json
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ async def find(api: Api, namespaces: Sequence[str]) -> Found:
     Raises: KubectlError.
     """
     try:
-        return _found(await leases(api, [""]), None)
+        return _found(await candidates(api, [""]), None)
     except ForbiddenError:
         return await find_in(api, namespaces)
 
@@ -68,7 +70,7 @@ async def find_in(api: Api, namespaces: Sequence[str]) -> Found:
     looked = set()
     for namespace in dict.fromkeys(namespaces):
         try:
-            there += await leases(api, [namespace])
+            there += await candidates(api, [namespace])
         except ForbiddenError:
             continue
         looked.add(namespace)
@@ -76,5 +78,5 @@ async def find_in(api: Api, namespaces: Sequence[str]) -> Found:
 
 
 def _found(there: Sequence[Json], namespaces: frozenset[str] | None) -> Found:
-    unread = (lease["metadata"].get("labels") or {} for lease in there if not read([lease]))
-    return Found(tuple(read(there)), frozenset(labels.get(SESSION_LABEL, "") for labels in unread), namespaces)
+    unread = (lease["metadata"].get("labels") or {} for lease in there if not parse_all([lease]))
+    return Found(tuple(parse_all(there)), frozenset(labels.get(SESSION_LABEL, "") for labels in unread), namespaces)

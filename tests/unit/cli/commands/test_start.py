@@ -13,9 +13,10 @@ from kubectl_localize.cli.commands.start import Start, summary, wishes
 from kubectl_localize.cli.parsing.arguments import StartArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.host.process import Pidfile
 from kubectl_localize.model import Options
 from tests.unit.cli.samples import document, exposure, forward, port, webshop
-from tests.unit.cli.scripted import GONE, TERMINATE, Event, scripted
+from tests.unit.cli.scripted import GONE, NOT_ANY_MORE, TERMINATE, Event, scripted
 from tests.unit.cluster.samples import CONNECTION
 
 
@@ -60,7 +61,7 @@ ACCEPTED: Event = {"event": "accepted"}
 RELEASED: Event = {"event": "released", "ending": False}
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def _signals() -> Iterator[None]:
     """The handler that the command sets is gone afterwards."""
     before = signal.getsignal(signal.SIGTERM)
@@ -72,7 +73,6 @@ def _start(run: RunPaths) -> int:
     return Start(StartArgs(), CONNECTION, run, Options()).run({})
 
 
-@pytest.mark.usefixtures("_signals")
 def test_it_lets_go_when_told_to_end(tmp_path: Path) -> None:
     run = RunPaths(tmp_path / "k")
     with scripted(run, {"start": [ACCEPTED, TERMINATE], "release": [ACCEPTED, RELEASED]}) as supervisor:
@@ -80,7 +80,6 @@ def test_it_lets_go_when_told_to_end(tmp_path: Path) -> None:
         assert supervisor.asked == ["start", "release"]
 
 
-@pytest.mark.usefixtures("_signals")
 def test_a_supervisor_that_breaks_off_while_it_cleans_up_is_no_success(tmp_path: Path) -> None:
     run = RunPaths(tmp_path / "k")
     with (
@@ -99,3 +98,25 @@ def test_what_went_wrong_first_is_what_it_says(tmp_path: Path) -> None:
     ):
         _start(run)
     assert caught.value.hint == "did you mean cart?"
+
+
+# Ctrl-C in the very moment in which a socket is made leaves it to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_supervisor_that_was_turned_away_from_is_not_asked_to_let_go(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    run.directory.mkdir()
+    held = Pidfile.acquire(run.pidfile)  # one is just starting that does not answer yet
+    assert held is not None
+    with scripted(run, {"start": [NOT_ANY_MORE, {"event": "taken"}], "closed": [TERMINATE]}):
+        assert _start(run) == 130
+    held.release()
+
+
+def test_the_log_of_a_supervisor_that_broke_off_stays(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    refused: Event = {"event": "error", "message": "no Service is called cartt", "hint": ""}
+    with scripted(run, {"start": [ACCEPTED, refused], "release": [ACCEPTED, GONE]}):
+        start = Start(StartArgs(), CONNECTION, run, Options())
+        with pytest.raises(LocalizeError):
+            start.run({})
+        assert not start.nothing_happened

@@ -105,9 +105,18 @@ def test_a_supervisor_that_was_ending_already_and_hears_nobody_is_waited_for(tmp
 def test_what_is_left_all_the_same_is_said(tmp_path: Path) -> None:
     run = RunPaths(tmp_path / "k")
     _left(run)
-    with scripted(run, {"stop": [ENDED], "release": [{"event": "released", "ending": True}]}, {"stop": [ENDED]}):
+    with scripted(run, {"stop": [ENDED], "release": [{"event": "released", "ending": True}, ENDED]}, {"stop": [ENDED]}):
         assert "restore" in _release(run)
         assert "warning: a crashed run left an exposure; `kubectl localize restore` undoes it\n" in _stop(run)
+
+
+def test_one_that_ends_is_heard_until_everything_is_back(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / "k")
+    ending: Event = {"event": "released", "ending": True}
+    for last in (ENDED, GONE):
+        with scripted(run, {"release": [ending, STEP, last]}):
+            assert _release(run) == STEP["text"]
+        run.control.unlink()
 
 
 def test_a_supervisor_that_stays_keeps_its_other_exposures_in_the_record(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubectl_localize.supervisor.exposing.connecting.explained import not_in_time
+from kubectl_localize.errors import InvalidError
+from kubectl_localize.supervisor.exposing.connecting.explained import not_in_time, refused
 
 EVENTS = "`kubectl get events -n shop --field-selector involvedObject.name=localize-web-abc12` may say more"
 LATE = "exposure pod localize-web-abc12 was not Ready in time"
@@ -33,3 +34,9 @@ LATE = "exposure pod localize-web-abc12 was not Ready in time"
 def test_what_did_not_come_about(why: str, problem: str, message: str, hint: str) -> None:
     error = not_in_time("localize-web-abc12", "shop", "Ready", why=why, problem=problem)
     assert (error.message, error.hint) == (f"{message}; everything is put back", hint)
+
+
+def test_what_the_api_server_objects_to() -> None:
+    error = refused(InvalidError("exceeded quota: pods"), "shop")
+    assert error.message == "namespace shop does not take an exposure pod: exceeded quota: pods"
+    assert "--image" in error.hint
