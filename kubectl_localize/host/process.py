@@ -64,9 +64,13 @@ class Pidfile:
     def release(self) -> None:
         """Remove the file and let go of it."""
         try:
-            self._path.unlink(missing_ok=True)
+            self.leave()
         finally:
             os.close(self._descriptor)
+
+    def leave(self) -> None:
+        """Remove the file; whoever waits for this process (`wait_released`) waits until it has ended."""
+        self._path.unlink(missing_ok=True)
 
 
 def owner(path: Path) -> int | None:
@@ -81,6 +85,26 @@ def owner(path: Path) -> int | None:
         return _read_pid(descriptor)
     finally:
         os.close(descriptor)
+
+
+def wait_released(path: Path, timeout_seconds: float) -> bool:
+    """Wait until the process that holds the pidfile now has ended, or let go; whether it has.
+
+    The lock is looked at in the open file, so it counts even when that has been removed meanwhile.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        while not _try_lock(descriptor, fcntl.LOCK_SH):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_RETRY_SECONDS)
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def _read_pid(descriptor: int) -> int | None:

@@ -50,8 +50,8 @@ def main(argv: list[str]) -> int:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(serve(paths, run, guard, inherited))
     finally:
-        pidfile.release()
         guard.close()
+        pidfile.leave()
     return 0
 
 

@@ -155,12 +155,7 @@ def another(run: RunPaths) -> Control:
 
 
 def wait_ended(run: RunPaths) -> bool:
-    """Wait until no supervisor holds the pidfile any more; whether that came within half a minute."""
-    from kubectl_localize.host.process import owner
+    """Wait until the supervisor has ended that holds the pidfile now; whether that came within half a minute."""
+    from kubectl_localize.host.process import wait_released
 
-    deadline = time.monotonic() + END_SECONDS
-    while owner(run.pidfile) is not None:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
-    return True
+    return wait_released(run.pidfile, END_SECONDS)

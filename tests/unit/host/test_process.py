@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
-from kubectl_localize.host.process import Pidfile, owner, start_time
+from kubectl_localize.host.process import Pidfile, owner, start_time, wait_released
 
 HOLDER = """
 import sys
@@ -21,6 +22,9 @@ from pathlib import Path
 from kubectl_localize.host.process import Pidfile
 held = Pidfile.acquire(Path(sys.argv[1]))
 print("held" if held else "refused", flush=True)
+if sys.stdin.readline():
+    held.leave()
+    print("left", flush=True)
 sys.stdin.read()
 """
 
@@ -73,6 +77,38 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
     assert held is not None
     assert json.loads(path.read_text())["pid"] == os.getpid()
     held.release()
+
+
+def test_who_waits_for_a_holder_waits_for_its_end_though_the_file_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with (
+        ThreadPoolExecutor(1) as pool,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        waiting = pool.submit(wait_released, path, 20)
+        assert not wait([waiting], 0.2).done
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "left\n"
+        assert not path.exists()
+        assert owner(path) is None
+        assert not wait([waiting], 0.2).done
+        process.kill()
+        assert waiting.result()
+
+
+def test_nobody_waits_where_nobody_holds_or_longer_than_they_want(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    assert wait_released(path, 0)
+    held = Pidfile.acquire(path)
+    assert held is not None
+    assert not wait_released(path, 0)
+    held.release()
+    assert wait_released(path, 0)
 
 
 def test_a_reader_for_a_moment_does_not_refuse_us(tmp_path: Path) -> None:
