@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from urllib.parse import urlencode
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.cluster.running import Running, output
-from kubectl_localize.errors import KubectlError, NotFoundError
+from kubectl_localize.errors import ConflictError, KubectlError, NotFoundError
 from kubectl_localize.model import Connection
 
 GET_TIMEOUT_SECONDS = 15.0
@@ -87,16 +88,24 @@ class Api:
             return False
         return True
 
-    async def scale(self, ref: WorkloadRef, current: int, wanted: int, *, uid: str) -> int:
+    async def scale(self, ref: WorkloadRef, current: int, wanted: int, *, uid: str, version: str = "") -> int:
         """Scale a workload only if it has `current` replicas, as `kubectl scale --current-replicas` does.
 
         Args:
             uid: the workload's; another one of the same name is not touched.
+            version: the `resourceVersion` at which it was seen to have `current`; while it has that there is no need
+                to look once more.
 
         Returns: the replicas that it had: `current` where it was scaled, else what somebody else made of it.
         Raises: KubectlError, NotFoundError and ConflictError among its subclasses.
         """
         path = f"{ref.path}/scale"
+        if version:
+            meta = {"name": ref.name, "namespace": ref.namespace, "uid": uid, "resourceVersion": version}
+            scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": {"replicas": wanted}}
+            with contextlib.suppress(ConflictError):
+                await self.replace(path, scale)
+                return current
         found = await self.get(path)
         if found["metadata"].get("uid") != uid:
             raise NotFoundError(f"{ref} is another one by now")

@@ -93,16 +93,31 @@ def _rights(
         yield Right(verb, group, resource, subresource, why, optional)
 
 
-async def missing(api: Api, namespace: str, rights: Sequence[Right]) -> list[Right]:
+async def granted(api: Api, namespace: str) -> list[Json]:
+    """What the user may do in a namespace, the resource rules of a SelfSubjectRulesReview; none where it is refused.
+
+    Raises: KubectlError (a subclass that names the reason) where the server does not answer.
+    """
+    try:
+        answer = await _review(api, AUTHORIZATION, "SelfSubjectRulesReview", {"namespace": namespace})
+    except (NotFoundError, ForbiddenError):
+        return []
+    rules: list[Json] = answer.get("resourceRules") or []
+    return rules
+
+
+async def missing(api: Api, namespace: str, rights: Sequence[Right], rules: Sequence[Json]) -> list[Right]:
     """Those of these rights that the user does not have in a namespace, in the same order.
 
-    One SelfSubjectRulesReview answers for nearly all. Its list may be incomplete where other authorizers than RBAC take
-    part, so what it does not grant is asked for again one by one
+    The rules answer for nearly all. Their list may be incomplete where other authorizers than RBAC take part, so what
+    it does not grant is asked for again one by one
     (https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-rules-review-v1/).
+
+    Args:
+        rules: what `granted` has returned.
 
     Raises: KubectlError (a subclass that names the reason).
     """
-    rules = await _rules(api, namespace)
     doubtful = [right for right in rights if not any(_grants(rule, right) for rule in rules)]
     limit = asyncio.Semaphore(CONCURRENT_REVIEWS)
 
@@ -134,15 +149,6 @@ def in_words(right: Right, namespace: str) -> str:
     resource = f"{right.resource}.{right.group}" if right.group else right.resource
     subresource = f"/{right.subresource}" if right.subresource else ""
     return f"{right.verb} {resource}{subresource} in namespace {namespace}"
-
-
-async def _rules(api: Api, namespace: str) -> list[Json]:
-    try:
-        answer = await _review(api, AUTHORIZATION, "SelfSubjectRulesReview", {"namespace": namespace})
-    except (NotFoundError, ForbiddenError):
-        return []
-    rules: list[Json] = answer.get("resourceRules") or []
-    return rules
 
 
 def _grants(rule: Mapping[str, Any], right: Right) -> bool:

@@ -62,6 +62,11 @@ class Workload:
     object: Mapping[str, Any] = field(compare=False)
 
     @property
+    def version(self) -> str:
+        """Its `resourceVersion`."""
+        return str(self.object["metadata"]["resourceVersion"])
+
+    @property
     def template(self) -> Mapping[str, Any]:
         """Its pod template."""
         template: Mapping[str, Any] = self.object["spec"]["template"]

@@ -183,7 +183,7 @@ class Exposure:
         self._patience.go_on()
         await self._pods.make_secret()
         self._patience.go_on()
-        await self._pods.make_pod()
+        await self._pods.make_first()
         self.doing(f"waiting for exposure pod {self._pods.name} to run")
         await self._observed.begin()
         await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "running")

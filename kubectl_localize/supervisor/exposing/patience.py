@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.supervisor.changed import Changed
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.05  # time passes without a change that would wake us
 
 
 class EndingError(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubectl_localize.cluster.exposing.access import KINDS, Right, in_words, missing, needed, who
+from kubectl_localize.cluster.exposing.access import KINDS, Right, granted, in_words, missing, needed, who
 from kubectl_localize.errors import KubectlError, UnreachableError
 from tests.unit.cluster import samples
 from tests.unit.cluster.answering import FORBIDDEN, NOT_FOUND, Answer, Answering
@@ -48,11 +48,14 @@ class Server:
         return {**body, "status": {"allowed": right in self._really}}
 
     def missing(self, *rights: Right) -> list[Right]:
-        return asyncio.run(missing(self.stage.api, "shop", rights))
+        async def run() -> list[Right]:
+            return await missing(self.stage.api, "shop", rights, await granted(self.stage.api, "shop"))
+
+        return asyncio.run(run())
 
 
 @pytest.mark.parametrize(
-    ("granted", "lacking"),
+    ("rules", "lacking"),
     [
         (rule("get create", "core", "pods pods/portforward"), [SCALE]),
         (rule("*", "*", "*"), []),
@@ -66,8 +69,8 @@ class Server:
         (rule("*", "*", "*", resourceNames=[]), []),
     ],
 )
-def test_what_the_rules_grant(granted: dict[str, Any], lacking: list[Right]) -> None:
-    server = Server(granted)
+def test_what_the_rules_grant(rules: dict[str, Any], lacking: list[Right]) -> None:
+    server = Server(rules)
     assert server.missing(GET_PODS, FORWARD, SCALE) == lacking
     assert server.asked == lacking
 

@@ -122,6 +122,26 @@ def test_scaling_changes_the_count_only(current: int, wanted: int) -> None:
     assert put[1]["metadata"]["resourceVersion"] == "7", "so that it fails if anybody has changed it since"
 
 
+def test_what_is_still_as_it_was_seen_is_not_looked_at_once_more() -> None:
+    kubectl = Kubectl(scale(0))
+    assert done(kubectl.api.scale(CART, 2, 0, uid="cart-uid", version="7")) == 2
+    (argv, body), *more = kubectl.requests
+    assert (argv[:3], more) == (["replace", "--raw", f"{SCALE}?fieldManager=kubectl-localize"], [])
+    assert body == {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": "cart", "namespace": "shop", "uid": "cart-uid", "resourceVersion": "7"},
+        "spec": {"replicas": 0},
+    }
+
+
+@pytest.mark.parametrize("there", [2, 5])
+def test_what_has_changed_since_it_was_seen_is_looked_at(there: int) -> None:
+    kubectl = Kubectl(MODIFIED, scale(there), scale(0))
+    assert done(kubectl.api.scale(CART, 2, 0, uid="cart-uid", version="6")) == there
+    assert len(kubectl.requests) == (3 if there == 2 else 2), "scaled only from what was expected"
+
+
 def test_another_count_is_left_alone() -> None:
     kubectl = Kubectl(scale(5))
     assert done(kubectl.api.scale(CART, 0, 2, uid="cart-uid")) == 5

@@ -92,17 +92,18 @@ class Checks:
     async def _namespace(self, namespace: str) -> list[ExposurePlan]:
         keys = [key for key in self._order.services if key.namespace == namespace]
         try:
-            services, autoscalers, leases = await asyncio.gather(
+            services, autoscalers, leases, rules = await asyncio.gather(
                 self._api.items("v1", "services", namespace),
                 self._autoscalers(namespace),
                 self._journals(namespace),
+                access.granted(self._api, namespace),
             )
         except ForbiddenError:
-            await self._judge_rights(namespace, ())
+            await self._judge_rights(namespace, (), await access.granted(self._api, namespace))
             raise
-        found = await asyncio.gather(*(self._find(key, services) for key in keys))
+        found = await asyncio.gather(*(self._find(key, services, rules) for key in keys))
         kinds = {workload.ref.kind for one in found for workload in one.owners.workloads}
-        own = await self._judge_rights(namespace, () if self._order.keep else kinds)
+        own = await self._judge_rights(namespace, () if self._order.keep else kinds, rules)
         self._judge_journals(found, leases)
         for one in found:
             self._judge_owners(one, autoscalers)
@@ -128,7 +129,7 @@ class Checks:
             return []
 
     # -- whose pods ---------------------------------------------------------------------------------------------------
-    async def _find(self, key: ServiceKey, services: Sequence[Json]) -> Found:
+    async def _find(self, key: ServiceKey, services: Sequence[Json], rules: Sequence[Json]) -> Found:
         service = next((one for one in services if one["metadata"]["name"] == key.name), None)
         if service is None:
             raise LocalizeError(f"there is no Service {key.name} in namespace {key.namespace}", _near(key, services))
@@ -147,7 +148,7 @@ class Checks:
             pods += [pod for pod in there if not _session(pod) and _counts(pod)]
             behind = await owners(self._api, key.namespace, pods)
         except ForbiddenError:
-            await self._judge_rights(key.namespace, likely_kinds(pods))  # which says it in the words of a role
+            await self._judge_rights(key.namespace, likely_kinds(pods), rules)  # which says it in the words of a role
             raise
         return Found(key, service, tuple(pods), behind, frozenset(map(_session, there)) - {""})
 
@@ -178,11 +179,11 @@ class Checks:
         order = self._order
         return bool(order.failsafe_seconds) and not order.failsafe_service_account and not order.keep
 
-    async def _judge_rights(self, namespace: str, kinds: Collection[str]) -> bool:
+    async def _judge_rights(self, namespace: str, kinds: Collection[str], rules: Sequence[Json]) -> bool:
         """Whether the failsafe may be ours; it is done without where its rights are missing."""
         needed = set(access.needed(command=self._order.command, failsafe=False, kinds=kinds))
         wanted = access.needed(command=self._order.command, failsafe=self._own_failsafe, kinds=kinds)
-        lacking = await access.missing(self._api, namespace, wanted)
+        lacking = await access.missing(self._api, namespace, wanted, rules)
         refused = [right for right in lacking if right in needed]
         if refused:
             words = ", ".join(access.in_words(right, namespace) for right in refused)

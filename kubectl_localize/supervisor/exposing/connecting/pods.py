@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any
 
 from kubectl_localize.cluster import kubectl
@@ -58,18 +58,30 @@ class ExposurePods:
     def _path(self) -> str:
         return f"/api/v1/namespaces/{self._plan.namespace}"
 
+    @property
+    def _rbac(self) -> str:
+        return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self._plan.namespace}"
+
+    @property
+    def _owned(self) -> tuple[About, tuple[str, str]]:
+        """What the objects say of themselves, and whose they are."""
+        return self._about, (object_name(self._plan.session), self._secret_uid)
+
     async def try_out(self) -> None:
         """Ask the API server and its admission plugins whether they would take Secret and pod; nothing is made.
 
         Raises: KubectlError with what they object to.
         """
-        api, path = self._means.api, self._path
-        await api.create(f"{path}/secrets", self._secret(pod.UID), dry_run=True)
+        secret = self._means.api.create(f"{self._path}/secrets", self._secret(pod.UID), dry_run=True)
+        await _together(secret, self._try_out_pod())
+
+    async def _try_out_pod(self) -> None:
+        api, path = self._means.api, f"{self._path}/pods"
         try:
-            await api.create(f"{path}/pods", self._on_trial(pod.UID), dry_run=True)
+            await api.create(path, self._on_trial(pod.UID), dry_run=True)
         except (InvalidError, ForbiddenError):
             # Where admission hands out user numbers (OpenShift), it refuses ours and tells its own.
-            answer = await api.create(f"{path}/pods", self._on_trial(None), dry_run=True)
+            answer = await api.create(path, self._on_trial(None), dry_run=True)
             given = _given_uid(answer)
             if given is None:
                 raise
@@ -83,7 +95,7 @@ class ExposurePods:
         return manifest
 
     async def make_secret(self) -> None:
-        """Make the Secret, and what the failsafe needs.
+        """Make the Secret, and what the failsafe's pod cannot be made without.
 
         Raises: KubectlError.
         """
@@ -92,14 +104,20 @@ class ExposurePods:
         self._secret_uid = made["metadata"]["uid"]
         if plan.failsafe is None or not plan.failsafe.own:
             return
-        about = (self._about, (object_name(plan.session), self._secret_uid))
-        rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{plan.namespace}"
-        await asyncio.gather(
-            api.create(f"{self._path}/serviceaccounts", failsafe.service_account(plan, *about)),
-            api.create(f"{rbac}/roles", failsafe.role(plan, *about)),
+        await _together(
+            api.create(f"{self._path}/serviceaccounts", failsafe.service_account(plan, *self._owned)),
+            api.create(f"{self._rbac}/roles", failsafe.role(plan, *self._owned)),
         )
-        # Whoever is no admin may only bind a Role that the server can look into.
-        await api.create(f"{rbac}/rolebindings", failsafe.role_binding(plan, *about))
+
+    async def make_first(self) -> None:
+        """Make the first pod; its failsafe gets its right while it starts. Raises: KubectlError."""
+        await _together(self.make_pod(), self._bind())
+
+    async def _bind(self) -> None:
+        """Give the failsafe its right: whoever is no admin may only bind a Role that the server can look into."""
+        plan = self._plan
+        if plan.failsafe is not None and plan.failsafe.own:
+            await self._means.api.create(f"{self._rbac}/rolebindings", failsafe.role_binding(plan, *self._owned))
 
     async def make_pod(self) -> None:
         """Make a pod, the current one from now on. One before it that terminates keeps its connection until it is gone.
@@ -182,6 +200,16 @@ class ExposurePods:
         number = f"-{self._made}" if self._made > 1 else ""
         end = f"-{self._plan.session}{number}"
         return f"localize-{self._plan.services[0].name}"[: 63 - len(end)].rstrip("-.") + end
+
+
+async def _together(*work: Awaitable[object]) -> None:
+    """Do all of it at the same time, and wait for each also where one fails: none is to come after the way back.
+
+    Raises: what the first of them raises.
+    """
+    for done in await asyncio.gather(*work, return_exceptions=True):
+        if isinstance(done, BaseException):
+            raise done
 
 
 def _given_uid(answer: Json) -> int | None:

@@ -37,7 +37,9 @@ class Replaced:
             may_go_on()
             self._scaled.add(workload.ref)  # before it is: where the answer is lost it may have been
             try:
-                found = await self._api.scale(workload.ref, workload.replicas, 0, uid=workload.uid)
+                found = await self._api.scale(
+                    workload.ref, workload.replicas, 0, uid=workload.uid, version=workload.version
+                )
             except ConflictError:
                 found = -1
             if found != workload.replicas:

@@ -74,6 +74,7 @@ class Cluster:
     def scale(self, path: str, replicas: int) -> None:
         """Somebody scales a workload."""
         self.objects[path]["spec"]["replicas"] = replicas
+        self.objects[path]["metadata"]["resourceVersion"] = str(next(self._versions))
         self._wanted_since[path] = self.now
 
     def slice(self, service: str) -> None:

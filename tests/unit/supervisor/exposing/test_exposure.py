@@ -74,7 +74,7 @@ def test_what_the_way_up_had_not_reached_the_way_back_leaves_at_zero(tmp_path: P
         return ""
 
     cluster.fails = fails
-    exposed = plan(workloads=(Workload(REF, "cart-uid", 2, {"spec": {"replicas": 2, "template": {}}}),))
+    exposed = plan(workloads=(Workload(REF, "cart-uid", 2, cluster.objects[cart]),))
     failure: list[LocalizeError | None] = []
 
     async def run() -> None:

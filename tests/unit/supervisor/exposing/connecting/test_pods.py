@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kubectl_localize.cluster.api import Api
 from kubectl_localize.errors import ForbiddenError, InvalidError
 from kubectl_localize.host.paths import write_durable
 from kubectl_localize.model import ServiceKey
@@ -21,6 +22,7 @@ from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.record import Record
 from kubectl_localize.supervisor.link import Link
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from tests.unit.cluster.answering import FORBIDDEN, Done
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, plan
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.supervisor.exposing.cluster import CORE, Cluster
@@ -130,12 +132,48 @@ def test_a_refusal_for_another_reason_is_one(tmp_path: Path) -> None:
 
 def test_the_secret_comes_first_and_owns_the_failsafe(tmp_path: Path) -> None:
     cluster = Cluster()
-    asyncio.run(pods(cluster, tmp_path, failsafe=FAILSAFE).make_secret())
-    assert cluster.changes[0] == "POST secrets/localize-abc12"
-    uid = cluster.objects[f"{CORE}/secrets/localize-abc12"]["metadata"]["uid"]
+
+    async def run() -> None:
+        made = pods(cluster, tmp_path, failsafe=FAILSAFE)
+        await made.make_secret()
+        await made.make_first()
+
+    asyncio.run(run())
     name = FAILSAFE.service_account
+    assert cluster.changes[0] == "POST secrets/localize-abc12"
+    assert set(cluster.changes[1:3]) == {f"POST serviceaccounts/{name}", f"POST roles/{name}"}
+    assert set(cluster.changes[3:]) == {f"POST rolebindings/{name}", "POST pods/localize-cart-abc12"}
+    uid = cluster.objects[f"{CORE}/secrets/localize-abc12"]["metadata"]["uid"]
     for path in (f"{CORE}/serviceaccounts/{name}", f"{RBAC}/roles/{name}", f"{RBAC}/rolebindings/{name}"):
         assert [one["uid"] for one in cluster.objects[path]["metadata"]["ownerReferences"]] == [uid]
+
+
+@pytest.mark.parametrize("refused", ["roles", "rolebindings"])
+def test_what_fails_waits_for_what_is_still_being_made(tmp_path: Path, refused: str) -> None:
+    """Or the way back would begin, and then there would be a ServiceAccount or a pod."""
+    cluster = Cluster()
+    cluster.fails = lambda now, method, path: FORBIDDEN if path.endswith(f"/{refused}") else ""
+    answered = cluster.run
+
+    async def slow(argv: list[str], body: bytes | None) -> Done:
+        if any(f"{CORE}/{plural}?" in word for word in argv for plural in ("serviceaccounts", "pods")):
+            await asyncio.sleep(0.05)
+        return await answered(argv, body)
+
+    cluster.api = Api(CONNECTION, slow)
+
+    async def make() -> None:
+        made = pods(cluster, tmp_path, failsafe=FAILSAFE)
+        await made.make_secret()
+        await made.make_first()
+
+    async def run() -> None:
+        with pytest.raises(ForbiddenError):
+            await make()
+        last = {"roles": f"serviceaccounts/{FAILSAFE.service_account}", "rolebindings": "pods/localize-cart-abc12"}
+        assert cluster.changes[-1] == f"POST {last[refused]}"
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("name", ["cart", "a" * 63, "a" * 45 + "-" * 10 + "b"])

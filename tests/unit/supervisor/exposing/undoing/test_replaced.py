@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from dataclasses import replace
 
 import pytest
@@ -30,7 +31,8 @@ def stage() -> tuple[Cluster, Replaced]:
         cluster.workload(one.workload.name, one.replicas or 0)
         write(cluster, one)
     cluster.story.clear()
-    workloads = [Workload(one.workload, one.uid, one.replicas or 0, {}) for one in ENTRIES]
+    found = {one.workload: copy.deepcopy(cluster.objects[one.workload.path]) for one in ENTRIES}
+    workloads = [Workload(one.workload, one.uid, one.replicas or 0, found[one.workload]) for one in ENTRIES]
     return cluster, Replaced(cluster.api, workloads)
 
 
