@@ -28,7 +28,7 @@ from tests.real.product import Product
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
 
-# Up: Lease, Secret, ServiceAccount, Role, RoleBinding, Pod, scale. Back: scale, Pod, Secret, Lease.
+# Up: Lease, Secret, ServiceAccount and Role, RoleBinding and Pod, scale. Back: scale, Pod, Secret, Lease.
 CALLS = 11
 SCALED = 7
 EACH = [pytest.param(number, marks=pytest.mark.core if number == SCALED else ()) for number in range(1, CALLS + 1)]

@@ -232,6 +232,21 @@ def test_the_proof_changes_nothing_and_zero_is_brought_back(machine: Machine) ->
     assert machine.message.startswith("fired 2")
 
 
+def test_the_probe_waits_for_the_proof_for_a_while(machine: Machine) -> None:
+    state = machine.directory / "state"
+    command = [*machine.shell, "-c", failsafe.PROBE, str(state)]
+    with subprocess.Popen(command) as probe:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                probe.wait(timeout=0.3)
+            (state / "proven").touch()
+            assert probe.wait(timeout=30) == 0
+        finally:
+            probe.kill()
+    (state / "proven").unlink()
+    assert subprocess.run(command, check=False, timeout=30).returncode == 1
+
+
 def test_others_counts_win_and_a_workload_that_is_gone_holds_nothing_up(machine: Machine) -> None:
     (machine.directory / "state" / "proven").touch()
     gone = SCALE.replace("cart", "gone")
