@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -103,9 +102,11 @@ class Api:
         if version:
             meta = {"name": ref.name, "namespace": ref.namespace, "uid": uid, "resourceVersion": version}
             scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": {"replicas": wanted}}
-            with contextlib.suppress(ConflictError):
+            try:
                 await self.replace(path, scale)
                 return current
+            except ConflictError:  # it has changed since, perhaps not its count
+                pass
         found = await self.get(path)
         if found["metadata"].get("uid") != uid:
             raise NotFoundError(f"{ref} is another one by now")

@@ -85,8 +85,8 @@ class PassThrough:
 
     def calls(self) -> list[str]:
         """The calls so far, as `replace deployments/web/scale`."""
-        count = sum(path.is_dir() for path in self._calls.iterdir())
-        return [_in_words((self._calls / str(number) / "call").read_text()) for number in range(1, count + 1)]
+        numbers = sorted(int(path.name) for path in self._calls.iterdir() if (path / "call").exists())
+        return [_in_words((self._calls / str(number) / "call").read_text()) for number in numbers]
 
 
 def _in_words(call: str) -> str:

@@ -202,8 +202,8 @@ def test_a_deployment_is_exposed_again_and_again_without_a_failure(
     _assert_no_failure(everything)
     figure(
         f"{summary(f'all {ROUNDS} rounds', everything)}; every answer local after at most"
-        f" {max(one.settled for one in rounds):.1f} s (wanted: 8 s), and"
-        f" {max(one.settled - one.exposed for one in rounds):.1f} s after Exposed (wanted: 1 s)"
+        f" {max(one.settled for one in rounds):.2f} s (wanted: 8 s), and"
+        f" {max(one.settled - one.exposed for one in rounds):.2f} s after Exposed (wanted: 1 s)"
     )
 
 

@@ -126,7 +126,7 @@ async def missing(api: Api, namespace: str, rights: Sequence[Right], rules: Sequ
             return await _allowed(api, namespace, right)
 
     answers = await asyncio.gather(*(allowed(right) for right in doubtful))
-    return [right for right, granted in zip(doubtful, answers, strict=True) if not granted]
+    return [right for right, may in zip(doubtful, answers, strict=True) if not may]
 
 
 async def who(api: Api) -> str:

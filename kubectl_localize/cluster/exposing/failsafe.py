@@ -1,6 +1,7 @@
 """The failsafe: a second container of the exposure pod that scales the workloads up when the session has been gone.
 
-It needs sh, grep, sed and curl. Its ServiceAccount may get and update the scale of exactly these workloads.
+It needs curl, and the sh, cat, date, grep, sed and sleep of any image. Its ServiceAccount may get and update the scale
+of exactly these workloads.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ Json = dict[str, Any]
 # A scale is written as it was read, with another count and its resourceVersion, so that somebody else's change in
 # between is never overwritten; a `spec` without a count is zero. The user agent is not curl's, to which the API server
 # would answer with indented JSON. The token goes by stdin, since everybody in the pod sees an argument.
-# The first loop proves all of this with dryRun=All. The second one counts by uptime, which no wall clock moves.
+# The first loop proves all of this with dryRun=All, for a while, as the RoleBinding may come later than the pod. The
+# second one counts by uptime, which no wall clock moves.
 # When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once.
 SCRIPT = r"""
 after=$1 listening=$2 ending=
@@ -70,13 +72,14 @@ if [ -e "$state/fired" ]; then
   exit 0
 fi
 
-tries=5
+clock
+given_up=$((now + 10))
 until [ -e "$state/proven" ]; do
   [ -z "$ending" ] || exit 0
   if each prove "$@"; then
     : >"$state/proven"
-  elif tries=$((tries - 1)) && [ "$tries" -gt 0 ]; then
-    sleep 1
+  elif clock && [ "$now" -lt "$given_up" ]; then
+    sleep 0.2 2>/dev/null || sleep 1
   else
     printf '%s' "$failed" >/dev/termination-log
     exit 1
@@ -108,7 +111,8 @@ PROBE = r"""
 tries=30
 until [ -e "$0/proven" ]; do
   tries=$((tries - 1))
-  [ "$tries" -gt 0 ] && sleep 0.1 || exit 1
+  [ "$tries" -gt 0 ] || exit 1
+  sleep 0.1 2>/dev/null || exit 1
 done
 """
 

@@ -18,6 +18,7 @@ from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError, LocalizeError
 from kubectl_localize.model import Status
+from kubectl_localize.supervisor.exposing import patience
 from kubectl_localize.supervisor.exposing.checking.planning import journal_entries
 from kubectl_localize.supervisor.exposing.connecting.explained import not_in_time, refused
 from kubectl_localize.supervisor.exposing.connecting.handover import hand_over
@@ -42,6 +43,7 @@ LEAVE_SECONDS = 120.0
 RESTORING_HOLD_SECONDS = 60.0  # the local process has gone for good; its clients wait for the workload
 SYNC_SECONDS = 0.3  # what kube-proxy's own work may take, which begins at most QUIET_SECONDS after a change
 LOOK_SECONDS = 2.0
+QUIET_LOOK_SECONDS = 0.05  # that nothing changes is told by the clock alone
 RETRY_SECONDS = (0.3, 1.0, 3.0, 5.0)
 
 Step = Callable[[str], None]
@@ -197,7 +199,9 @@ class Exposure:
         self.step(f"exposure pod {self._pods.name} Ready")
         await self._prove()
         self.doing("waiting until the cluster sends to the exposure pod")
-        await self._until(self._is_served, CONNECT_SECONDS, "an endpoint of the Service")
+        await self._until(
+            self._is_served, CONNECT_SECONDS, "an endpoint of the Service", look_seconds=QUIET_LOOK_SECONDS
+        )
         await self._scale_down()
 
     async def _prove(self) -> None:
@@ -332,14 +336,23 @@ class Exposure:
 
     # -- what it waits for --------------------------------------------------------------------------------------------
     async def _until(
-        self, condition: Callable[[], bool], seconds: float, what: str, why: Callable[[], str] = lambda: ""
+        self,
+        condition: Callable[[], bool],
+        seconds: float,
+        what: str,
+        why: Callable[[], str] = lambda: "",
+        look_seconds: float = patience.LOOK_SECONDS,
     ) -> None:
         """Wait for a condition.
 
         Raises: LocalizeError when the time is up, or the pod cannot start; its words are those of `not_in_time`.
         """
         await self._patience.until(
-            condition, seconds, hopeless=lambda: self._trouble()[1], failure=lambda: self._not_in_time(what, why())
+            condition,
+            seconds,
+            hopeless=lambda: self._trouble()[1],
+            failure=lambda: self._not_in_time(what, why()),
+            look_seconds=look_seconds,
         )
 
     def _not_in_time(self, what: str, why: str) -> LocalizeError:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.supervisor.changed import Changed
 
-LOOK_SECONDS = 0.05  # time passes without a change that would wake us
+LOOK_SECONDS = 0.2
 
 
 class EndingError(Exception):
@@ -65,12 +65,14 @@ class Patience:
         *,
         hopeless: Callable[[], bool],
         failure: Callable[[], LocalizeError],
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         """Wait for a condition.
 
         Args:
             hopeless: whether it cannot come about any more.
             failure: the error for that, and for when the time is up.
+            look_seconds: how often to look where nothing changes that would wake us.
 
         Raises: EndingError, and `failure`.
         """
@@ -79,4 +81,4 @@ class Patience:
             self.go_on()
             if hopeless() or self._now() > deadline:
                 raise failure()
-            await self.pause(LOOK_SECONDS)
+            await self.pause(look_seconds)

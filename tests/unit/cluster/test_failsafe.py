@@ -244,7 +244,20 @@ def test_the_probe_waits_for_the_proof_for_a_while(machine: Machine) -> None:
         finally:
             probe.kill()
     (state / "proven").unlink()
-    assert subprocess.run(command, check=False, timeout=30).returncode == 1
+    found = failsafe.container(PLAN)["startupProbe"]
+    assert found["exec"]["command"] == ["sh", "-c", failsafe.PROBE, failsafe.STATE_DIRECTORY]
+    assert subprocess.run(command, check=False, timeout=found["timeoutSeconds"]).returncode == 1
+
+
+def test_the_probe_does_not_wait_with_a_sleep_that_knows_no_fractions(tmp_path: Path) -> None:
+    slept = tmp_path / "slept"
+    sleep = tmp_path / "sleep"
+    sleep.write_text(f"#!/bin/sh\necho >>{slept}\necho invalid number >&2\nexit 1\n")
+    sleep.chmod(0o700)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["sh", "-c", failsafe.PROBE, str(tmp_path)]
+    done = subprocess.run(command, check=False, timeout=30, env=environment, capture_output=True)
+    assert (done.returncode, done.stderr, slept.read_text()) == (1, b"", "\n")
 
 
 def test_others_counts_win_and_a_workload_that_is_gone_holds_nothing_up(machine: Machine) -> None:

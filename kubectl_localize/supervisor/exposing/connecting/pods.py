@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ from kubectl_localize.supervisor.exposing.connecting.local import LocalPort
 from kubectl_localize.supervisor.exposing.connecting.remote import RemoteForward
 from kubectl_localize.supervisor.exposing.keys import Keys
 from kubectl_localize.supervisor.exposing.means import Means
+
+log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
@@ -95,7 +98,7 @@ class ExposurePods:
         return manifest
 
     async def make_secret(self) -> None:
-        """Make the Secret, and what the failsafe's pod cannot be made without.
+        """Make the Secret, and what the failsafe's pod and RoleBinding cannot be made without.
 
         Raises: KubectlError.
         """
@@ -205,11 +208,14 @@ class ExposurePods:
 async def _together(*work: Awaitable[object]) -> None:
     """Do all of it at the same time, and wait for each also where one fails: none is to come after the way back.
 
-    Raises: what the first of them raises.
+    Raises: what the first of them, in this order, has raised; the log has the others.
     """
-    for done in await asyncio.gather(*work, return_exceptions=True):
-        if isinstance(done, BaseException):
-            raise done
+    answers = await asyncio.gather(*work, return_exceptions=True)
+    failures = [answer for answer in answers if isinstance(answer, BaseException)]
+    for failure in failures[1:]:
+        log.warning("failed at the same time: %s", failure)
+    if failures:
+        raise failures[0]
 
 
 def _given_uid(answer: Json) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_what_the_way_up_had_not_reached_the_way_back_leaves_at_zero(tmp_path: P
         return ""
 
     cluster.fails = fails
-    exposed = plan(workloads=(Workload(REF, "cart-uid", 2, cluster.objects[cart]),))
+    exposed = plan(workloads=(Workload(REF, "cart-uid", 2, deepcopy(cluster.objects[cart])),))
     failure: list[LocalizeError | None] = []
 
     async def run() -> None:

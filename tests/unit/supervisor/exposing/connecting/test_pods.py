@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,9 @@ def test_trying_out_makes_nothing(tmp_path: Path) -> None:
 
     cluster.admitted = admitted  # type: ignore[method-assign]
     asyncio.run(pods(cluster, tmp_path, failsafe=FAILSAFE).try_out())
-    assert [one["kind"] for one in tried] == ["Secret", "Pod"]
-    assert "serviceAccountName" not in tried[1]["spec"], "it is not there yet, and admission would refuse the pod"
+    kinds = {one["kind"]: one for one in tried}
+    assert sorted(kinds) == ["Pod", "Secret"]
+    assert "serviceAccountName" not in kinds["Pod"]["spec"], "it is not there yet, and admission would refuse the pod"
     assert (cluster.story, cluster.objects) == ([], {})
 
 
@@ -146,6 +148,18 @@ def test_the_secret_comes_first_and_owns_the_failsafe(tmp_path: Path) -> None:
     uid = cluster.objects[f"{CORE}/secrets/localize-abc12"]["metadata"]["uid"]
     for path in (f"{CORE}/serviceaccounts/{name}", f"{RBAC}/roles/{name}", f"{RBAC}/rolebindings/{name}"):
         assert [one["uid"] for one in cluster.objects[path]["metadata"]["ownerReferences"]] == [uid]
+
+
+def test_an_account_that_an_admin_made_gets_no_right_from_us(tmp_path: Path) -> None:
+    cluster = Cluster()
+
+    async def run() -> None:
+        made = pods(cluster, tmp_path, failsafe=replace(FAILSAFE, own=False))
+        await made.make_secret()
+        await made.make_first()
+
+    asyncio.run(run())
+    assert cluster.changes == ["POST secrets/localize-abc12", "POST pods/localize-cart-abc12"]
 
 
 @pytest.mark.parametrize("refused", ["roles", "rolebindings"])

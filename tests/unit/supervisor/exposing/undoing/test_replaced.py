@@ -13,7 +13,7 @@ from kubectl_localize.errors import LocalizeError, UnreachableError
 from kubectl_localize.supervisor.exposing.undoing.back import Back
 from kubectl_localize.supervisor.exposing.undoing.replaced import Replaced
 from tests.unit.cluster.samples import NO_ROUTE
-from tests.unit.supervisor.exposing.cluster import APPS, CONFLICT, Cluster
+from tests.unit.supervisor.exposing.cluster import APPS, Cluster
 from tests.unit.supervisor.exposing.samples import entry, write
 
 CART, WEB = f"{APPS}/deployments/cart", f"{APPS}/deployments/web"
@@ -43,13 +43,27 @@ def undo(cluster: Cluster, replaced: Replaced) -> list[str]:
     return said
 
 
+def listen(cluster: Cluster) -> list[str]:
+    """All requests from now on."""
+    asked: list[str] = []
+
+    def hear(now: float, method: str, path: str) -> str:
+        asked.append(f"{method} {path}")
+        return ""
+
+    cluster.fails = hear
+    return asked
+
+
 def counts(cluster: Cluster) -> tuple[int, int]:
     return cluster.replicas(CART), cluster.replicas(WEB)
 
 
 def test_all_of_them_are_scaled_down_and_brought_back() -> None:
     cluster, replaced = stage()
+    asked = listen(cluster)
     said = asyncio.run(replaced.scale_down(go_on))
+    assert asked == [f"PUT {CART}/scale", f"PUT {WEB}/scale"], "they were looked at by the checks"
     assert said == "Deployment shop/cart (2), Deployment shop/web (1) scaled down"
     assert counts(cluster) == (0, 0)
     assert replaced.to_undo(ENTRIES) == ENTRIES
@@ -70,15 +84,20 @@ def test_what_a_colleague_scales_before_us_is_left_as_they_want_it(theirs: int) 
 def test_what_a_colleague_scales_to_zero_in_the_very_moment_stays_at_zero() -> None:
     cluster, replaced = stage()
 
+    cluster.scale(WEB, 1)  # no other count, but another version: it is looked at once more
+    puts: list[str] = []
+
     def race(now: float, method: str, path: str) -> str:
         if method == "PUT" and "web" in path:
-            cluster.scale(WEB, 0)
-            return CONFLICT
+            puts.append(path)
+            if len(puts) == 2:
+                cluster.scale(WEB, 0)
         return ""
 
     cluster.fails = race
     with pytest.raises(LocalizeError, match="somebody scales Deployment shop/web"):
         asyncio.run(replaced.scale_down(go_on))
+    assert len(puts) == 2
     cluster.fails = lambda now, method, path: ""
     undo(cluster, replaced)
     assert (counts(cluster), cluster.left("abc12")) == ((2, 0), [])
