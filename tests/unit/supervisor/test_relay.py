@@ -14,7 +14,12 @@ from kubectl_localize.supervisor.traffic.relay import BUFFER_BYTES, REPLAY_BYTES
 from tests.unit.supervisor.loop import play, settled, until
 from tests.unit.supervisor.rig import Rig, rig
 
-KERNEL_BYTES = 16 * 1024 * 1024  # what four socket buffers may hold at most, with room to spare
+
+def kernel_bytes() -> int:
+    """What the socket buffers of both connections may hold at most, which Linux lets grow to what its sysctls say."""
+    limits = [Path(f"/proc/sys/net/ipv4/tcp_{name}mem") for name in "rw"]
+    known = [int(limit.read_text().split()[2]) for limit in limits if limit.exists()]
+    return 2 * sum(known) + BUFFER_BYTES if known else 16 * 1024 * 1024
 
 
 def poured(stage: Rig) -> int:
@@ -72,10 +77,10 @@ def test_a_client_that_does_not_read_holds_the_pod_back(tmp_path: Path) -> None:
             reader, writer = await stage.connect(limit=1024)
             await reader.readexactly(1)
             held = await settled(lambda: poured(stage))
-            assert held < KERNEL_BYTES
+            assert held < kernel_bytes()
             assert stage.child("a").connections == 1
-            await reader.readexactly(2 * KERNEL_BYTES)
-            assert poured(stage) > KERNEL_BYTES
+            await reader.readexactly(2 * held)
+            assert poured(stage) > held
             writer.transport.abort()
 
     play(run())
@@ -84,8 +89,8 @@ def test_a_client_that_does_not_read_holds_the_pod_back(tmp_path: Path) -> None:
 def test_a_pod_that_does_not_read_holds_the_client_back(tmp_path: Path) -> None:
     async def run() -> None:
         async with rig({"a": "deaf"}, tmp_path) as stage:
-            _, writer = await stage.connect(b"x" * 2 * KERNEL_BYTES)
-            assert await settled(lambda: stage.listener.traffic.bytes_out) < KERNEL_BYTES
+            _, writer = await stage.connect(b"x" * 2 * kernel_bytes())
+            assert await settled(lambda: stage.listener.traffic.bytes_out) < kernel_bytes()
             writer.transport.abort()
 
     play(run())
@@ -96,14 +101,14 @@ def test_a_stalled_client_holds_up_nobody_who_comes_later(tmp_path: Path) -> Non
         async with rig({"a": "pour"}, tmp_path) as stage:
             reader, writer = await stage.connect(limit=1024)
             await reader.readexactly(1)
-            await settled(lambda: poured(stage))
+            held = await settled(lambda: poured(stage))
             first = stage.child("a")
             stage.clock.now += STALL_SECONDS + 0.1
             other, other_writer = await stage.connect()
             await other.readexactly(1)
             assert stage.child("a") is not first
             assert first.phase is Phase.DRAINING
-            await reader.readexactly(KERNEL_BYTES)
+            await reader.readexactly(2 * held)
             writer.transport.abort()
             other_writer.transport.abort()
 
@@ -117,10 +122,10 @@ def test_a_client_that_goes_in_the_middle_leaves_the_child_unharmed(tmp_path: Pa
             await reader.readexactly(1)
             at_the_abort = await settled(lambda: poured(stage))
             writer.transport.abort()
-            await until(lambda: poured(stage) > at_the_abort + KERNEL_BYTES)
+            await until(lambda: poured(stage) > 2 * at_the_abort)
             child = stage.child("a")
             assert (child.phase, child.connections) == (Phase.RUNNING, 1)
-            assert stage.listener.traffic.bytes_in < KERNEL_BYTES, "what nobody reads is no traffic"
+            assert stage.listener.traffic.bytes_in < kernel_bytes(), "what nobody reads is no traffic"
 
     play(run())
 
