@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kubectl_localize.cluster.api import Api, Json
 from kubectl_localize.cluster.exposing.values import SCALABLE, Workload, WorkloadRef
+from kubectl_localize.errors import KubectlError
+
+HASH_LABEL = "pod-template-hash"
 
 
 @dataclass(frozen=True, order=True)
@@ -71,9 +75,14 @@ async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
     Raises: KubectlError (a subclass that names the reason).
     """
     direct = {pod["metadata"]["name"]: controller(pod) for pod in pods}
-    found = await _fetch(api, namespace, {one for one in direct.values() if one and one.scalable})
+    found, likely = await asyncio.gather(
+        _fetch(api, namespace, {one for one in direct.values() if one and one.scalable}),
+        _likely_deployments(api, namespace, pods),
+    )
     above = {one: _deployment(item) for one, item in found.items()}
-    found |= await _fetch(api, namespace, {one for one in above.values() if one})
+    deployments = {one for one in above.values() if one}
+    found |= {one: likely[one.uid] for one in deployments if one.uid in likely}
+    found |= await _fetch(api, namespace, deployments - found.keys())
 
     workloads: dict[WorkloadRef, Workload] = {}
     others = set()
@@ -98,6 +107,27 @@ async def _fetch(api: Api, namespace: str, wanted: Collection[Controller]) -> di
     return {
         one: item for one, item in zip(ordered, answers, strict=True) if item and item["metadata"]["uid"] == one.uid
     }
+
+
+async def _likely_deployments(api: Api, namespace: str, pods: Sequence[Json]) -> dict[str, Json]:
+    """The Deployments, by uid, that these pods are called after, so that they are fetched beside the ReplicaSets.
+
+    A ReplicaSet is called as its Deployment and the hash that its pods are labelled with
+    (https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pod-template-hash-label).
+    """
+
+    async def find(name: str) -> Json | None:
+        with contextlib.suppress(KubectlError):  # nobody has said yet that there is such a one
+            return await api.find(WorkloadRef("apps/v1", "Deployment", namespace, name).path)
+        return None
+
+    names = set()
+    for pod in pods:
+        owner, ending = controller(pod), f"-{(pod['metadata'].get('labels') or {}).get(HASH_LABEL)}"
+        if owner and owner.kind == "ReplicaSet" and owner.name.endswith(ending):
+            names.add(owner.name.removesuffix(ending))
+    answers = await asyncio.gather(*(find(name) for name in sorted(names)))
+    return {item["metadata"]["uid"]: item for item in answers if item}
 
 
 def _deployment(item: Json) -> Controller | None:

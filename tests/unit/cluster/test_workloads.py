@@ -67,6 +67,41 @@ def test_a_deployment_is_found_through_all_its_replica_sets_and_everything_is_as
     assert stage.at_once == 2
 
 
+def hashed(name: str, owner: Owner) -> dict[str, Any]:
+    """A pod of a ReplicaSet, labelled with the end of its name, as the deployment controller does."""
+    pod = owned(name, owner)
+    pod["metadata"]["labels"] = {"pod-template-hash": owner[2].rpartition("-")[2]}
+    return pod
+
+
+def test_the_deployment_that_a_pod_is_called_after_is_fetched_beside_its_replica_set() -> None:
+    stage = cluster({DEPLOYMENT: None, **dict.fromkeys(REPLICA_SETS, DEPLOYMENT)})
+    found = find(stage, hashed("cart-1-a", REPLICA_SETS[0]), hashed("cart-2-a", REPLICA_SETS[1]))
+    assert names(found) == ["Deployment shop/cart"]
+    assert len(stage.requests) == stage.at_once == 3
+
+
+@pytest.mark.parametrize("answer", [NOT_FOUND, FORBIDDEN, owned("cart", None)])
+def test_a_deployment_is_not_the_owner_for_its_name_alone(answer: Answer) -> None:
+    rollout = ("argoproj.io/v1alpha1", "Rollout", "cart")
+    replica_set = WorkloadRef("apps/v1", "ReplicaSet", "shop", "cart-1").path
+    stage = Answering(lambda path, _: owned("cart-1", rollout) if path == replica_set else answer)
+    assert names(find(stage, hashed("cart-1-a", REPLICA_SETS[0]))) == ["ReplicaSet shop/cart-1"]
+    assert len(stage.requests) == 2
+
+
+def test_a_deployment_that_has_another_name_or_uid_than_its_replica_set_suggests() -> None:
+    other = ("apps/v1", "Deployment", "other")
+    stage = cluster({DEPLOYMENT: None, other: None, REPLICA_SETS[0]: other})
+    assert names(find(stage, hashed("cart-1-a", REPLICA_SETS[0]))) == ["Deployment shop/other"]
+    by_path: dict[str, Answer] = {
+        WorkloadRef("apps/v1", "ReplicaSet", "shop", "cart-1").path: owned("cart-1", DEPLOYMENT, uid="of-yesterday"),
+        WorkloadRef("apps/v1", "Deployment", "shop", "cart").path: owned("cart", None),
+    }
+    stage = Answering(lambda path, _: by_path[path])
+    assert find(stage, hashed("cart-1-a", REPLICA_SETS[0])) == Owners((), ("the deleted Deployment cart",))
+
+
 def test_every_kind_that_can_be_scaled_in_a_fixed_order() -> None:
     stage = cluster({STATEFUL_SET: None, REPLICATION: None, REPLICA_SETS[0]: None, REPLICA_SETS[1]: DEPLOYMENT,
                      DEPLOYMENT: None})  # fmt: skip

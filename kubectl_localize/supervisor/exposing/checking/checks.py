@@ -26,6 +26,7 @@ from kubectl_localize.supervisor.exposing.checking.planning import Found, as_wor
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
 
 Json = dict[str, Any]
+Rules = asyncio.Task[list[Json]]  # awaited only where they are needed
 
 SESSION_CHARACTERS = "bcdfghjkmnpqrstvwxz2456789"  # none that make words or are taken for one another
 SESSION_LENGTH = 6
@@ -90,20 +91,17 @@ class Checks:
         return Findings(found, user, tuple(self._warnings), tuple(dict.fromkeys(self._not_carried)))
 
     async def _namespace(self, namespace: str) -> list[ExposurePlan]:
-        keys = [key for key in self._order.services if key.namespace == namespace]
+        rules = asyncio.create_task(access.granted(self._api, namespace))
+        # The search asks one kubectl after the other, so all else is asked for meanwhile.
+        meanwhile = asyncio.gather(rules, self._autoscalers(namespace), self._journals(namespace))
         try:
-            services, autoscalers, leases, rules = await asyncio.gather(
-                self._api.items("v1", "services", namespace),
-                self._autoscalers(namespace),
-                self._journals(namespace),
-                access.granted(self._api, namespace),
-            )
-        except ForbiddenError:
-            await self._judge_rights(namespace, (), await access.granted(self._api, namespace))
-            raise
-        found = await asyncio.gather(*(self._find(key, services, rules) for key in keys))
+            services, found = await self._search(namespace, rules)
+            granted, autoscalers, leases = await meanwhile
+        finally:
+            meanwhile.cancel()
+            await asyncio.gather(meanwhile, return_exceptions=True)
         kinds = {workload.ref.kind for one in found for workload in one.owners.workloads}
-        own = await self._judge_rights(namespace, () if self._order.keep else kinds, rules)
+        own = await self._judge_rights(namespace, () if self._order.keep else kinds, granted)
         self._judge_journals(found, leases)
         for one in found:
             self._judge_owners(one, autoscalers)
@@ -129,7 +127,17 @@ class Checks:
             return []
 
     # -- whose pods ---------------------------------------------------------------------------------------------------
-    async def _find(self, key: ServiceKey, services: Sequence[Json], rules: Sequence[Json]) -> Found:
+    async def _search(self, namespace: str, rules: Rules) -> tuple[list[Json], list[Found]]:
+        """All Services of a namespace, and what is behind those that were asked for."""
+        try:
+            services = await self._api.items("v1", "services", namespace)
+        except ForbiddenError:
+            await self._judge_rights(namespace, (), await rules)  # which says it in the words of a role
+            raise
+        keys = [key for key in self._order.services if key.namespace == namespace]
+        return services, await asyncio.gather(*(self._find(key, services, rules) for key in keys))
+
+    async def _find(self, key: ServiceKey, services: Sequence[Json], rules: Rules) -> Found:
         service = next((one for one in services if one["metadata"]["name"] == key.name), None)
         if service is None:
             raise LocalizeError(f"there is no Service {key.name} in namespace {key.namespace}", _near(key, services))
@@ -148,7 +156,7 @@ class Checks:
             pods += [pod for pod in there if not _session(pod) and _counts(pod)]
             behind = await owners(self._api, key.namespace, pods)
         except ForbiddenError:
-            await self._judge_rights(key.namespace, likely_kinds(pods), rules)  # which says it in the words of a role
+            await self._judge_rights(key.namespace, likely_kinds(pods), await rules)
             raise
         return Found(key, service, tuple(pods), behind, frozenset(map(_session, there)) - {""})
 
