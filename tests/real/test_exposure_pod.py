@@ -17,7 +17,7 @@ from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.host import ssh
 from tests.cluster.commands import ClusterError, wait_until
 from tests.real.cluster import Cluster
-from tests.real.exposure_pod import ALIAS, open_exposure_pod, plan_for, restricted, with_failsafe
+from tests.real.exposure_pod import ALIAS, ExposurePod, open_exposure_pod, plan_for, restricted, with_failsafe
 from tests.real.manifests import Manifest, deployment, service
 from tests.real.traffic import Figure
 
@@ -68,6 +68,11 @@ def scale(cluster: Cluster, namespace: str, replicas: int, name: str = "web") ->
 
 def replicas(cluster: Cluster, namespace: str, name: str = "web") -> int:
     return int(cluster.get("deployment", name, f"--namespace={namespace}")["spec"]["replicas"])
+
+
+def has_proven(pod: ExposurePod) -> bool:
+    """Whether the failsafe has noted that its dry run succeeded."""
+    return "proven" in pod.inside("failsafe", "ls", failsafe.STATE_DIRECTORY)
 
 
 def state(pod: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +146,7 @@ def test_the_failsafe_brings_the_workloads_back_but_overrules_nobody(
         pod.create()
         pod.connect(pod.port())
         pod.wait_ready()
-        assert failsafe.proven(pod.get())
+        wait_until("proof", lambda: has_proven(pod), 30)
         assert replicas(cluster, shop) == 1, "the proof has changed something"
         scale(cluster, shop, 0)
         scale(cluster, shop, 3, "other")
@@ -165,7 +170,7 @@ def test_a_pod_that_is_ended_while_the_session_is_gone_brings_the_workload_back(
     plan = plan_for(cluster, shop, "web", (8080, ("http",), local_port))
     with open_exposure_pod(cluster, with_failsafe(plan, 3600), tmp_path / "keys") as pod:
         pod.create()
-        wait_until("proof", lambda: failsafe.proven(pod.get()), 30)
+        wait_until("proof", lambda: has_proven(pod), 30)
         scale(cluster, shop, 0)
         cluster.kubectl("delete", "pod", pod.name, f"--namespace={shop}", "--wait=false")
         wait_until("replicas of the failsafe", lambda: replicas(cluster, shop) == 1, 30)
@@ -182,10 +187,10 @@ def test_a_failsafe_without_rights_says_so_and_shows_its_token_to_nobody(
         pod.create()
         caught = pod.inside("failsafe", "sh", "-c", CATCH_CURL)
         token = pod.inside("failsafe", "cat", f"{failsafe.ACCOUNT_DIRECTORY}/token")
+        assert not has_proven(pod)
         assert "-X GET https:" in caught
         assert token not in caught
         wait_until("reason", lambda: "error: 403" in failsafe.problem(pod.get()), 30)
         assert token not in str(pod.get())
-        assert not failsafe.proven(pod.get())
         with pytest.raises(subprocess.CalledProcessError):  # the token is in no other container
             pod.inside("sshd", "ls", "/var/run/secrets/kubernetes.io")

@@ -21,17 +21,18 @@ RBAC = "rbac.authorization.k8s.io"
 
 Json = dict[str, Any]
 
-# Arguments: seconds, the pattern of the session's listener, then PATH=REPLICAS of each workload's scale.
+# Arguments: seconds, the pattern of the session's listener, the URL where to tell of the proof, then PATH=REPLICAS of
+# each workload's scale.
 #
 # A scale is written as it was read, with another count and its resourceVersion, so that somebody else's change in
 # between is never overwritten; a `spec` without a count is zero. The user agent is not curl's, to which the API server
 # would answer with indented JSON. The token goes by stdin, since everybody in the pod sees an argument.
 # The first loop proves all of this with dryRun=All, for a while, as the RoleBinding may come later than the pod. The
-# second one counts by uptime, which no wall clock moves.
+# second one tells of it once the session is there, and counts by uptime, which no wall clock moves.
 # When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once.
 SCRIPT = r"""
-after=$1 listening=$2 ending=
-shift 2
+after=$1 listening=$2 proven=$3 ending= told=
+shift 3
 account=/run/failsafe/account state=/run/failsafe/state
 case $KUBERNETES_SERVICE_HOST in
   *:*) server=https://[$KUBERNETES_SERVICE_HOST]:$KUBERNETES_SERVICE_PORT ;;
@@ -61,6 +62,12 @@ each() { # FUNCTION TARGET…
   for target; do "$action" "${target%=*}" "${target##*=}" || failed="${target%=*}: $found"; done
   [ -z "$failed" ]
 }
+tell() {
+  curl -q -sS -f --noproxy '*' --max-time 5 -A kubectl-localize-failsafe "$proven" >/dev/null 2>&1
+}
+pause() { # SECONDS; a sleep that knows no fractions takes one
+  sleep "$1" 2>/dev/null || sleep 1
+}
 clock() {
   read -r now _ </proc/uptime
   now=${now%%.*}
@@ -79,7 +86,7 @@ until [ -e "$state/proven" ]; do
   if each prove "$@"; then
     : >"$state/proven"
   elif clock && [ "$now" -lt "$given_up" ]; then
-    sleep 0.2 2>/dev/null || sleep 1
+    pause 0.2
   else
     printf '%s' "$failed" >/dev/termination-log
     exit 1
@@ -93,6 +100,7 @@ while :; do
   if grep -qs "$listening" /proc/net/tcp /proc/net/tcp6; then
     seen=$now
     [ -z "$ending" ] || exit 0
+    [ -n "$told" ] || ! tell || told=yes
   elif [ -n "$ending" ] || [ $((now - seen)) -ge "$after" ]; then
     if each restore "$@"; then
       date -u '+fired %Y-%m-%dT%H:%M:%SZ' >"$state/fired"
@@ -101,18 +109,7 @@ while :; do
     fi
     echo "$failed" >&2
   fi
-  sleep 1
-done
-"""
-
-# The kubelet asks once a second and reports once a second: a probe that waits for the proof, which takes some tenths of
-# one, often spares both. Argument 0: the directory. Where `sleep` knows no fractions it does not wait.
-PROBE = r"""
-tries=30
-until [ -e "$0/proven" ]; do
-  tries=$((tries - 1))
-  [ "$tries" -gt 0 ] || exit 1
-  sleep 0.1 2>/dev/null || exit 1
+  if [ -n "$told" ]; then sleep 1; else pause 0.2; fi
 done
 """
 
@@ -122,22 +119,25 @@ def listens(port: int) -> str:
     return f"^ *[0-9]*: [0-9A-F]*:{port:04X} [0-9A-F]*:0000 0A "
 
 
+def announcement(plan: ExposurePlan) -> str:
+    """What the failsafe asks for at the heartbeat's port, through the session, once it has proven its rights.
+
+    A probe of its container would say it too, but the kubelet may report a container's `started` two seconds late.
+    """
+    return f"/proven/{plan.session}"
+
+
 def container(plan: ExposurePlan) -> Json:
-    """The failsafe's container. It has `started` once it has proven its rights, so the pod is not Ready before."""
+    """The failsafe's container."""
     failsafe = _failsafe(plan)
     targets = [f"{ref.path}/scale={replicas}" for ref, replicas in failsafe.targets]
-    arguments = [str(failsafe.after_seconds), listens(plan.ports[0].number), *targets]
+    tell = f"http://localhost:{plan.heartbeat_port}{announcement(plan)}"
+    arguments = [str(failsafe.after_seconds), listens(plan.ports[0].number), tell, *targets]
     return {
         "name": FAILSAFE_CONTAINER,
         "image": failsafe.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", SCRIPT, FAILSAFE_CONTAINER, *arguments],
-        "startupProbe": {
-            "exec": {"command": ["sh", "-c", PROBE, STATE_DIRECTORY]},
-            "periodSeconds": 1,
-            "timeoutSeconds": 10,
-            "failureThreshold": 3600,  # it gives up by itself, and says why
-        },
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"cpu": "500m", "memory": "64Mi"},
@@ -217,14 +217,9 @@ def fired(pod: Mapping[str, Any]) -> str:
     return next((message for message in _last_words(pod) if message.startswith(FIRED)), "")
 
 
-def proven(pod: Mapping[str, Any]) -> bool:
-    """Whether the failsafe has proven that it can do its work."""
-    return bool(_status(pod).get("started"))
-
-
 def problem(pod: Mapping[str, Any]) -> str:
     """Why the failsafe cannot do its work, as far as known; empty where nothing speaks against it yet."""
-    if proven(pod) or fired(pod):
+    if fired(pod) or "running" in (_status(pod).get("state") or {}):
         return ""
     said = next((message for message in _last_words(pod) if message), "")
     waiting = (_status(pod).get("state") or {}).get("waiting") or {}

@@ -21,6 +21,7 @@ from tests.cluster.commands import wait_until
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, SECRET, plan
 
 PLAN = plan(failsafe=FAILSAFE)
+NOWHERE = "http://localhost:1/proven/abc12"
 SCALE = "/apis/apps/v1/namespaces/shop/deployments/cart/scale"
 
 
@@ -61,9 +62,9 @@ def test_account_role_and_binding_belong_together_and_to_the_secret() -> None:
         assert made["metadata"]["labels"]["kubectl-localize/session"] == "abc12"
 
 
-def test_it_watches_the_first_port_and_knows_what_to_bring_back() -> None:
+def test_it_watches_the_first_port_and_knows_where_to_tell_of_its_proof_and_what_to_bring_back() -> None:
     command = failsafe.container(PLAN)["command"]
-    assert command[4:] == ["600", failsafe.listens(8080), f"{SCALE}=2"]
+    assert command[4:] == ["600", failsafe.listens(8080), "http://localhost:2223/proven/abc12", f"{SCALE}=2"]
 
 
 # -- what is read of it ------------------------------------------------------------------------------------------------
@@ -74,18 +75,12 @@ def pod(**status: Any) -> dict[str, Any]:
     return {"status": {"containerStatuses": [*others, {"name": "failsafe", **status}]}}
 
 
-def test_it_is_proven_when_it_has_started() -> None:
-    assert failsafe.proven(pod(started=True))
-    assert not failsafe.proven(pod(started=False))
-    assert not failsafe.proven({"status": {}})
-
-
 def test_it_has_fired_when_it_said_so_before_and_after_its_restart() -> None:
     ended = {"terminated": {"exitCode": 0, "message": "fired 2026-01-31T12:00:00Z\n"}}
     running = {"running": {"startedAt": "2026-01-31T12:00:01Z"}}
     assert failsafe.fired(pod(state=ended, lastState={})) == "fired 2026-01-31T12:00:00Z"
     assert failsafe.fired(pod(state=running, lastState=ended)) == "fired 2026-01-31T12:00:00Z"
-    assert failsafe.fired(pod(state=running, lastState={}, started=True)) == ""
+    assert failsafe.fired(pod(state=running, lastState={})) == ""
     assert failsafe.problem(pod(state=running, lastState=ended)) == ""
     assert failsafe.fired({}) == ""
 
@@ -98,7 +93,8 @@ def test_its_problem_is_what_it_said_last_or_what_keeps_it_from_starting() -> No
     no_image = {"waiting": {"reason": "ErrImagePull", "message": "not found"}}
     assert failsafe.problem(pod(state=no_image, lastState={})) == "not found"
     assert failsafe.problem(pod(state={"waiting": {"reason": "ContainerCreating"}}, lastState={})) == ""
-    assert failsafe.problem(pod(state={"running": {}}, lastState={}, started=True)) == ""
+    assert failsafe.problem(pod(state={"running": {}}, lastState=refused)) == ""  # it tries once more
+    assert failsafe.problem({"status": {}}) == ""
 
 
 # -- its script, run by this machine's shells --------------------------------------------------------------------------
@@ -162,7 +158,7 @@ class Machine:
         path = self.directory / "message"
         return path.read_text() if path.exists() else ""
 
-    def start(self, after_seconds: int, listening: str, *targets: str) -> subprocess.Popen[bytes]:
+    def start(self, after_seconds: int, listening: str, *targets: str, told: str = NOWHERE) -> subprocess.Popen[bytes]:
         script = failsafe.SCRIPT.replace("/run/failsafe", str(self.directory))
         script = script.replace("/dev/termination-log", str(self.directory / "message"))
         environment = {
@@ -170,12 +166,12 @@ class Machine:
             "KUBERNETES_SERVICE_HOST": self.server[0],
             "KUBERNETES_SERVICE_PORT": str(self.server[1]),
         }
-        argv = [*self.shell, "-c", script, "failsafe", str(after_seconds), listening, *targets]
+        argv = [*self.shell, "-c", script, "failsafe", str(after_seconds), listening, told, *targets]
         return subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL)
 
-    def run(self, after_seconds: int, listening: str, *targets: str) -> int:
+    def run(self, after_seconds: int, listening: str, *targets: str, told: str = NOWHERE) -> int:
         """Run the script to its end, and return its exit code."""
-        with self.start(after_seconds, listening, *targets) as process:
+        with self.start(after_seconds, listening, *targets, told=told) as process:
             try:
                 return process.wait(timeout=30)
             finally:
@@ -232,32 +228,39 @@ def test_the_proof_changes_nothing_and_zero_is_brought_back(machine: Machine) ->
     assert machine.message.startswith("fired 2")
 
 
-def test_the_probe_waits_for_the_proof_for_a_while(machine: Machine) -> None:
-    state = machine.directory / "state"
-    command = [*machine.shell, "-c", failsafe.PROBE, str(state)]
-    with subprocess.Popen(command) as probe:
-        try:
-            with pytest.raises(subprocess.TimeoutExpired):
-                probe.wait(timeout=0.3)
-            (state / "proven").touch()
-            assert probe.wait(timeout=30) == 0
-        finally:
-            probe.kill()
-    (state / "proven").unlink()
-    found = failsafe.container(PLAN)["startupProbe"]
-    assert found["exec"]["command"] == ["sh", "-c", failsafe.PROBE, failsafe.STATE_DIRECTORY]
-    assert subprocess.run(command, check=False, timeout=found["timeoutSeconds"]).returncode == 1
+def test_it_tells_of_the_proof_once_the_session_is_there(machine: Machine) -> None:
+    heard: list[str] = []
+    code = 503  # as long as the session has not got that far
 
+    class Session(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            heard.append(self.path)
+            self.send_response(code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
-def test_the_probe_does_not_wait_with_a_sleep_that_knows_no_fractions(tmp_path: Path) -> None:
-    slept = tmp_path / "slept"
-    sleep = tmp_path / "sleep"
-    sleep.write_text(f"#!/bin/sh\necho >>{slept}\necho invalid number >&2\nexit 1\n")
-    sleep.chmod(0o700)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    command = ["sh", "-c", failsafe.PROBE, str(tmp_path)]
-    done = subprocess.run(command, check=False, timeout=30, env=environment, capture_output=True)
-    assert (done.returncode, done.stderr, slept.read_text()) == (1, b"", "\n")
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Session) as session:
+        port = session.server_address[1]
+        threading.Thread(target=session.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        told = f"http://localhost:{port}/proven/abc12"
+        with machine.start(3600, failsafe.listens(port), f"{SCALE}=2", told=told) as process:
+            try:
+                wait_until("attempts", lambda: len(heard) >= 2, 30)
+                assert (machine.directory / "state" / "proven").exists()
+                code = 200
+                attempts = len(heard)
+                wait_until("success", lambda: len(heard) > attempts, 30)
+                told_at = len(heard)
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(timeout=2.5)
+                assert len(heard) <= told_at + 1, "it goes on telling"
+            finally:
+                process.kill()
+                session.shutdown()
+    assert set(heard) == {"/proven/abc12"}
 
 
 def test_others_counts_win_and_a_workload_that_is_gone_holds_nothing_up(machine: Machine) -> None:
@@ -305,9 +308,15 @@ def test_the_time_counts_from_the_sessions_end(tmp_path: Path, server: tuple[str
     assert machine.counts == {SCALE: 2}
 
 
-def test_without_rights_it_ends_and_says_why_but_never_its_token(machine: Machine) -> None:
+def test_without_rights_it_ends_and_says_why_but_never_its_token_and_tells_of_no_proof(machine: Machine) -> None:
     (machine.directory / "account" / "token").write_text("wr0ng")
-    assert machine.run(0, NOBODY, f"{SCALE}=2") == 1
+    with socket.create_server(("127.0.0.1", 0)) as session:
+        session.settimeout(0)
+        port = session.getsockname()[1]
+        told = f"http://localhost:{port}/proven/abc12"
+        assert machine.run(3600, failsafe.listens(port), f"{SCALE}=2", told=told) == 1
+        with pytest.raises(BlockingIOError):
+            session.accept()
     assert machine.message.startswith(f"{SCALE}: curl: (22)")
     assert "403" in machine.message
     assert "wr0ng" not in machine.message

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from kubectl_localize.cluster.exposing.values import CarriedPort
+from kubectl_localize.cluster.exposing import failsafe
+from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.supervisor.exposing.connecting.heartbeat import Heartbeat
 from kubectl_localize.supervisor.exposing.connecting.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
@@ -14,24 +13,29 @@ class LocalEnds:
     """Where `ssh -R` leads to, and whether the user's processes behind it are there.
 
     Args:
-        carried: the ports; `ports` has our listener for each, by its number in the pods.
+        plan: has the ports; `ports` has our listener for each, by its number in the pods.
     """
 
-    def __init__(self, carried: Sequence[CarriedPort], means: Means) -> None:
-        self._carried = tuple(carried)
+    def __init__(self, plan: ExposurePlan, means: Means) -> None:
+        self._plan = plan
         self._means = means
-        self._heartbeat = Heartbeat()
+        self._heartbeat = Heartbeat(failsafe.announcement(plan), means.changed)
         self.ports = {
             port.number: LocalPort(
                 LocalProcess(port.host, port.local_port), means.buffer, admits=means.admits, clock=means.clock.now
             )
-            for port in carried
+            for port in plan.ports
         }
 
     @property
     def heartbeat(self) -> int:
         """The number of the port that answers the readiness probe, once it listens."""
         return self._heartbeat.number
+
+    @property
+    def secured(self) -> bool:
+        """Whether the failsafe, where there is one, has proven that it can do its work."""
+        return self._plan.failsafe is None or self._heartbeat.proven
 
     async def listen(self) -> None:
         """Listen on loopback ports of the kernel's choice. Raises: OSError."""
@@ -60,7 +64,7 @@ class LocalEnds:
 
         Where the system does not tell, what the last connection met counts.
         """
-        for port in self._carried:
+        for port in self._plan.ports:
             found = self._means.listens(port.host, port.local_port)
             if port.asked and (found is False or (found is None and self.ports[port.number].refused)):
                 return port.local
