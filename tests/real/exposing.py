@@ -195,6 +195,12 @@ class Client:
         wait_until(f"{count} more attempts", lambda: len(self.attempts(now, tail=2 * count + 200)) >= count, seconds)
         return self.attempts(now)
 
+    def all_begun_before(self, moment: float) -> list[Attempt]:
+        """The attempts that began before a moment, once the last of them has ended, which may take its patience."""
+        certainly = moment + PATIENCE_SECONDS + 1.0
+        wait_until("the end of all attempts", lambda: bool(self.attempts(certainly, tail=PER_SECOND)), 60)
+        return [one for one in self.attempts() if one.began < moment]
+
 
 def settled_since(attempts: Sequence[Attempt], body: str) -> float | None:
     """The moment from which every attempt got this answer; None where the last one did not."""

@@ -41,7 +41,7 @@ POD_SECONDS = 120.0
 CONNECT_SECONDS = 30.0
 LEAVE_SECONDS = 120.0
 RESTORING_HOLD_SECONDS = 60.0  # the local process has gone for good; its clients wait for the workload
-SYNC_SECONDS = 0.3  # what kube-proxy's own work may take, which begins at most QUIET_SECONDS after a change
+SYNC_SECONDS = QUIET_SECONDS + 0.3  # until kube-proxy has begun its work on a change, and what that may take
 LOOK_SECONDS = 2.0
 QUIET_LOOK_SECONDS = 0.05  # that nothing changes is told by the clock alone
 RETRY_SECONDS = (0.3, 1.0, 3.0, 5.0)
@@ -224,7 +224,7 @@ class Exposure:
             done = await self._replaced.scale_down(self._patience.go_on)
             self.doing(f"waiting for the pods of {self._replaced.in_words} to end")
             await self._until(lambda: not self._others(), LEAVE_SECONDS, "the only endpoint")
-            # Nobody tells us when the nodes have followed.
+            self.doing("waiting until the nodes have followed")  # of which nobody tells us
             await self._patience.unless_ending(self._means.clock.sleep(SYNC_SECONDS))
             self.step(done)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from kubectl_localize.cluster.api import Api, Run
 from kubectl_localize.cluster.exposing.values import PortMap, WorkloadRef
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.checking.checks import Checks, Findings
 from kubectl_localize.supervisor.exposing.checking.planning import in_words, journal_entries
 from kubectl_localize.supervisor.exposing.order import ExposeOrder
+from tests.unit.cluster.answering import Done
+from tests.unit.cluster.samples import CONNECTION
 from tests.unit.supervisor.exposing.cluster import APPS, CORE, Cluster
 from tests.unit.supervisor.exposing.samples import NOW, OWNER, entry, labels, write
 
@@ -46,6 +50,11 @@ def cluster() -> Cluster:
     add(found, "cart")
     add(found, "web", port=9090)
     return found
+
+
+def asking(run: Run, *keys: ServiceKey) -> Checks:
+    """The checks, with a kubectl of the test's own."""
+    return Checks(Api(CONNECTION, run), ExposeOrder(keys), listens=lambda host, port: True, now=lambda: NOW, advice=str)
 
 
 def check(
@@ -226,6 +235,46 @@ def test_without_the_right_to_make_a_failsafe_it_is_done_without_and_said(cluste
     assert (given.own, given.service_account, given.after_seconds) == (False, "admins", 1)
     off = check(cluster, failsafe_seconds=0)
     assert (off.plans[0].failsafe, off.warnings) == (None, ())
+
+
+# -- at the same time --------------------------------------------------------------------------------------------------
+def test_the_search_waits_for_no_list(cluster: Cluster) -> None:
+    searched = asyncio.Event()
+
+    async def run(argv: list[str], body: bytes | None) -> Done:
+        if any("horizontalpodautoscalers" in word for word in argv):
+            await asyncio.wait_for(searched.wait(), 30)
+        if any(word.startswith(f"{APPS}/deployments/cart") for word in argv):
+            searched.set()
+        return await cluster.run(argv, body)
+
+    assert asyncio.run(asking(run, CART).run()).plans
+
+
+@pytest.mark.parametrize("meanwhile", ["waits for an answer", "has failed"])
+def test_what_is_asked_for_meanwhile_ends_with_the_search(
+    cluster: Cluster, meanwhile: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = asyncio.Event()
+
+    async def run(argv: list[str], body: bytes | None) -> Done:
+        if any("horizontalpodautoscalers" in word for word in argv):
+            try:
+                if meanwhile == "has failed":
+                    raise OSError("too many open files")
+                await asyncio.sleep(3600)
+            finally:
+                ended.set()
+        return await cluster.run(argv, body)
+
+    async def story() -> None:
+        with pytest.raises(LocalizeError, match="there is no Service gone"):
+            await asking(run, ServiceKey("shop", "gone")).run()
+        assert ended.is_set()
+
+    asyncio.run(story())
+    gc.collect()
+    assert not caplog.records  # `exception was never retrieved`
 
 
 # -- local ports ------------------------------------------------------------------------------------------------------
