@@ -104,7 +104,13 @@ class ExposurePod:
             for part in (failsafe.service_account, failsafe.role, failsafe.role_binding):
                 self._make(part(self.plan, about, owner))
         manifest = exposure_pod.pod(
-            self.plan, name=self.name, secret_name=owner[0], secret_uid=owner[1], about=about, uid=uid
+            self.plan,
+            name=self.name,
+            token="t0ken",
+            secret_name=owner[0],
+            secret_uid=owner[1],
+            about=about,
+            uid=uid,
         )
         change(manifest)
         self._make(manifest)

@@ -118,6 +118,12 @@ CASES = {
             },
         ),
     ),
+    "a failsafe without rights": Case(
+        "the failsafe cannot scale the workload: .*error: 403",
+        "--failsafe off",
+        ({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "powerless"}},),
+        argv=("--failsafe-service-account=powerless",),
+    ),
     "no such image": Case("exposure pod .*Image", "--image", argv=("--image=localhost/nothing:1",)),
 }
 

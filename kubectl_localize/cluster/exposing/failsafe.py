@@ -97,10 +97,12 @@ clock
 seen=$now
 while :; do
   clock
+  nap=1
   if grep -qs "$listening" /proc/net/tcp /proc/net/tcp6; then
     seen=$now
     [ -z "$ending" ] || exit 0
     [ -n "$told" ] || ! tell || told=yes
+    [ -n "$told" ] || nap=0.2
   elif [ -n "$ending" ] || [ $((now - seen)) -ge "$after" ]; then
     if each restore "$@"; then
       date -u '+fired %Y-%m-%dT%H:%M:%SZ' >"$state/fired"
@@ -108,8 +110,10 @@ while :; do
       exit 0
     fi
     echo "$failed" >&2
+  else
+    [ -n "$told" ] || nap=0.2
   fi
-  if [ -n "$told" ]; then sleep 1; else pause 0.2; fi
+  pause "$nap"
 done
 """
 
@@ -119,19 +123,19 @@ def listens(port: int) -> str:
     return f"^ *[0-9]*: [0-9A-F]*:{port:04X} [0-9A-F]*:0000 0A "
 
 
-def announcement(plan: ExposurePlan) -> str:
-    """What the failsafe asks for at the heartbeat's port, through the session, once it has proven its rights.
+def announcement(token: str) -> str:
+    """The path that the failsafe of the pod with this token asks for, once it has proven its rights.
 
     A probe of its container would say it too, but the kubelet may report a container's `started` two seconds late.
     """
-    return f"/proven/{plan.session}"
+    return f"/proven/{token}"
 
 
-def container(plan: ExposurePlan) -> Json:
-    """The failsafe's container."""
+def container(plan: ExposurePlan, token: str) -> Json:
+    """The failsafe's container; its proof goes to the heartbeat's port, through the session."""
     failsafe = _failsafe(plan)
     targets = [f"{ref.path}/scale={replicas}" for ref, replicas in failsafe.targets]
-    tell = f"http://localhost:{plan.heartbeat_port}{announcement(plan)}"
+    tell = f"http://localhost:{plan.heartbeat_port}{announcement(token)}"
     arguments = [str(failsafe.after_seconds), listens(plan.ports[0].number), tell, *targets]
     return {
         "name": FAILSAFE_CONTAINER,

@@ -66,11 +66,19 @@ def secret(
 
 
 def pod(
-    plan: ExposurePlan, *, name: str, secret_name: str, secret_uid: str, about: About, uid: int | None = UID
+    plan: ExposurePlan,
+    *,
+    name: str,
+    token: str,
+    secret_name: str,
+    secret_uid: str,
+    about: About,
+    uid: int | None = UID,
 ) -> Json:
     """The exposure pod.
 
     Args:
+        token: what only this pod's probe and failsafe call themselves when they ask for us.
         secret_name, secret_uid: its owner.
         uid: the user that it runs as; None leaves the choice to the cluster's admission.
     """
@@ -78,11 +86,11 @@ def pod(
     no_mesh = {"sidecar.istio.io/inject": "false"}
     meta["labels"] = {**dict(plan.labels), **no_mesh, **meta["labels"]}
     meta["annotations"] = {**no_mesh, "linkerd.io/inject": "disabled", **meta["annotations"]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": _spec(plan, secret_name, uid)}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": _spec(plan, token, secret_name, uid)}
 
 
-def _spec(plan: ExposurePlan, secret_name: str, uid: int | None) -> Json:
-    containers = [_sshd_container(plan)]
+def _spec(plan: ExposurePlan, token: str, secret_name: str, uid: int | None) -> Json:
+    containers = [_sshd_container(plan, token)]
     volumes: list[Json] = [{"name": "sshd", "secret": {"secretName": secret_name, "defaultMode": 0o440}}]
     spec: Json = {
         "containers": containers,
@@ -100,7 +108,7 @@ def _spec(plan: ExposurePlan, secret_name: str, uid: int | None) -> Json:
         spec["imagePullSecrets"] = [{"name": one} for one in plan.image_pull_secrets]
     if plan.failsafe:
         spec["serviceAccountName"] = plan.failsafe.service_account
-        containers.append(failsafe.container(plan))
+        containers.append(failsafe.container(plan, token))
         volumes += failsafe.volumes()
     for container in containers:
         container["securityContext"] = {
@@ -111,17 +119,23 @@ def _spec(plan: ExposurePlan, secret_name: str, uid: int | None) -> Json:
     return spec
 
 
-def _sshd_container(plan: ExposurePlan) -> Json:
+def readiness(token: str) -> str:
+    """The path that the readiness probe of the pod with this token asks for."""
+    return f"/ready/{token}"
+
+
+def _sshd_container(plan: ExposurePlan, token: str) -> Json:
     return {
         "name": SSHD_CONTAINER,
         "image": plan.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", START],
         "ports": [entry for port in plan.ports for entry in _container_ports(port)],
-        # It is answered by our supervisor, so it proves the whole way and does not knock at the user's process. A
+        # It is answered by our supervisor, so it proves the whole way and does not knock at the user's process, and not
+        # before the failsafe has told it of its proof, so the pod is not Ready and gets no traffic without one. A
         # session that is silent for long loses the Service's traffic, whose connections keep sshd from noticing it.
         "readinessProbe": {
-            "httpGet": {"port": plan.heartbeat_port},
+            "httpGet": {"port": plan.heartbeat_port, "path": readiness(token)},
             "periodSeconds": 1,
             "timeoutSeconds": 3,
         },

@@ -147,7 +147,8 @@ class ExposurePlan:
         hostname, subdomain: a StatefulSet's pod that it stands in for, else empty.
         ports: what is carried.
         sshd_port: where sshd itself listens, none of the carried ones.
-        heartbeat_port: where the readiness probe asks, through the session, whether we live; none of the others.
+        heartbeat_port: where the readiness probe asks, through the session, whether we live, and the failsafe tells of
+            its proof; none of the others.
         image: an image with sshd and sh.
         image_pull_secrets: names, the workload's own included.
         session: the random id of this exposure, which names its objects.

@@ -123,9 +123,9 @@ async def _likely_deployments(api: Api, namespace: str, pods: Sequence[Json]) ->
 
     names = set()
     for pod in pods:
-        owner, ending = controller(pod), f"-{(pod['metadata'].get('labels') or {}).get(HASH_LABEL)}"
-        if owner and owner.kind == "ReplicaSet" and owner.name.endswith(ending):
-            names.add(owner.name.removesuffix(ending))
+        owner, label = controller(pod), (pod["metadata"].get("labels") or {}).get(HASH_LABEL)
+        if owner and owner.kind == "ReplicaSet" and label and owner.name.endswith(f"-{label}"):
+            names.add(owner.name.removesuffix(f"-{label}"))
     answers = await asyncio.gather(*(find(name) for name in sorted(names)))
     return {item["metadata"]["uid"]: item for item in answers if item}
 

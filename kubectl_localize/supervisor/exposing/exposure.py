@@ -20,7 +20,7 @@ from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError, 
 from kubectl_localize.model import Status
 from kubectl_localize.supervisor.exposing import patience
 from kubectl_localize.supervisor.exposing.checking.planning import journal_entries
-from kubectl_localize.supervisor.exposing.connecting.explained import SECURED, not_in_time, refused
+from kubectl_localize.supervisor.exposing.connecting.explained import not_in_time, refused
 from kubectl_localize.supervisor.exposing.connecting.handover import hand_over
 from kubectl_localize.supervisor.exposing.connecting.local_ends import LocalEnds
 from kubectl_localize.supervisor.exposing.connecting.pods import ExposurePods
@@ -89,7 +89,7 @@ class Exposure:
         self._patience = Patience(means.changed, means.clock.now)
         self._keys: Keys | None = None
         self._pods: ExposurePods | None = None
-        self._ends = LocalEnds(plan, means)
+        self._ends = LocalEnds(plan.ports, means)
         services = sorted({key.name for port in plan.ports for key, _ in port.services})
         self._observed = Observed(
             means.connection,
@@ -197,7 +197,6 @@ class Exposure:
         self.doing(f"connecting exposure pod {self._pods.name} with this machine")
         await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "Ready")
         self.step(f"exposure pod {self._pods.name} Ready")
-        await self._until(lambda: self._ends.secured, CONNECT_SECONDS, SECURED)
         await self._prove()
         self.doing("waiting until the cluster sends to the exposure pod")
         await self._until(

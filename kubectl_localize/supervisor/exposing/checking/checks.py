@@ -91,15 +91,17 @@ class Checks:
         return Findings(found, user, tuple(self._warnings), tuple(dict.fromkeys(self._not_carried)))
 
     async def _namespace(self, namespace: str) -> list[ExposurePlan]:
-        rules = asyncio.create_task(access.granted(self._api, namespace))
         # The search asks one kubectl after the other, so all else is asked for meanwhile.
-        meanwhile = asyncio.gather(rules, self._autoscalers(namespace), self._journals(namespace))
+        rules = asyncio.create_task(access.granted(self._api, namespace))
+        scaling = asyncio.create_task(self._autoscalers(namespace))
+        holding = asyncio.create_task(self._journals(namespace))
         try:
             services, found = await self._search(namespace, rules)
-            granted, autoscalers, leases = await meanwhile
+            granted, autoscalers, leases = await asyncio.gather(rules, scaling, holding)
         finally:
-            meanwhile.cancel()
-            await asyncio.gather(meanwhile, return_exceptions=True)
+            for task in (rules, scaling, holding):
+                task.cancel()
+            await asyncio.gather(rules, scaling, holding, return_exceptions=True)
         kinds = {workload.ref.kind for one in found for workload in one.owners.workloads}
         own = await self._judge_rights(namespace, () if self._order.keep else kinds, granted)
         self._judge_journals(found, leases)

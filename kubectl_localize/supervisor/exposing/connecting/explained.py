@@ -5,8 +5,6 @@ from __future__ import annotations
 from kubectl_localize.cluster.exposing.pod_status import FAILSAFE_TROUBLE
 from kubectl_localize.errors import KubectlError, LocalizeError
 
-SECURED = "secured by its failsafe"
-
 
 def refused(error: KubectlError, namespace: str) -> LocalizeError:
     """What the API server objects to in Secret or pod."""
@@ -26,7 +24,7 @@ def not_in_time(pod: str, namespace: str, what: str, *, why: str, problem: str) 
     """
     if why or "Image" in problem:
         hint = "--image and --image-pull-secret name another image" if "Image" in problem else ""
-    elif what == SECURED or problem.startswith(FAILSAFE_TROUBLE):
+    elif problem.startswith(FAILSAFE_TROUBLE):
         hint = "--failsafe off goes without it, --failsafe-service-account names one that may"
     else:
         hint = f"`kubectl get events -n {namespace} --field-selector involvedObject.name={pod}` may say more"

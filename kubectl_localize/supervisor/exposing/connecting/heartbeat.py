@@ -1,30 +1,26 @@
-"""What answers the exposure pod's readiness probe: the kubelet asks through the session, all the way to us and back."""
+"""What answers the exposure pods' readiness probes: the kubelet asks through the session, all the way to us."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 
-from kubectl_localize.supervisor.changed import Changed
+from kubectl_localize.cluster.exposing.failsafe import announcement
+from kubectl_localize.cluster.exposing.pod import readiness
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+READY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+NOT_READY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 REQUEST_SECONDS = 5.0
 
 
 class Heartbeat:
-    """Says that this supervisor lives, to whoever asks by HTTP; `proven` once the failsafe has told of its proof here.
+    """Says by HTTP that this supervisor lives, to the probe of each pod whose failsafe has told it of its proof."""
 
-    Args:
-        announcement: the path that the failsafe asks for.
-        changed: fired when it has.
-    """
-
-    def __init__(self, announcement: str, changed: Changed) -> None:
-        self._announcement = announcement.encode()
-        self._changed = changed
+    def __init__(self) -> None:
         self._server: asyncio.Server | None = None
+        self._announced: dict[bytes, bytes] = {}  # by the path of each: the path of the probe that it makes ready
+        self._ready: set[bytes] = set()
         self.number = 0
-        self.proven = False
 
     async def listen(self) -> None:
         """Listen on a loopback port of the kernel's choice, which `number` then is.
@@ -40,12 +36,30 @@ class Heartbeat:
             self._server.close()
             self._server = None
 
+    def expect(self, token: str, *, failsafe: bool) -> None:
+        """Answer one more pod.
+
+        Args:
+            token: the pod's.
+            failsafe: whether it has one, which has to tell of its proof first.
+        """
+        probe = readiness(token).encode()
+        if failsafe:
+            self._announced[announcement(token).encode()] = probe
+        else:
+            self._ready.add(probe)
+
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError):
             async with asyncio.timeout(REQUEST_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
-            writer.write(ANSWER)
-            if head.split(b" ", 2)[1:2] == [self._announcement]:
-                self.proven = True
-                self._changed.fire()
+            writer.write(READY if self._hears(head) else NOT_READY)
         writer.close()
+
+    def _hears(self, head: bytes) -> bool:
+        """Whether it is a pod's failsafe, which makes that one ready, or the probe of a pod that is."""
+        path = b"".join(head.split(b" ", 2)[1:2])
+        if path in self._announced:
+            self._ready.add(self._announced[path])
+            return True
+        return path in self._ready

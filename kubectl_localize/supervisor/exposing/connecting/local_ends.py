@@ -1,9 +1,10 @@
-"""An exposure's ends on this machine: our listener for each carried port, and the one for the readiness probe."""
+"""An exposure's ends on this machine: our listener for each carried port, and the one for the readiness probes."""
 
 from __future__ import annotations
 
-from kubectl_localize.cluster.exposing import failsafe
-from kubectl_localize.cluster.exposing.values import ExposurePlan
+from collections.abc import Sequence
+
+from kubectl_localize.cluster.exposing.values import CarriedPort
 from kubectl_localize.supervisor.exposing.connecting.heartbeat import Heartbeat
 from kubectl_localize.supervisor.exposing.connecting.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
@@ -13,41 +14,32 @@ class LocalEnds:
     """Where `ssh -R` leads to, and whether the user's processes behind it are there.
 
     Args:
-        plan: has the ports; `ports` has our listener for each, by its number in the pods.
+        carried: the ports; `ports` has our listener for each, by its number in the pods, and `heartbeat` answers the
+            probes.
     """
 
-    def __init__(self, plan: ExposurePlan, means: Means) -> None:
-        self._plan = plan
+    def __init__(self, carried: Sequence[CarriedPort], means: Means) -> None:
+        self._carried = tuple(carried)
         self._means = means
-        self._heartbeat = Heartbeat(failsafe.announcement(plan), means.changed)
+        self.heartbeat = Heartbeat()
         self.ports = {
             port.number: LocalPort(
                 LocalProcess(port.host, port.local_port), means.buffer, admits=means.admits, clock=means.clock.now
             )
-            for port in plan.ports
+            for port in carried
         }
-
-    @property
-    def heartbeat(self) -> int:
-        """The number of the port that answers the readiness probe, once it listens."""
-        return self._heartbeat.number
-
-    @property
-    def secured(self) -> bool:
-        """Whether the failsafe, where there is one, has proven that it can do its work."""
-        return self._plan.failsafe is None or self._heartbeat.proven
 
     async def listen(self) -> None:
         """Listen on loopback ports of the kernel's choice. Raises: OSError."""
         for port in self.ports.values():
             await port.listen()
-        await self._heartbeat.listen()
+        await self.heartbeat.listen()
 
     async def close(self) -> None:
         """Stop listening and reset what is open."""
         for port in self.ports.values():
             await port.close()
-        self._heartbeat.close()
+        self.heartbeat.close()
 
     def hold(self, seconds: float) -> None:
         """From now on hold connections so long while nothing listens."""
@@ -64,7 +56,7 @@ class LocalEnds:
 
         Where the system does not tell, what the last connection met counts.
         """
-        for port in self._plan.ports:
+        for port in self._carried:
             found = self._means.listens(port.host, port.local_port)
             if port.asked and (found is False or (found is None and self.ports[port.number].refused)):
                 return port.local

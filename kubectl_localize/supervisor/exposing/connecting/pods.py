@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from kubectl_localize.cluster.exposing.about import About
 from kubectl_localize.cluster.exposing.values import ExposurePlan, object_name
 from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError
 from kubectl_localize.host import ssh
+from kubectl_localize.supervisor.exposing.connecting.heartbeat import Heartbeat
 from kubectl_localize.supervisor.exposing.connecting.local import LocalPort
 from kubectl_localize.supervisor.exposing.connecting.remote import RemoteForward
 from kubectl_localize.supervisor.exposing.keys import Keys
@@ -33,7 +35,7 @@ class ExposurePods:
     Args:
         about: who, from where, since when, and how to undo it by hand.
         local: our listener for each carried port, by the port's number.
-        heartbeat: the port of our listener that answers the readiness probe.
+        heartbeat: answers the readiness probes.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class ExposurePods:
         keys: Keys,
         about: About,
         local: Mapping[int, LocalPort],
-        heartbeat: int,
+        heartbeat: Heartbeat,
     ) -> None:
         self._plan = plan
         self._means = means
@@ -54,6 +56,7 @@ class ExposurePods:
         self._uid: int | None = pod.UID
         self._secret_uid = ""
         self._made = 0
+        self._token = ""
         self._remotes: dict[str, RemoteForward] = {}
         self.name = ""
 
@@ -129,6 +132,8 @@ class ExposurePods:
         """
         self._made += 1
         self.name = self._pod_name()
+        self._token = secrets.token_hex(16)
+        self._heartbeat.expect(self._token, failsafe=self._plan.failsafe is not None)
         with contextlib.suppress(AlreadyExistsError):  # an earlier attempt whose answer was lost
             await self._means.api.create(f"{self._path}/pods", self._pod(self._secret_uid, self._uid))
 
@@ -140,7 +145,7 @@ class ExposurePods:
         """Connect to the current pod, and keep connected."""
         means, plan = self._means, self._plan
         forwards = [(port.number, "127.0.0.1", self._local[port.number].number) for port in plan.ports]
-        forwards.append((plan.heartbeat_port, "127.0.0.1", self._heartbeat))
+        forwards.append((plan.heartbeat_port, "127.0.0.1", self._heartbeat.number))
 
         def client(local_port: int) -> Sequence[str]:
             return ssh.client_argv(
@@ -192,6 +197,7 @@ class ExposurePods:
         return pod.pod(
             self._plan,
             name=self.name or self._pod_name(),
+            token=self._token,
             secret_name=object_name(self._plan.session),
             secret_uid=secret_uid,
             about=self._about,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kubectl_localize.errors import InvalidError
-from kubectl_localize.supervisor.exposing.connecting.explained import SECURED, not_in_time, refused
+from kubectl_localize.supervisor.exposing.connecting.explained import not_in_time, refused
 
 EVENTS = "`kubectl get events -n shop --field-selector involvedObject.name=localize-web-abc12` may say more"
 LATE = "exposure pod localize-web-abc12 was not Ready in time"
@@ -34,14 +34,6 @@ LATE = "exposure pod localize-web-abc12 was not Ready in time"
 def test_what_did_not_come_about(why: str, problem: str, message: str, hint: str) -> None:
     error = not_in_time("localize-web-abc12", "shop", "Ready", why=why, problem=problem)
     assert (error.message, error.hint) == (f"{message}; everything is put back", hint)
-
-
-def test_a_failsafe_that_does_not_tell_of_its_proof() -> None:
-    error = not_in_time("localize-web-abc12", "shop", SECURED, why="", problem="")
-    assert error.message == (
-        "exposure pod localize-web-abc12 was not secured by its failsafe in time; everything is put back"
-    )
-    assert error.hint.startswith("--failsafe off")
 
 
 def test_what_the_api_server_objects_to() -> None:

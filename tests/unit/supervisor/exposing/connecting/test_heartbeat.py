@@ -1,4 +1,4 @@
-"""The answer to the readiness probe, and what the failsafe tells there."""
+"""The answers to the readiness probes, and what the failsafes tell there."""
 
 from __future__ import annotations
 
@@ -7,50 +7,61 @@ import contextlib
 
 import pytest
 
-from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.exposing.connecting.heartbeat import Heartbeat
 
-PROBE = b"GET / HTTP/1.1\r\nHost: 10.0.0.1:2223\r\nUser-Agent: kube-probe/1.35\r\nAccept: */*\r\n\r\n"
-TOLD = b"GET /proven/abc12 HTTP/1.1\r\nHost: localhost:2223\r\nUser-Agent: curl/8.14.1\r\nAccept: */*\r\n\r\n"
+
+def probe(token: str) -> bytes:
+    head = f"GET /ready/{token} HTTP/1.1\r\nHost: 10.0.0.1:2223\r\nUser-Agent: kube-probe/1.35\r\nAccept: */*"
+    return f"{head}\r\nConnection: close\r\n\r\n".encode()
+
+
+def told(token: str) -> bytes:
+    head = f"GET /proven/{token} HTTP/1.1\r\nHost: localhost:2223\r\nUser-Agent: kubectl-localize-failsafe"
+    return f"{head}\r\nAccept: */*\r\n\r\n".encode()
 
 
 async def ask(number: int, request: bytes) -> bytes:
+    """The first line of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", number)
     with contextlib.closing(writer):
         writer.write(request)
         writer.write_eof()
-        return await reader.read()
+        return (await reader.read()).partition(b"\r\n")[0]
+
+
+YES, NO = b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Service Unavailable"
 
 
 def test_it_answers_as_long_as_it_lives() -> None:
     async def story() -> None:
-        heartbeat = Heartbeat("/proven/abc12", Changed())
+        heartbeat = Heartbeat()
+        heartbeat.expect("plain", failsafe=False)
         await heartbeat.listen()
-        answers = await asyncio.gather(*(ask(heartbeat.number, PROBE) for _ in range(5)))
-        assert {answer.split(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 200 OK"}
+        assert set(await asyncio.gather(*(ask(heartbeat.number, probe("plain")) for _ in range(5)))) == {YES}
         assert await ask(heartbeat.number, b"GET / HT") == b""
         number = heartbeat.number
         heartbeat.close()
         with pytest.raises(OSError, match=r"refused|Connect"):
-            await ask(number, PROBE)
+            await ask(number, probe("plain"))
 
     asyncio.run(story())
 
 
-def test_it_hears_of_the_proof_of_this_sessions_failsafe_alone() -> None:
+def test_a_pod_is_ready_once_its_own_failsafe_has_told_of_its_proof() -> None:
     async def story() -> None:
-        changed = Changed()
-        heartbeat = Heartbeat("/proven/abc12", changed)
+        heartbeat = Heartbeat()
+        heartbeat.expect("one", failsafe=True)
+        heartbeat.expect("two", failsafe=True)
         await heartbeat.listen()
-        for other in (PROBE, TOLD.replace(b"abc12", b"abc123"), TOLD.replace(b"GET /", b"GET /x/"), b"\r\n\r\n"):
-            await ask(heartbeat.number, other)
-        assert (heartbeat.proven, changed.count) == (False, 0)
-        assert (await ask(heartbeat.number, TOLD)).startswith(b"HTTP/1.1 200 OK")
-        assert (heartbeat.proven, changed.count) == (True, 1)
+        for stranger in (told("three"), told(""), told("one2"), b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n"):
+            assert await ask(heartbeat.number, stranger) == NO
+        assert [await ask(heartbeat.number, probe(one)) for one in ("one", "two")] == [NO, NO]
+        assert await ask(heartbeat.number, told("one")) == YES
+        assert [await ask(heartbeat.number, probe(one)) for one in ("one", "two", "three")] == [YES, NO, NO]
         heartbeat.close()
 
     asyncio.run(story())
 
 
 def test_closing_what_never_listened() -> None:
-    Heartbeat("/proven/abc12", Changed()).close()
+    Heartbeat().close()

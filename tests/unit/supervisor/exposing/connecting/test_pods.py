@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,6 +19,7 @@ from kubectl_localize.host.paths import write_durable
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.changed import Changed
 from kubectl_localize.supervisor.children.process import Spawner
+from kubectl_localize.supervisor.exposing.connecting.heartbeat import Heartbeat
 from kubectl_localize.supervisor.exposing.connecting.pods import ExposurePods
 from kubectl_localize.supervisor.exposing.keys import make_keys, remove_keys
 from kubectl_localize.supervisor.exposing.means import Means
@@ -59,9 +62,10 @@ def means(cluster: Cluster, directory: Path, listens: bool | None = True) -> Mea
     )
 
 
-def pods(cluster: Cluster, directory: Path, **changes: Any) -> ExposurePods:
+def pods(cluster: Cluster, directory: Path, heartbeat: Heartbeat | None = None, **changes: Any) -> ExposurePods:
     remove_keys(directory, "abc12")
-    return ExposurePods(plan(**changes), means(cluster, directory), make_keys(directory, "abc12"), ABOUT, {}, 4000)
+    keys = make_keys(directory, "abc12")
+    return ExposurePods(plan(**changes), means(cluster, directory), keys, ABOUT, {}, heartbeat or Heartbeat())
 
 
 # -- what is made -----------------------------------------------------------------------------------------------------
@@ -121,6 +125,55 @@ def test_a_uid_that_admission_hands_out_is_taken(tmp_path: Path) -> None:
     asyncio.run(run())
     spec = cluster.objects[f"{CORE}/pods/localize-cart-abc12"]["spec"]
     assert spec["securityContext"]["runAsUser"] == 1000650000
+
+
+async def ask(heartbeat: Heartbeat, path: str) -> int:
+    """The status of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", heartbeat.number)
+    with contextlib.closing(writer):
+        writer.write(f"GET {path} HTTP/1.1\r\n\r\n".encode())
+        return int((await reader.readline()).split()[1])
+
+
+def probe(pod: dict[str, Any]) -> str:
+    """The path that the kubelet asks for."""
+    path: str = pod["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"]
+    return path
+
+
+def test_each_pods_probe_succeeds_once_its_own_failsafe_has_asked_for_what_it_is_given(tmp_path: Path) -> None:
+    cluster, heartbeat = Cluster(), Heartbeat()
+
+    async def run() -> None:
+        await heartbeat.listen()
+        made = pods(cluster, tmp_path, heartbeat, failsafe=FAILSAFE)
+        await made.make_secret()
+        await made.make_first()
+        first = cluster.objects[f"{CORE}/pods/localize-cart-abc12"]
+        (proof,) = (word for word in first["spec"]["containers"][1]["command"] if word.startswith("http://"))
+        asked = [probe(first), urlsplit(proof).path, probe(first)]
+        assert [await ask(heartbeat, path) for path in asked] == [503, 200, 200]
+        await made.make_pod()
+        second = cluster.objects[f"{CORE}/pods/localize-cart-abc12-2"]
+        assert await ask(heartbeat, probe(second)) == 503
+        assert await ask(heartbeat, probe(first)) == 200, "it serves while it terminates"
+        heartbeat.close()
+
+    asyncio.run(run())
+
+
+def test_without_a_failsafe_the_probe_succeeds_at_once(tmp_path: Path) -> None:
+    cluster, heartbeat = Cluster(), Heartbeat()
+
+    async def run() -> None:
+        await heartbeat.listen()
+        made = pods(cluster, tmp_path, heartbeat)
+        await made.make_secret()
+        await made.make_pod()
+        assert await ask(heartbeat, probe(cluster.objects[f"{CORE}/pods/localize-cart-abc12"])) == 200
+        heartbeat.close()
+
+    asyncio.run(run())
 
 
 def test_a_refusal_for_another_reason_is_one(tmp_path: Path) -> None:
