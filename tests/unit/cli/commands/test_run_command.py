@@ -249,7 +249,8 @@ def shell(terminals: list[Terminal], tmp_path: Path) -> Terminal:
     terminals.append(Terminal(["bash", "--norc", "--noprofile", "-i"], {**os.environ, "PS1": "prompt> "}))
     terminal = terminals[-1]
     terminal.expect("prompt> ")
-    terminal.send(f"run='{sys.executable} {tmp_path}/runner.py {sys.executable} {tmp_path}/command.py'\n")
+    interpreter = f"{sys.executable} -E"  # as `python` above: a prompt of the shell's may come between two words
+    terminal.send(f"run='{interpreter} {tmp_path}/runner.py {interpreter} {tmp_path}/command.py'\n")
     terminal.expect("prompt> ")
     return terminal
 
