@@ -106,7 +106,7 @@ class ExposurePod:
         manifest = exposure_pod.pod(
             self.plan,
             name=self.name,
-            token="t0ken",
+            nonce="n0nce",
             secret_name=owner[0],
             secret_uid=owner[1],
             about=about,

@@ -213,7 +213,7 @@ def test_whoever_asks_once_it_is_exposed_is_answered_though_the_pods_end_at_once
     case = Case((restricted(deployment("web", 2)), service("web")))
     before = _prepare(cluster, namespace, case)
     target = cluster_address(cluster, namespace, "web", 80)
-    before_it = 0
+    failures = 0
     with Local(sandbox) as local:
         for number in range(2):
             # A client of its own: a node remembers for two minutes where a connection without an answer was sent to.
@@ -227,10 +227,10 @@ def test_whoever_asks_once_it_is_exposed_is_answered_though_the_pods_end_at_once
                 attempts = [one for one in client.all_begun_before(exposed + 1) if one.began > exposed - 5]
                 command.end(PATIENCE_SECONDS)
             assert {(one.body, one.error) for one in attempts if one.began > exposed} == {(LOCAL, "")}
-            before_it += len(failed(attempts))
+            failures += len(failed(attempts))
     _assert_as_before(cluster, namespace, before, [])
     figure(
-        f"exposed, pods that end at once: {before_it} attempts failed before it said Exposed, in 2 rounds; none after"
+        f"exposed, pods that end at once: {failures} attempts failed before it said Exposed, in 2 rounds; none after"
     )
 
 

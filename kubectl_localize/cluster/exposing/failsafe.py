@@ -31,7 +31,7 @@ Json = dict[str, Any]
 # second one tells of it once the session is there, and counts by uptime, which no wall clock moves.
 # When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once.
 SCRIPT = r"""
-after=$1 listening=$2 proven=$3 ending= told=
+after=$1 listening=$2 url=$3 ending= told=
 shift 3
 account=/run/failsafe/account state=/run/failsafe/state
 case $KUBERNETES_SERVICE_HOST in
@@ -63,7 +63,7 @@ each() { # FUNCTION TARGET…
   [ -z "$failed" ]
 }
 tell() {
-  curl -q -sS -f --noproxy '*' --max-time 5 -A kubectl-localize-failsafe "$proven" >/dev/null 2>&1
+  curl -q -sS -f --noproxy '*' --max-time 5 -A kubectl-localize-failsafe "$url" >/dev/null 2>&1
 }
 pause() { # SECONDS; a sleep that knows no fractions takes one
   sleep "$1" 2>/dev/null || sleep 1
@@ -97,12 +97,12 @@ clock
 seen=$now
 while :; do
   clock
-  nap=1
+  nap=0.2
+  [ -z "$told" ] || nap=1
   if grep -qs "$listening" /proc/net/tcp /proc/net/tcp6; then
     seen=$now
     [ -z "$ending" ] || exit 0
     [ -n "$told" ] || ! tell || told=yes
-    [ -n "$told" ] || nap=0.2
   elif [ -n "$ending" ] || [ $((now - seen)) -ge "$after" ]; then
     if each restore "$@"; then
       date -u '+fired %Y-%m-%dT%H:%M:%SZ' >"$state/fired"
@@ -110,8 +110,7 @@ while :; do
       exit 0
     fi
     echo "$failed" >&2
-  else
-    [ -n "$told" ] || nap=0.2
+    nap=1
   fi
   pause "$nap"
 done
@@ -123,20 +122,20 @@ def listens(port: int) -> str:
     return f"^ *[0-9]*: [0-9A-F]*:{port:04X} [0-9A-F]*:0000 0A "
 
 
-def announcement(token: str) -> str:
-    """The path that the failsafe of the pod with this token asks for, once it has proven its rights.
+def announcement(nonce: str) -> str:
+    """The path that the failsafe of the pod with this nonce asks for, once it has proven its rights.
 
     A probe of its container would say it too, but the kubelet may report a container's `started` two seconds late.
     """
-    return f"/proven/{token}"
+    return f"/proven/{nonce}"
 
 
-def container(plan: ExposurePlan, token: str) -> Json:
+def container(plan: ExposurePlan, nonce: str) -> Json:
     """The failsafe's container; its proof goes to the heartbeat's port, through the session."""
     failsafe = _failsafe(plan)
     targets = [f"{ref.path}/scale={replicas}" for ref, replicas in failsafe.targets]
-    tell = f"http://localhost:{plan.heartbeat_port}{announcement(token)}"
-    arguments = [str(failsafe.after_seconds), listens(plan.ports[0].number), tell, *targets]
+    url = f"http://localhost:{plan.heartbeat_port}{announcement(nonce)}"
+    arguments = [str(failsafe.after_seconds), listens(plan.ports[0].number), url, *targets]
     return {
         "name": FAILSAFE_CONTAINER,
         "image": failsafe.image,

@@ -69,7 +69,7 @@ def pod(
     plan: ExposurePlan,
     *,
     name: str,
-    token: str,
+    nonce: str,
     secret_name: str,
     secret_uid: str,
     about: About,
@@ -78,7 +78,7 @@ def pod(
     """The exposure pod.
 
     Args:
-        token: what only this pod's probe and failsafe call themselves when they ask for us.
+        nonce: what only this pod's probe and failsafe call themselves when they ask for us.
         secret_name, secret_uid: its owner.
         uid: the user that it runs as; None leaves the choice to the cluster's admission.
     """
@@ -86,11 +86,11 @@ def pod(
     no_mesh = {"sidecar.istio.io/inject": "false"}
     meta["labels"] = {**dict(plan.labels), **no_mesh, **meta["labels"]}
     meta["annotations"] = {**no_mesh, "linkerd.io/inject": "disabled", **meta["annotations"]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": _spec(plan, token, secret_name, uid)}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": _spec(plan, nonce, secret_name, uid)}
 
 
-def _spec(plan: ExposurePlan, token: str, secret_name: str, uid: int | None) -> Json:
-    containers = [_sshd_container(plan, token)]
+def _spec(plan: ExposurePlan, nonce: str, secret_name: str, uid: int | None) -> Json:
+    containers = [_sshd_container(plan, nonce)]
     volumes: list[Json] = [{"name": "sshd", "secret": {"secretName": secret_name, "defaultMode": 0o440}}]
     spec: Json = {
         "containers": containers,
@@ -108,7 +108,7 @@ def _spec(plan: ExposurePlan, token: str, secret_name: str, uid: int | None) -> 
         spec["imagePullSecrets"] = [{"name": one} for one in plan.image_pull_secrets]
     if plan.failsafe:
         spec["serviceAccountName"] = plan.failsafe.service_account
-        containers.append(failsafe.container(plan, token))
+        containers.append(failsafe.container(plan, nonce))
         volumes += failsafe.volumes()
     for container in containers:
         container["securityContext"] = {
@@ -119,12 +119,12 @@ def _spec(plan: ExposurePlan, token: str, secret_name: str, uid: int | None) -> 
     return spec
 
 
-def readiness(token: str) -> str:
-    """The path that the readiness probe of the pod with this token asks for."""
-    return f"/ready/{token}"
+def readiness(nonce: str) -> str:
+    """The path that the readiness probe of the pod with this nonce asks for."""
+    return f"/ready/{nonce}"
 
 
-def _sshd_container(plan: ExposurePlan, token: str) -> Json:
+def _sshd_container(plan: ExposurePlan, nonce: str) -> Json:
     return {
         "name": SSHD_CONTAINER,
         "image": plan.image,
@@ -135,7 +135,7 @@ def _sshd_container(plan: ExposurePlan, token: str) -> Json:
         # before the failsafe has told it of its proof, so the pod is not Ready and gets no traffic without one. A
         # session that is silent for long loses the Service's traffic, whose connections keep sshd from noticing it.
         "readinessProbe": {
-            "httpGet": {"port": plan.heartbeat_port, "path": readiness(token)},
+            "httpGet": {"port": plan.heartbeat_port, "path": readiness(nonce)},
             "periodSeconds": 1,
             "timeoutSeconds": 3,
         },

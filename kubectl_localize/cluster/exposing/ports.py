@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kubectl_localize.cluster import objects
 from kubectl_localize.cluster.api import Json
 from kubectl_localize.cluster.exposing.objections import KEEP
-from kubectl_localize.cluster.exposing.values import CarriedPort, PortMap
+from kubectl_localize.cluster.exposing.values import TEMPLATE_HASH_LABEL, CarriedPort, PortMap
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import ServiceKey, ServicePort
 
@@ -21,7 +21,7 @@ LOCALHOST = "127.0.0.1"
 # What a controller or the node writes on each pod; of no meaning on a pod that none of them made.
 HASH_LABELS = frozenset(
     {
-        "pod-template-hash",
+        TEMPLATE_HASH_LABEL,
         "controller-revision-hash",
         "pod-template-generation",
         "statefulset.kubernetes.io/pod-name",

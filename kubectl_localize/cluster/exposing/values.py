@@ -13,6 +13,7 @@ MANAGED_BY = "kubectl-localize"
 SESSION_LABEL = "kubectl-localize/session"
 SSHD_CONTAINER = "sshd"
 FAILSAFE_CONTAINER = "failsafe"
+TEMPLATE_HASH_LABEL = "pod-template-hash"
 SCALABLE = frozenset(
     {
         ("apps/v1", "Deployment"),

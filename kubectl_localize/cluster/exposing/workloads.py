@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_localize.cluster.api import Api, Json
-from kubectl_localize.cluster.exposing.values import SCALABLE, Workload, WorkloadRef
+from kubectl_localize.cluster.exposing.values import SCALABLE, TEMPLATE_HASH_LABEL, Workload, WorkloadRef
 from kubectl_localize.errors import KubectlError
-
-HASH_LABEL = "pod-template-hash"
 
 
 @dataclass(frozen=True, order=True)
@@ -123,7 +121,7 @@ async def _likely_deployments(api: Api, namespace: str, pods: Sequence[Json]) ->
 
     names = set()
     for pod in pods:
-        owner, label = controller(pod), (pod["metadata"].get("labels") or {}).get(HASH_LABEL)
+        owner, label = controller(pod), (pod["metadata"].get("labels") or {}).get(TEMPLATE_HASH_LABEL)
         if owner and owner.kind == "ReplicaSet" and label and owner.name.endswith(f"-{label}"):
             names.add(owner.name.removesuffix(f"-{label}"))
     answers = await asyncio.gather(*(find(name) for name in sorted(names)))

@@ -13,7 +13,7 @@ KEY = "ssh-ed25519 AAAAkey"
 
 def make(given: ExposurePlan, uid: int | None = exposure_pod.UID) -> dict[str, Any]:
     return exposure_pod.pod(
-        given, name="localize-cart", token="t0ken", secret_name=SECRET[0], secret_uid=SECRET[1], about=ABOUT, uid=uid
+        given, name="localize-cart", nonce="n0nce", secret_name=SECRET[0], secret_uid=SECRET[1], about=ABOUT, uid=uid
     )
 
 
@@ -154,5 +154,5 @@ def test_the_user_has_a_name_whatever_its_number() -> None:
 
 def test_ready_means_that_the_supervisor_answers_through_the_session() -> None:
     made = spec(plan(heartbeat_port=2299))["containers"][0]
-    assert made["readinessProbe"]["httpGet"] == {"port": 2299, "path": "/ready/t0ken"}
+    assert made["readinessProbe"]["httpGet"] == {"port": 2299, "path": "/ready/n0nce"}
     assert 2299 not in {one["containerPort"] for one in made["ports"]}

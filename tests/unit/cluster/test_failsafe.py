@@ -21,7 +21,7 @@ from tests.cluster.commands import wait_until
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, SECRET, plan
 
 PLAN = plan(failsafe=FAILSAFE)
-NOWHERE = "http://localhost:1/proven/t0ken"
+NOWHERE = "http://localhost:1/proven/n0nce"
 SCALE = "/apis/apps/v1/namespaces/shop/deployments/cart/scale"
 
 
@@ -34,7 +34,7 @@ def test_its_token_is_mounted_there_alone() -> None:
     assert token == {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
     assert authority["configMap"]["name"] == "kube-root-ca.crt"
     assert "emptyDir" in state
-    mounts = {mount["name"] for mount in failsafe.container(PLAN, "t0ken")["volumeMounts"]}
+    mounts = {mount["name"] for mount in failsafe.container(PLAN, "n0nce")["volumeMounts"]}
     assert mounts == {account["name"], state["name"]}
 
 
@@ -63,8 +63,8 @@ def test_account_role_and_binding_belong_together_and_to_the_secret() -> None:
 
 
 def test_it_watches_the_first_port_and_knows_where_to_tell_of_its_proof_and_what_to_bring_back() -> None:
-    command = failsafe.container(PLAN, "t0ken")["command"]
-    assert command[4:] == ["600", failsafe.listens(8080), "http://localhost:2223/proven/t0ken", f"{SCALE}=2"]
+    command = failsafe.container(PLAN, "n0nce")["command"]
+    assert command[4:] == ["600", failsafe.listens(8080), "http://localhost:2223/proven/n0nce", f"{SCALE}=2"]
 
 
 # -- what is read of it ------------------------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ def test_it_tells_of_the_proof_once_the_session_is_there(machine: Machine) -> No
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Session) as session:
         port = session.server_address[1]
         threading.Thread(target=session.serve_forever, kwargs={"poll_interval": 0.05}).start()
-        told = f"http://localhost:{port}/proven/t0ken"
+        told = f"http://localhost:{port}/proven/n0nce"
         with machine.start(3600, failsafe.listens(port), f"{SCALE}=2", told=told) as process:
             try:
                 wait_until("attempts", lambda: len(heard) >= 2, 30)
@@ -260,7 +260,7 @@ def test_it_tells_of_the_proof_once_the_session_is_there(machine: Machine) -> No
             finally:
                 process.kill()
                 session.shutdown()
-    assert set(heard) == {"/proven/t0ken"}
+    assert set(heard) == {"/proven/n0nce"}
 
 
 def test_others_counts_win_and_a_workload_that_is_gone_holds_nothing_up(machine: Machine) -> None:
@@ -313,7 +313,7 @@ def test_without_rights_it_ends_and_says_why_but_never_its_token_and_tells_of_no
     with socket.create_server(("127.0.0.1", 0)) as session:
         session.settimeout(0)
         port = session.getsockname()[1]
-        told = f"http://localhost:{port}/proven/t0ken"
+        told = f"http://localhost:{port}/proven/n0nce"
         assert machine.run(3600, failsafe.listens(port), f"{SCALE}=2", told=told) == 1
         with pytest.raises(BlockingIOError):
             session.accept()

@@ -36,16 +36,16 @@ class Heartbeat:
             self._server.close()
             self._server = None
 
-    def expect(self, token: str, *, failsafe: bool) -> None:
+    def expect(self, nonce: str, *, failsafe: bool) -> None:
         """Answer one more pod.
 
         Args:
-            token: the pod's.
+            nonce: the pod's.
             failsafe: whether it has one, which has to tell of its proof first.
         """
-        probe = readiness(token).encode()
+        probe = readiness(nonce).encode()
         if failsafe:
-            self._announced[announcement(token).encode()] = probe
+            self._announced[announcement(nonce).encode()] = probe
         else:
             self._ready.add(probe)
 

@@ -56,7 +56,7 @@ class ExposurePods:
         self._uid: int | None = pod.UID
         self._secret_uid = ""
         self._made = 0
-        self._token = ""
+        self._nonce = ""
         self._remotes: dict[str, RemoteForward] = {}
         self.name = ""
 
@@ -132,8 +132,8 @@ class ExposurePods:
         """
         self._made += 1
         self.name = self._pod_name()
-        self._token = secrets.token_hex(16)
-        self._heartbeat.expect(self._token, failsafe=self._plan.failsafe is not None)
+        self._nonce = secrets.token_hex(16)
+        self._heartbeat.expect(self._nonce, failsafe=self._plan.failsafe is not None)
         with contextlib.suppress(AlreadyExistsError):  # an earlier attempt whose answer was lost
             await self._means.api.create(f"{self._path}/pods", self._pod(self._secret_uid, self._uid))
 
@@ -197,7 +197,7 @@ class ExposurePods:
         return pod.pod(
             self._plan,
             name=self.name or self._pod_name(),
-            token=self._token,
+            nonce=self._nonce,
             secret_name=object_name(self._plan.session),
             secret_uid=secret_uid,
             about=self._about,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_localize.cluster.api import Api, Run
+from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.values import PortMap, WorkloadRef
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
@@ -52,27 +52,25 @@ def cluster() -> Cluster:
     return found
 
 
-def asking(run: Run, *keys: ServiceKey) -> Checks:
-    """The checks, with a kubectl of the test's own."""
-    return Checks(Api(CONNECTION, run), ExposeOrder(keys), listens=lambda host, port: True, now=lambda: NOW, advice=str)
-
-
-def check(
-    cluster: Cluster,
+def checks(
+    api: Api,
     *keys: ServiceKey,
     listens: Callable[[str, int], bool | None] = lambda host, port: True,
     **order: Any,
-) -> Findings:
-    before = {path: dict(one) for path, one in cluster.objects.items()}
-    checks = Checks(
-        cluster.api,
+) -> Checks:
+    return Checks(
+        api,
         ExposeOrder(keys or (CART,), **order),
         listens=listens,
         now=lambda: NOW,
         advice=lambda held: f"ask {held[0].owner.user}",
     )
+
+
+def check(cluster: Cluster, *keys: ServiceKey, **order: Any) -> Findings:
+    before = {path: dict(one) for path, one in cluster.objects.items()}
     try:
-        return asyncio.run(checks.run())
+        return asyncio.run(checks(cluster.api, *keys, **order).run())
     finally:
         assert (cluster.story, cluster.objects) == ([], before)
 
@@ -248,7 +246,7 @@ def test_the_search_waits_for_no_list(cluster: Cluster) -> None:
             searched.set()
         return await cluster.run(argv, body)
 
-    assert asyncio.run(asking(run, CART).run()).plans
+    assert asyncio.run(checks(Api(CONNECTION, run)).run()).plans
 
 
 def test_what_is_asked_for_meanwhile_ends_with_the_search(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
@@ -267,7 +265,7 @@ def test_what_is_asked_for_meanwhile_ends_with_the_search(cluster: Cluster, capl
 
     async def story() -> None:
         with pytest.raises(LocalizeError, match="there is no Service gone"):
-            await asking(run, ServiceKey("shop", "gone")).run()
+            await checks(Api(CONNECTION, run), ServiceKey("shop", "gone")).run()
         assert ended == ["horizontalpodautoscalers", "leases"]
 
     asyncio.run(story())

@@ -10,13 +10,13 @@ import pytest
 from kubectl_localize.supervisor.exposing.connecting.heartbeat import Heartbeat
 
 
-def probe(token: str) -> bytes:
-    head = f"GET /ready/{token} HTTP/1.1\r\nHost: 10.0.0.1:2223\r\nUser-Agent: kube-probe/1.35\r\nAccept: */*"
+def probe(nonce: str) -> bytes:
+    head = f"GET /ready/{nonce} HTTP/1.1\r\nHost: 10.0.0.1:2223\r\nUser-Agent: kube-probe/1.35\r\nAccept: */*"
     return f"{head}\r\nConnection: close\r\n\r\n".encode()
 
 
-def told(token: str) -> bytes:
-    head = f"GET /proven/{token} HTTP/1.1\r\nHost: localhost:2223\r\nUser-Agent: kubectl-localize-failsafe"
+def told(nonce: str) -> bytes:
+    head = f"GET /proven/{nonce} HTTP/1.1\r\nHost: localhost:2223\r\nUser-Agent: kubectl-localize-failsafe"
     return f"{head}\r\nAccept: */*\r\n\r\n".encode()
 
 
