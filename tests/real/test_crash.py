@@ -152,6 +152,7 @@ def test_names_in_a_file_of_the_users_own_come_back_after_the_helper_has_ended(
     wait_until("no names", lambda: not mine.exists(), 10, every_seconds=0.02)
     wait_until("names again", lambda: mine.exists() and mine.read_bytes() == written, 20)
     assert len(find(product, "helper")) == 1
-    assert product.document()["supervisors"][0]["hosts"] == "written"
+    # `ls` reads the state file, which follows what happens by up to half a second.
+    wait_until("hosts: written", lambda: product.document()["supervisors"][0]["hosts"] == "written", 10)
     product.stop()
     assert not mine.exists()
