@@ -133,10 +133,13 @@ def test_it_is_refused_and_nothing_has_changed(what: str, cluster: Cluster, name
     case = CASES[what]
     others = [one["metadata"]["name"] for one in case.manifests if one["kind"] == "Deployment"]
     web = () if "web" in others else (deployment("web"),)
-    cluster.apply(namespace, *web, service("web"), *case.manifests)
-    for one in (*web, *case.manifests):
-        if one["kind"] in ("Deployment", "DaemonSet", "StatefulSet"):
-            cluster.wait_ready(namespace, f"{one['kind'].lower()}/{one['metadata']['name']}")
+    workloads = [one for one in (*web, *case.manifests) if one["kind"] in ("Deployment", "DaemonSet", "StatefulSet")]
+    cluster.apply(namespace, *workloads, service("web"))
+    for one in workloads:
+        cluster.wait_ready(namespace, f"{one['kind'].lower()}/{one['metadata']['name']}")
+    rest = [one for one in case.manifests if one not in workloads]  # a quota, say, that would refuse their pods, too
+    if rest:
+        cluster.apply(namespace, *rest)
     before = _specifications(cluster, namespace)
     with Local(sandbox) as local:
         if not case.listens:
