@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -121,6 +122,22 @@ def test_it_has_the_environment_and_gets_the_traffic_once_it_listens(
         command.terminal.expect("got SIGINT")
         command.terminal.expect(r"waiting for the pods of Deployment \S+/web: \d of 2 Ready\r")
         command.terminal.expect(r"the exposure pod localize-web-\w+ is ending\r✓ exposure pod deleted")
+        assert command.wait() == 3
+        assert "error:" not in command.terminal.text, command.terminal.text
+    _is_back(cluster, namespace)
+
+
+def test_it_may_take_longer_to_listen_than_the_failsafe_waits_for_a_session(
+    cluster: Cluster, namespace: str, product: Product, web: str, port: int
+) -> None:
+    sandbox = product.sandbox
+    with Expose(sandbox, web, f"--map={port}", "--failsafe=3s", *_program(sandbox, port)) as command:
+        command.terminal.expect(rf"waiting for the command to listen on 127\.0\.0\.1:{port}\n", 60)
+        time.sleep(6)  # the time itself is what matters: its proof takes a second, then it waits for three
+        _open(sandbox)
+        command.wait_exposed()
+        assert json.loads(_ask(cluster, namespace))["PLAIN"] == "as it stands"
+        command.press_ctrl_c()
         assert command.wait() == 3
         assert "error:" not in command.terminal.text, command.terminal.text
     _is_back(cluster, namespace)

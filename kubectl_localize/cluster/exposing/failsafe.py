@@ -29,9 +29,10 @@ Json = dict[str, Any]
 # would answer with indented JSON. The token goes by stdin, since everybody in the pod sees an argument.
 # The first loop proves all of this with dryRun=All, for a while, as the RoleBinding may come later than the pod. The
 # second one tells of it once the session is there, and counts by uptime, which no wall clock moves.
+# A session that has not come in time, and that nothing was taken away for yet, may still come: it goes on waiting.
 # When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once.
 SCRIPT = r"""
-after=$1 listening=$2 url=$3 ending= told=
+after=$1 listening=$2 url=$3 ending= told= scaled=
 shift 3
 account=/run/failsafe/account state=/run/failsafe/state
 case $KUBERNETES_SERVICE_HOST in
@@ -54,7 +55,7 @@ prove() { # PATH REPLICAS
 }
 restore() { # PATH REPLICAS
   found=$(call GET "$1") || case $found in *'error: 404'*) return 0 ;; *) return 1 ;; esac
-  case $found in *'"spec":{}'* | *'"spec":{"replicas":0}'*) found=$(put "$1" "$2") ;; esac
+  case $found in *'"spec":{}'* | *'"spec":{"replicas":0}'*) scaled=yes found=$(put "$1" "$2") ;; esac
 }
 each() { # FUNCTION TARGET…
   action=$1 failed=
@@ -104,13 +105,16 @@ while :; do
     [ -z "$ending" ] || exit 0
     [ -n "$told" ] || ! tell || told=yes
   elif [ -n "$ending" ] || [ $((now - seen)) -ge "$after" ]; then
-    if each restore "$@"; then
+    if ! each restore "$@"; then
+      echo "$failed" >&2
+      nap=1
+    elif [ -z "$told$scaled$ending" ]; then
+      seen=$now
+    else
       date -u '+fired %Y-%m-%dT%H:%M:%SZ' >"$state/fired"
       cat "$state/fired" >/dev/termination-log
       exit 0
     fi
-    echo "$failed" >&2
-    nap=1
   fi
   pause "$nap"
 done

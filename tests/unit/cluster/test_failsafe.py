@@ -273,6 +273,21 @@ def test_others_counts_win_and_a_workload_that_is_gone_holds_nothing_up(machine:
     assert machine.message.startswith("fired 2")
 
 
+def test_a_session_that_comes_late_is_guarded_as_well(machine: Machine) -> None:
+    (machine.directory / "state" / "proven").touch()
+    with machine.start(0, NOBODY, f"{SCALE}=2") as process:
+        try:
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(timeout=1.5)  # its time is over again and again, but nothing was taken away yet
+            assert machine.message == ""
+            machine.counts[SCALE] = 0
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+    assert machine.counts == {SCALE: 2}
+    assert machine.message.startswith("fired 2")
+
+
 def test_it_does_not_fire_while_the_session_listens(machine: Machine) -> None:
     (machine.directory / "state" / "proven").touch()
     machine.counts[SCALE] = 0
