@@ -29,7 +29,8 @@ Json = dict[str, Any]
 # would answer with indented JSON. The token goes by stdin, since everybody in the pod sees an argument.
 # The first loop proves all of this with dryRun=All, for a while, as the RoleBinding may come later than the pod. The
 # second one tells of it once the session is there, and counts by uptime, which no wall clock moves.
-# A session that has not come in time, and that nothing was taken away for yet, may still come: it goes on waiting.
+# A session that has not come in time, and that nothing was taken away for yet, may still come: it goes on waiting, but
+# no longer than any way up takes, so that a zero which somebody else wants later stays.
 # When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once.
 SCRIPT = r"""
 after=$1 listening=$2 url=$3 ending= told= scaled=
@@ -95,7 +96,7 @@ until [ -e "$state/proven" ]; do
 done
 
 clock
-seen=$now
+seen=$now way_up=$((now + 300))
 while :; do
   clock
   nap=0.2
@@ -108,7 +109,7 @@ while :; do
     if ! each restore "$@"; then
       echo "$failed" >&2
       nap=1
-    elif [ -z "$told$scaled$ending" ]; then
+    elif [ -z "$told$scaled$ending" ] && [ "$now" -lt "$way_up" ]; then
       seen=$now
     else
       date -u '+fired %Y-%m-%dT%H:%M:%SZ' >"$state/fired"

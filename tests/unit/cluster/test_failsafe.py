@@ -158,8 +158,11 @@ class Machine:
         path = self.directory / "message"
         return path.read_text() if path.exists() else ""
 
-    def start(self, after_seconds: int, listening: str, *targets: str, told: str = NOWHERE) -> subprocess.Popen[bytes]:
+    def start(
+        self, after_seconds: int, listening: str, *targets: str, told: str = NOWHERE, way_up_seconds: int = 300
+    ) -> subprocess.Popen[bytes]:
         script = failsafe.SCRIPT.replace("/run/failsafe", str(self.directory))
+        script = script.replace("way_up=$((now + 300))", f"way_up=$((now + {way_up_seconds}))")
         script = script.replace("/dev/termination-log", str(self.directory / "message"))
         environment = {
             "PATH": os.environ["PATH"],
@@ -169,9 +172,11 @@ class Machine:
         argv = [*self.shell, "-c", script, "failsafe", str(after_seconds), listening, told, *targets]
         return subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL)
 
-    def run(self, after_seconds: int, listening: str, *targets: str, told: str = NOWHERE) -> int:
+    def run(
+        self, after_seconds: int, listening: str, *targets: str, told: str = NOWHERE, way_up_seconds: int = 300
+    ) -> int:
         """Run the script to its end, and return its exit code."""
-        with self.start(after_seconds, listening, *targets, told=told) as process:
+        with self.start(after_seconds, listening, *targets, told=told, way_up_seconds=way_up_seconds) as process:
             try:
                 return process.wait(timeout=30)
             finally:
@@ -284,6 +289,13 @@ def test_a_session_that_comes_late_is_guarded_as_well(machine: Machine) -> None:
             assert process.wait(timeout=30) == 0
         finally:
             process.kill()
+    assert machine.counts == {SCALE: 2}
+    assert machine.message.startswith("fired 2")
+
+
+def test_it_does_not_wait_for_a_session_for_ever(machine: Machine) -> None:
+    (machine.directory / "state" / "proven").touch()
+    assert machine.run(0, NOBODY, f"{SCALE}=2", way_up_seconds=1) == 0
     assert machine.counts == {SCALE: 2}
     assert machine.message.startswith("fired 2")
 
