@@ -17,12 +17,13 @@ STATE_DIRECTORY = "/run/failsafe/state"
 ACCOUNT_VOLUME = "failsafe-account"
 STATE_VOLUME = "failsafe-state"
 FIRED = "fired"
+WAY_UP_SECONDS = 300  # more than any way up takes: a pod has 120 s to run, a command 120 s to listen
 RBAC = "rbac.authorization.k8s.io"
 
 Json = dict[str, Any]
 
-# Arguments: seconds, the pattern of the session's listener, the URL where to tell of the proof, then PATH=REPLICAS of
-# each workload's scale.
+# Arguments: seconds without a session, seconds that a way up may take, the pattern of the session's listener, the URL
+# where to tell of the proof, then PATH=REPLICAS of each workload's scale.
 #
 # A scale is written as it was read, with another count and its resourceVersion, so that somebody else's change in
 # between is never overwritten; a `spec` without a count is zero. The user agent is not curl's, to which the API server
@@ -33,8 +34,8 @@ Json = dict[str, Any]
 # no longer than any way up takes, so that a zero which somebody else wants later stays.
 # When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once.
 SCRIPT = r"""
-after=$1 listening=$2 url=$3 ending= told= scaled=
-shift 3
+after=$1 way_up=$2 listening=$3 url=$4 ending= told= scaled=
+shift 4
 account=/run/failsafe/account state=/run/failsafe/state
 case $KUBERNETES_SERVICE_HOST in
   *:*) server=https://[$KUBERNETES_SERVICE_HOST]:$KUBERNETES_SERVICE_PORT ;;
@@ -96,7 +97,7 @@ until [ -e "$state/proven" ]; do
 done
 
 clock
-seen=$now way_up=$((now + 300))
+seen=$now began=$now
 while :; do
   clock
   nap=0.2
@@ -109,7 +110,7 @@ while :; do
     if ! each restore "$@"; then
       echo "$failed" >&2
       nap=1
-    elif [ -z "$told$scaled$ending" ] && [ "$now" -lt "$way_up" ]; then
+    elif [ -z "$told$scaled$ending" ] && [ $((now - began)) -lt "$way_up" ]; then
       seen=$now
     else
       date -u '+fired %Y-%m-%dT%H:%M:%SZ' >"$state/fired"
@@ -140,7 +141,8 @@ def container(plan: ExposurePlan, nonce: str) -> Json:
     failsafe = _failsafe(plan)
     targets = [f"{ref.path}/scale={replicas}" for ref, replicas in failsafe.targets]
     url = f"http://localhost:{plan.heartbeat_port}{announcement(nonce)}"
-    arguments = [str(failsafe.after_seconds), listens(plan.ports[0].number), url, *targets]
+    seconds = (str(failsafe.after_seconds), str(WAY_UP_SECONDS))
+    arguments = [*seconds, listens(plan.ports[0].number), url, *targets]
     return {
         "name": FAILSAFE_CONTAINER,
         "image": failsafe.image,
