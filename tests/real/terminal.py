@@ -70,9 +70,11 @@ class Terminal:
     def wait(self, seconds: float = 20) -> int:
         """Read until the program has ended and return its exit code."""
         end = time.monotonic() + seconds
-        while self._read(min(0.2, end - time.monotonic())) or self.process.poll() is None:
+        ended = False
+        while self._read(min(0.2, end - time.monotonic())) or not ended:
             if time.monotonic() > end:
                 raise AssertionError(f"no end in {seconds:g} s; the terminal shows:\n{self.text}")
+            ended = self.process.poll() is not None  # and then once more: what it wrote last
         return self.process.wait()
 
     def close(self) -> None:

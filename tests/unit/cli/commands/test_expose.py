@@ -28,6 +28,7 @@ EXPOSED: Event = {"event": "exposed", "document": {"items": []}}
 RELEASED: Event = {"event": "released", "ending": False}
 STOPPED: list[Event] = [{"event": "released", "ending": True}, {"event": "ended"}]
 RUN: Event = {"event": "run", "variables": []}
+END = "\x04"  # after all that a terminal is sent
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +47,13 @@ def _on_a_terminal(work: Callable[[], None], monkeypatch: pytest.MonkeyPatch) ->
         changed.setenv("TERM", "xterm")
         changed.setattr(sys, "stderr", stream)
         work()
-        sent = os.read(master, 65536).decode().replace("\r\n", "\n")
+        stream.write(END)
+        stream.flush()
+        sent = b""
+        while not sent.endswith(END.encode()):  # the kernel hands it over a piece at a time
+            sent += os.read(master, 65536)
     os.close(master)
-    return re.sub(r"\(\d+\.\d s\)", "(S)", sent)
+    return re.sub(r"\(\d+\.\d s\)", "(S)", sent.decode().removesuffix(END).replace("\r\n", "\n"))
 
 
 def _progress(text: str) -> Event:
