@@ -163,7 +163,8 @@ def _expose_arguments(
     from kubectl_localize.cluster.exposing.ports import parse_map
 
     if not services:
-        raise UsageError("no Service is named", "for example kubectl localize expose webshop/cart")
+        stop = " --stop" if values["stop"] else ""
+        raise UsageError("no Service is named", f"for example kubectl localize expose webshop/cart{stop}")
     for name in services:
         if not _SERVICE.fullmatch(name):
             raise UsageError(f"{name!r} is not the name of a Service", "write svc or ns/svc")

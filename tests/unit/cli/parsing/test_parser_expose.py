@@ -79,6 +79,13 @@ def test_wrong_usage(line: str, message: str) -> None:
     assert caught.value.hint
 
 
+@pytest.mark.parametrize(("line", "example"), [("", "webshop/cart"), ("--stop", "webshop/cart --stop")])
+def test_who_names_no_service_is_shown_how_to(line: str, example: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        expose(line)
+    assert caught.value.hint == f"for example kubectl localize expose {example}"
+
+
 def test_restore() -> None:
     assert parse(["restore", "--dry-run", "-n", "shop"]) == RestoreArgs(dry_run=True, namespaces=("shop",))
     with pytest.raises(UsageError):
