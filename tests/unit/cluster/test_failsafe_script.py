@@ -72,6 +72,7 @@ class Machine:
         self.shell = shell
         self.server = server
         (directory / "state").mkdir()
+        (directory / "uptime").symlink_to("/proc/uptime")
         (directory / "account" / "token").write_text("s3cret")
         self.counts = {SCALE: 2}
         Scales.counts, Scales.version = self.counts, 1
@@ -82,6 +83,12 @@ class Machine:
         path = self.directory / "message"
         return path.read_text() if path.exists() else ""
 
+    def set_uptime(self, seconds: int) -> None:
+        """From now on it stays at this."""
+        new = self.directory / "uptime.new"
+        new.write_text(f"{seconds}.00 0.00\n")
+        new.replace(self.directory / "uptime")
+
     @contextmanager
     def start(
         self, after_seconds: int, listening: str, *targets: str, told: str = NOWHERE, way_up_seconds: int = 300
@@ -89,6 +96,7 @@ class Machine:
         """Run the script; it is killed at the end of the block."""
         script = failsafe.SCRIPT.replace("/run/failsafe", str(self.directory))
         script = script.replace("/dev/termination-log", str(self.directory / "message"))
+        script = script.replace("/proc/uptime", str(self.directory / "uptime"))
         environment = {
             "PATH": os.environ["PATH"],
             "KUBERNETES_SERVICE_HOST": self.server[0],
@@ -108,6 +116,51 @@ class Machine:
             return process.wait(timeout=30)
 
 
+class Session(http.server.ThreadingHTTPServer):
+    """A session's listener at 127.0.0.1, which hears of the proof."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Hears)
+        self.heard: list[str] = []  # every request's path, at each of the script's looks until it is answered with 200
+        self.code = 503  # as long as the session has not got that far
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.server_address[1])
+
+    @property
+    def told(self) -> str:
+        """The URL where to tell of the proof."""
+        return f"http://localhost:{self.port}/proven/n0nce"
+
+
+class _Hears(http.server.BaseHTTPRequestHandler):
+    server: Session
+
+    def do_GET(self) -> None:
+        self.server.heard.append(self.path)
+        self.send_response(self.server.code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving(server: http.server.HTTPServer) -> Iterator[None]:
+    """It answers, until the end of the block; then it listens no longer."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    with server:
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def shells() -> list[list[str]]:
     """The shells of this machine that an image may have as its sh."""
     found = [["sh"], *([[name] for name in ("dash", "bash") if shutil.which(name)])]
@@ -125,13 +178,10 @@ def server(tmp_path: Path) -> Iterator[tuple[str, int]]:
     subprocess.run(["openssl", "req", "-x509", *curve, "-nodes", *subject, *files], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(account / "ca.crt", tmp_path / "key")
-    with http.server.HTTPServer(("127.0.0.1", 0), Scales) as served:
-        served.socket = context.wrap_socket(served.socket, server_side=True)
-        thread = threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    served = http.server.HTTPServer(("127.0.0.1", 0), Scales)
+    served.socket = context.wrap_socket(served.socket, server_side=True)
+    with serving(served):
         yield ("127.0.0.1", served.server_address[1])
-        served.shutdown()
-        thread.join()
 
 
 @pytest.fixture(params=shells(), ids=" ".join)
@@ -156,36 +206,19 @@ def test_the_proof_changes_nothing_and_zero_is_brought_back(machine: Machine) ->
 
 
 def test_it_tells_of_the_proof_once_the_session_is_there(machine: Machine) -> None:
-    heard: list[str] = []
-    code = 503  # as long as the session has not got that far
-
-    class Session(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            heard.append(self.path)
-            self.send_response(code)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Session) as session:
-        port = session.server_address[1]
-        threading.Thread(target=session.serve_forever, kwargs={"poll_interval": 0.05}).start()
-        told = f"http://localhost:{port}/proven/n0nce"
-        with machine.start(3600, failsafe.listens(port), f"{SCALE}=2", told=told) as process:
-            try:
-                wait_until("attempts", lambda: len(heard) >= 2, 30)
-                assert (machine.directory / "state" / "proven").exists()
-                code = 200
-                attempts = len(heard)
-                wait_until("success", lambda: len(heard) > attempts, 30)
-                told_at = len(heard)
-                with pytest.raises(subprocess.TimeoutExpired):
-                    process.wait(timeout=2.5)
-                assert len(heard) <= told_at + 1, "it goes on telling"
-            finally:
-                session.shutdown()
+    session = Session()
+    heard = session.heard
+    listening = failsafe.listens(session.port)
+    with serving(session), machine.start(3600, listening, f"{SCALE}=2", told=session.told) as process:
+        wait_until("attempts", lambda: len(heard) >= 2, 30)
+        assert (machine.directory / "state" / "proven").exists()
+        session.code = 200
+        attempts = len(heard)
+        wait_until("success", lambda: len(heard) > attempts, 30)
+        told_at = len(heard)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=2.5)
+        assert len(heard) <= told_at + 1, "it goes on telling"
     assert set(heard) == {"/proven/n0nce"}
 
 
@@ -232,17 +265,21 @@ def test_it_does_not_fire_while_the_session_listens(machine: Machine) -> None:
     assert machine.message == ""
 
 
-def test_the_time_counts_from_the_sessions_end(tmp_path: Path, server: tuple[str, int]) -> None:
-    machine = Machine(tmp_path, ["sh"], server)
+def test_the_time_counts_from_the_sessions_end(machine: Machine) -> None:
     (machine.directory / "state" / "proven").touch()
     machine.counts[SCALE] = 0
-    session = socket.create_server(("127.0.0.1", 0))
-    with machine.start(3, failsafe.listens(session.getsockname()[1]), f"{SCALE}=2") as process:
+    machine.set_uptime(100)
+    session = Session()
+    with machine.start(3, failsafe.listens(session.port), f"{SCALE}=2", told=session.told) as process:
+        with serving(session):
+            wait_until("look", lambda: session.heard != [], 30)
+            machine.set_uptime(200)
+            looks = len(session.heard)
+            wait_until("looks", lambda: len(session.heard) >= looks + 2, 30)  # the first may have read the clock before
+        machine.set_uptime(202)
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=3.5)  # longer than it has to be gone
-        session.close()
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=1.6)
+            process.wait(timeout=1.5)
+        machine.set_uptime(203)
         assert process.wait(timeout=30) == 0
     assert machine.counts == {SCALE: 2}
 
