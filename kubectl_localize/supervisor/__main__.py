@@ -28,9 +28,9 @@ def main(argv: list[str]) -> int:
     inherited.set_inheritable(False)
     guard = Guard.start()  # before any thread, and before the pidfile, whose lock a fork would share
 
-    from kubectl_localize.host.listen import raise_descriptor_limit
     from kubectl_localize.host.paths import Paths
     from kubectl_localize.host.process import Pidfile
+    from kubectl_localize.host.sockets import raise_descriptor_limit
     from kubectl_localize.supervisor.app import serve
 
     paths = Paths.from_env(os.environ)

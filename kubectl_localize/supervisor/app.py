@@ -14,14 +14,14 @@ from typing import Any
 from kubectl_localize import __version__
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
-from kubectl_localize.supervisor.children.process import Groups
-from kubectl_localize.supervisor.control import Client, ControlServer
+from kubectl_localize.supervisor.control_server import Client, ControlServer
 from kubectl_localize.supervisor.exposing.desk import Desk
-from kubectl_localize.supervisor.forward import rfc3339
-from kubectl_localize.supervisor.order import Needs, Order, in_words, order_from_json
+from kubectl_localize.supervisor.forwarding.forward import rfc3339
+from kubectl_localize.supervisor.forwarding.session import Session
+from kubectl_localize.supervisor.order import PrivilegeRequest, StartRequest, describe, order_from_json
+from kubectl_localize.supervisor.processes.process import Groups
 from kubectl_localize.supervisor.requests import failed, understood, until_left
-from kubectl_localize.supervisor.session import Session
-from kubectl_localize.supervisor.statefile import StateFile
+from kubectl_localize.supervisor.state_file import StateFile
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class App:
         client.send("ready", document=self._document())
         self._desk.restore(order.connection, say=self._say, warn=self._warn)
 
-    async def _open(self, client: Client, order: Order, detach: bool) -> list[str]:
+    async def _open(self, client: Client, order: StartRequest, detach: bool) -> list[str]:
         client.send("progress", text="listing Services")
         session = Session(
             order, self._paths, self._run, self._groups, say=self._say, warn=self._warn
@@ -168,11 +168,11 @@ class App:
             self._session = None
             raise
 
-    async def _join(self, client: Client, session: Session, order: Order) -> list[str]:
+    async def _join(self, client: Client, session: Session, order: StartRequest) -> list[str]:
         if session.order != order:
             raise LocalizeError(
                 f"context {order.connection.context} is being forwarded already by pid {os.getpid()},"
-                f" with another selection or other options: by `{in_words(session.order.selection)}`",
+                f" with another selection or other options: by `{describe(session.order.selection)}`",
                 "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
             )
         needs = session.needs()
@@ -181,7 +181,7 @@ class App:
             return await session.improve()
         return session.warnings()
 
-    async def _ask(self, client: Client, needs: Needs) -> None:
+    async def _ask(self, client: Client, needs: PrivilegeRequest) -> None:
         """Have the command, which has the terminal, start the privileged helper; it may fail, and we go on."""
         if not needs:
             return

@@ -12,7 +12,7 @@ from kubectl_localize.model import Connection, Options, Selection, ServiceKey
 
 
 @dataclass(frozen=True)
-class Order:
+class StartRequest:
     """What a command asked for; two commands agree when theirs are equal."""
 
     connection: Connection
@@ -21,7 +21,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Needs:
+class PrivilegeRequest:
     """What a session cannot do as this user: write the hosts file, bind these ports, add addresses to loopback."""
 
     hosts: bool
@@ -32,9 +32,9 @@ class Needs:
         return self.hosts or bool(self.ports) or self.addresses
 
 
-def order_from_json(request: dict[str, Any]) -> Order:
+def order_from_json(request: dict[str, Any]) -> StartRequest:
     """The order in a `start` request."""
-    return Order(
+    return StartRequest(
         connection_from_json(request),
         Selection(**_tuples(request["selection"])),
         Options(**_tuples(request["options"])),
@@ -50,7 +50,7 @@ def _tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def in_words(selection: Selection) -> str:
+def describe(selection: Selection) -> str:
     """The command that asks for a selection: `kubectl localize -n shop web`."""
     words = [word for namespace in selection.namespaces for word in ("-n", namespace)]
     words += ["-A"] if selection.all_namespaces else []
@@ -60,7 +60,7 @@ def in_words(selection: Selection) -> str:
     return shlex.join(["kubectl", "localize", *words, *selection.patterns])
 
 
-def nothing_selected(order: Order, known: Sequence[ServiceKey]) -> LocalizeError:
+def nothing_selected(order: StartRequest, known: Sequence[ServiceKey]) -> LocalizeError:
     """The error that says that an order's selection has no Service.
 
     Args:

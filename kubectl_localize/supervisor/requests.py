@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from kubectl_localize import __version__
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.supervisor.control import Client
+from kubectl_localize.supervisor.control_server import Client
 
 Asked = TypeVar("Asked")
 

@@ -14,8 +14,8 @@ import pytest
 
 from kubectl_localize.host.helper import SYSTEM_HOSTS
 from kubectl_localize.host.helper_client import Helper
-from kubectl_localize.host.listen import bind_loopback
-from kubectl_localize.host.privileged import HelperServer, helper_argv
+from kubectl_localize.host.helper_server import HelperServer, helper_argv
+from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import HostsLine
 
 ADDRESS = "127.99.99.98"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.host.helper import unix_peer_uid
-from kubectl_localize.host.listen import bind_loopback, raise_descriptor_limit
+from kubectl_localize.host.sockets import bind_loopback, raise_descriptor_limit
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.macos import MacOS
 from tests.cluster.commands import wait_until

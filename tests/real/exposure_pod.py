@@ -13,7 +13,7 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing import pod as exposure_pod
-from kubectl_localize.cluster.exposing.about import About
+from kubectl_localize.cluster.exposing.provenance import Provenance
 from kubectl_localize.cluster.exposing.values import (
     CarriedPort,
     ExposurePlan,
@@ -87,7 +87,7 @@ class ExposurePod:
             change: makes another pod of the product's, as an admission plugin would.
         """
         self.directory.mkdir(mode=0o700, exist_ok=True)
-        about = About("alice", "alice@laptop", "2026-01-31T12:00:00Z", "kubectl delete …")
+        about = Provenance("alice", "alice@laptop", "2026-01-31T12:00:00Z", "kubectl delete …")
         host_key = ssh.make_key(self.directory, "host")
         (self.directory / "known_hosts").write_text(ssh.known_hosts_line(ALIAS, host_key.public))
         secret = exposure_pod.secret(

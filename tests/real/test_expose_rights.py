@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubectl_localize.cluster.exposing import access
+from kubectl_localize.cluster.exposing import rights
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
 from tests.real.crashing import kill_everything
@@ -171,10 +171,10 @@ def _lacking(rule: Rule, namespace: str) -> str:
     """The rights of a rule that the exposure needs, as the product lists them."""
     (resource,), (group,) = rule["resources"], rule["apiGroups"]
     kind = KIND[WORKLOADS.get(resource, "web")]
-    needed = access.needed(command=resource in COMMAND, failsafe=True, kinds=[kind])
+    needed = rights.needed(command=resource in COMMAND, failsafe=True, kinds=[kind])
     lacking = [one for one in needed if (one.group, one.of) == (group, resource)]
     assert lacking, f"docs/rbac.yaml grants {resource}, which nothing needs"
-    return ", ".join(access.in_words(one, namespace) for one in lacking)
+    return ", ".join(rights.describe(one, namespace) for one in lacking)
 
 
 def test_the_checks_name_the_rule_that_is_missing(

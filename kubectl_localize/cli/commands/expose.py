@@ -11,17 +11,17 @@ from dataclasses import asdict
 from typing import Any
 
 from kubectl_localize.cli import terminal
-from kubectl_localize.cli.commands.made_here import made_here
-from kubectl_localize.cli.commands.run_command import Command, check
-from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
-from kubectl_localize.cli.control.farewell import hear_out
+from kubectl_localize.cli.control.farewell import wait_for_release
+from kubectl_localize.cli.discard import discard_new_state_dirs
+from kubectl_localize.cli.job import Command, check
 from kubectl_localize.cli.parsing.arguments import ExposeArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths, make_private
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection, ServiceKey
-from kubectl_localize.supervisor.exposing.order import ExposeOrder, to_json
+from kubectl_localize.supervisor.exposing.order import ExposeRequest, to_json
 
 COMMAND_GRACE_SECONDS = 10.0
 CTRL_C = 130
@@ -41,7 +41,7 @@ def run(args: ExposeArgs) -> int:
     paths = run_paths(connection)
     if args.stop:
         return stop(args, paths, keys)
-    with made_here(paths, lambda: not paths.exposures.exists()):
+    with discard_new_state_dirs(paths, lambda: not paths.exposures.exists()):
         make_private(paths.directory.parent)
         make_private(paths.directory)
         return Expose(args, connection, paths, keys).run()
@@ -57,7 +57,7 @@ class Expose:
         self._console = self._steps.console
         self._command: Command | None = None
         self._names = {str(key) for key in keys}
-        order = ExposeOrder(
+        order = ExposeRequest(
             services=keys,
             command=bool(args.command),
             **{
@@ -224,7 +224,7 @@ class Expose:
         steps = self._steps
         warn = steps.console.warning
         try:
-            hear_out(control, self._paths, until="released", step=steps.done, warn=warn, doing=steps.doing)
+            wait_for_release(control, self._paths, until="released", step=steps.done, warn=warn, doing=steps.doing)
         except KeyboardInterrupt:
             warn("everything is still being put back; `kubectl localize ls` shows how far it is")
             raise
@@ -295,7 +295,9 @@ def stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int
     steps = _Steps(terminal.stderr_console(args.no_color))
     control.send("unexpose", services=[asdict(key) for key in keys])
     try:
-        hear_out(control, paths, until="restored", step=steps.done, warn=steps.console.warning, doing=steps.doing)
+        wait_for_release(
+            control, paths, until="restored", step=steps.done, warn=steps.console.warning, doing=steps.doing
+        )
     finally:
         steps.quiet()
         control.close()

@@ -58,7 +58,7 @@ def only_log(runs: Sequence[RunPaths]) -> RunPaths | None:
 
 
 def _current(args: LogsArgs) -> RunPaths:
-    from kubectl_localize.cli.context import current_run
+    from kubectl_localize.cli.connection import current_run
 
     return current_run(args.connection)
 

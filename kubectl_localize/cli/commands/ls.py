@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from kubectl_localize.cli.listing.document import Filter, near_names
 from kubectl_localize.cli.listing.formats import View, remarks
+from kubectl_localize.cli.listing.label_selector import parse_selector
 from kubectl_localize.cli.listing.state_files import Reading, read_states, signature
 from kubectl_localize.cli.parsing.arguments import LsArgs
-from kubectl_localize.cli.parsing.label_selector import parse_selector
 from kubectl_localize.cli.terminal import is_terminal, pause, stderr_console, stdout_color, stdout_width
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.process import owner
@@ -51,7 +51,7 @@ def run(args: LsArgs) -> int:
 
 def _check_context(args: LsArgs) -> None:
     """Raises LocalizeError where no kubeconfig has the context; what cannot be read says nothing."""
-    from kubectl_localize.cli.context import kubeconfig_files
+    from kubectl_localize.cli.connection import kubeconfig_files
     from kubectl_localize.cluster.kubeconfig import no_context
     from kubectl_localize.cluster.kubeconfig_files import read_view
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.commands.stop import sweep
-from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.parsing.arguments import RestoreArgs
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api import Api
@@ -20,12 +20,12 @@ from kubectl_localize.host.identity import here, lives
 from kubectl_localize.host.paths import Paths, RunPaths, write_durable
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection
-from kubectl_localize.supervisor.children.process import Process, Spawner
-from kubectl_localize.supervisor.clock import Clock
+from kubectl_localize.supervisor.exposing import restoring
 from kubectl_localize.supervisor.exposing.keys import remove_keys
-from kubectl_localize.supervisor.exposing.record import Record
-from kubectl_localize.supervisor.exposing.undoing import restoring
-from kubectl_localize.supervisor.exposing.undoing.search import find
+from kubectl_localize.supervisor.exposing.search import find
+from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.processes.process import Process, Spawner
+from kubectl_localize.timing import Clock
 
 
 def run(args: RestoreArgs) -> int:
@@ -70,14 +70,14 @@ async def restore(
     Returns: what could not be undone or looked for, and whether there was anything, left alone or not.
     Raises: KubectlError where the cluster cannot be asked.
     """
-    record = Record(files.exposures, write_durable)
+    record = SessionLedger(files.exposures, write_durable)
     recorded = record.sessions()
     found = await find(api, [*args.namespaces, *recorded.values(), api.connection.namespace])
     now = datetime.now(UTC)
     judged = restoring.judge(found.entries, here(), lives, now)
     failures = found.doubts(recorded)
     for entry in judged.others:
-        console.line(f"left alone: {', '.join(entry.services)}, exposed by {journal.in_words(entry, now)}")
+        console.line(f"left alone: {', '.join(entry.services)}, exposed by {journal.describe(entry, now)}")
     for some in judged.early:
         if some[0].session in recorded:
             again = "run `kubectl localize restore` again then"

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_localize.cli import terminal
-from kubectl_localize.cli.commands.made_here import made_here
-from kubectl_localize.cli.context import resolve, run_paths
+from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
-from kubectl_localize.cli.control.farewell import hear_out
+from kubectl_localize.cli.control.farewell import wait_for_release
+from kubectl_localize.cli.discard import discard_new_state_dirs
 from kubectl_localize.cli.parsing.arguments import StartArgs
 from kubectl_localize.cli.parsing.parser import did_you_mean_command, options, selection
 from kubectl_localize.errors import LocalizeError
@@ -36,7 +36,7 @@ def run(args: StartArgs) -> int:
     connection = resolve(args.connection)
     paths = run_paths(connection)
     start = Start(args, connection, paths, how)
-    with made_here(paths, lambda: start.nothing_happened):
+    with discard_new_state_dirs(paths, lambda: start.nothing_happened):
         make_private(paths.directory.parent)
         make_private(paths.directory)
         request = {"connection": _plain(connection), "selection": _plain(wanted), "options": _plain(how)}
@@ -149,7 +149,7 @@ class Start:
 
     def _get_helper(self, needs: dict[str, Any]) -> bool:
         """Start the privileged helper through sudo, which may ask for a password here."""
-        from kubectl_localize.host.privileged import helper_argv
+        from kubectl_localize.host.helper_server import helper_argv
 
         if self._args.no_sudo or os.geteuid() == 0:
             return False
@@ -231,7 +231,9 @@ class Start:
     def _let_go(self, control: Control) -> None:
         control.send("release")
         try:
-            hear_out(control, self._paths, until="released", step=self._console.line, warn=self._console.warning)
+            wait_for_release(
+                control, self._paths, until="released", step=self._console.line, warn=self._console.warning
+            )
         finally:
             control.close()
 

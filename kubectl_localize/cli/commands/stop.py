@@ -8,9 +8,9 @@ from typing import Any
 
 from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
-from kubectl_localize.cli.context import current_run
+from kubectl_localize.cli.connection import current_run
 from kubectl_localize.cli.control.client import reach
-from kubectl_localize.cli.control.farewell import hear_out, warn_of_leftovers
+from kubectl_localize.cli.control.farewell import wait_for_release, warn_of_leftovers
 from kubectl_localize.cli.listing.document import other_version, parse_document
 from kubectl_localize.cli.parsing.arguments import StopArgs
 from kubectl_localize.errors import LocalizeError
@@ -66,7 +66,7 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
         console.warning(other)
     control.send("stop")
     try:
-        hear_out(control, run, until="ended", step=console.line, warn=console.warning)
+        wait_for_release(control, run, until="ended", step=console.line, warn=console.warning)
     finally:
         control.close()
     return True

@@ -85,7 +85,7 @@ class Sources:
 
     @cached_property
     def _files(self) -> tuple[str, ...]:
-        from kubectl_localize.cli.context import kubeconfig_files
+        from kubectl_localize.cli.connection import kubeconfig_files
 
         # As the shell would hand it over: with `=` in between it has not looked at it yet.
         path = os.path.expanduser(os.path.expandvars(self._line.value("kubeconfig")))
@@ -100,14 +100,14 @@ class Sources:
 
         if self._keeps_nothing:
             return read(self._files)
-        from kubectl_localize.cli.completion.kept_view import kept_view
+        from kubectl_localize.cli.completion.kubeconfig_cache import cached_kubeconfig
         from kubectl_localize.host.paths import Paths
 
-        return kept_view(Paths.from_env(self._environ).root, self._files, read)
+        return cached_kubeconfig(Paths.from_env(self._environ).root, self._files, read)
 
     @cached_property
     def _connection(self) -> Connection | None:
-        from kubectl_localize.cli.context import find_kubectl
+        from kubectl_localize.cli.connection import find_kubectl
         from kubectl_localize.cluster import kubeconfig
 
         line = self._line

@@ -21,7 +21,7 @@ class _Last(Enum):
     ENDS = "that it ends, or has ended"
 
 
-def hear_out(
+def wait_for_release(
     control: Control,
     run: RunPaths,
     *,

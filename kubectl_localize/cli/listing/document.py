@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from kubectl_localize.cli.parsing.label_selector import Requirement, matches
+from kubectl_localize.cli.listing.label_selector import Requirement, matches
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.order import near
 

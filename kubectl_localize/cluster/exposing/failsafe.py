@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubectl_localize.cluster.exposing.about import About, metadata
+from kubectl_localize.cluster.exposing.provenance import Provenance, metadata
 from kubectl_localize.cluster.exposing.values import FAILSAFE_CONTAINER, ExposurePlan, FailsafePlan
 
 ACCOUNT_DIRECTORY = "/run/failsafe/account"
@@ -180,7 +180,7 @@ def account_name(session: str) -> str:
     return f"localize-failsafe-{session}"
 
 
-def service_account(plan: ExposurePlan, about: About, secret: tuple[str, str]) -> Json:
+def service_account(plan: ExposurePlan, about: Provenance, secret: tuple[str, str]) -> Json:
     """Our own ServiceAccount, which belongs to the Secret of this name and uid."""
     return {
         "apiVersion": "v1",
@@ -190,7 +190,7 @@ def service_account(plan: ExposurePlan, about: About, secret: tuple[str, str]) -
     }
 
 
-def role(plan: ExposurePlan, about: About, secret: tuple[str, str]) -> Json:
+def role(plan: ExposurePlan, about: Provenance, secret: tuple[str, str]) -> Json:
     """What the failsafe may do: read and write the scale of these workloads, and nothing else."""
     failsafe = _failsafe(plan)
     rules = [
@@ -210,7 +210,7 @@ def role(plan: ExposurePlan, about: About, secret: tuple[str, str]) -> Json:
     }
 
 
-def role_binding(plan: ExposurePlan, about: About, secret: tuple[str, str]) -> Json:
+def role_binding(plan: ExposurePlan, about: Provenance, secret: tuple[str, str]) -> Json:
     """Gives our own ServiceAccount our own Role."""
     name = _failsafe(plan).service_account
     return {

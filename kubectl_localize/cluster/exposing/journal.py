@@ -206,7 +206,7 @@ def renewed(entry: Entry, now: datetime) -> Entry:
     return replace(entry, renewed=now)
 
 
-def in_words(entry: Entry, now: datetime) -> str:
+def describe(entry: Entry, now: datetime) -> str:
     """Whose it is: `alice (alice@laptop), since 12:31 UTC, last seen 40 s ago`."""
     seen = max(0, int((now - entry.renewed).total_seconds()))
     return f"{entry.owner}, since {entry.since:%Y-%m-%d %H:%M} UTC, last seen {seen} s ago"
@@ -233,7 +233,7 @@ def exposed_already(
         held: the journals of their session.
     """
     others = f" (with {', '.join(held[0].services)})" if str(key) not in held[0].services else ""
-    return LocalizeError(f"{key} is exposed already{others} by {in_words(held[0], now)}", advice(held))
+    return LocalizeError(f"{key} is exposed already{others} by {describe(held[0], now)}", advice(held))
 
 
 def _micro_time(moment: datetime) -> str:

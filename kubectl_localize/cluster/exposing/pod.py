@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
-from kubectl_localize.cluster.exposing.about import About, metadata
+from kubectl_localize.cluster.exposing.provenance import Provenance, metadata
 from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, CarriedPort, ExposurePlan
 
 # Its tags `version-…` are rebuilt for security fixes and stay; the ones of single builds are deleted after a while.
@@ -40,7 +40,7 @@ def secret(
     authorized_key: str,
     host_private_key: str,
     host_public_key: str,
-    about: About,
+    about: Provenance,
     uid: int = UID,
 ) -> Json:
     """The Secret with all that sshd reads; it owns the other objects.
@@ -72,7 +72,7 @@ def pod(
     nonce: str,
     secret_name: str,
     secret_uid: str,
-    about: About,
+    about: Provenance,
     uid: int | None = UID,
 ) -> Json:
     """The exposure pod.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kubectl_localize.cluster import objects
 from kubectl_localize.cluster.api import Json
-from kubectl_localize.cluster.exposing.objections import KEEP
+from kubectl_localize.cluster.exposing.blockers import KEEP
 from kubectl_localize.cluster.exposing.values import TEMPLATE_HASH_LABEL, CarriedPort, PortMap
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import ServiceKey, ServicePort

@@ -12,12 +12,12 @@ from typing import Any
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.model import Connection, HostsState
-from kubectl_localize.supervisor.children.process import Groups
-from kubectl_localize.supervisor.control import Client, ControlServer
+from kubectl_localize.supervisor.control_server import Client, ControlServer
 from kubectl_localize.supervisor.exposing import order as orders
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.exposures import Exposures, Listener
-from kubectl_localize.supervisor.exposing.order import ExposeOrder
+from kubectl_localize.supervisor.exposing.order import ExposeRequest
+from kubectl_localize.supervisor.processes.process import Groups
 from kubectl_localize.supervisor.requests import failed, understood, until_left
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Desk:
             client.holds = False
         return True
 
-    async def _begin(self, client: Client, order: ExposeOrder, connection: Connection) -> list[str]:
+    async def _begin(self, client: Client, order: ExposeRequest, connection: Connection) -> list[str]:
         exposures = self._reach(connection)
 
         async def run(variables: list[tuple[str, str]]) -> None:

@@ -11,29 +11,29 @@ from typing import Any
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing import failsafe
-from kubectl_localize.cluster.exposing.about import About
 from kubectl_localize.cluster.exposing.journal import Owner
-from kubectl_localize.cluster.exposing.pod_status import is_lost, is_running, trouble
+from kubectl_localize.cluster.exposing.provenance import Provenance
+from kubectl_localize.cluster.exposing.status import is_lost, is_running, trouble
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError, LocalizeError
 from kubectl_localize.model import Status
-from kubectl_localize.supervisor.exposing import patience
-from kubectl_localize.supervisor.exposing.checking.planning import journal_entries
-from kubectl_localize.supervisor.exposing.connecting.explained import not_in_time, refused
-from kubectl_localize.supervisor.exposing.connecting.handover import hand_over
-from kubectl_localize.supervisor.exposing.connecting.local_ends import LocalEnds
-from kubectl_localize.supervisor.exposing.connecting.pods import ExposurePods
-from kubectl_localize.supervisor.exposing.connecting.proof import send_proof
+from kubectl_localize.supervisor.exposing import waiter
+from kubectl_localize.supervisor.exposing.explained import not_in_time, refused
+from kubectl_localize.supervisor.exposing.handover import hand_over
+from kubectl_localize.supervisor.exposing.informer import ExposureInformer
+from kubectl_localize.supervisor.exposing.journals import Journals
 from kubectl_localize.supervisor.exposing.keys import Keys, make_keys, remove_keys
+from kubectl_localize.supervisor.exposing.local_ends import LocalEnds
+from kubectl_localize.supervisor.exposing.ls_item import item
 from kubectl_localize.supervisor.exposing.means import Means
-from kubectl_localize.supervisor.exposing.observed import Observed
-from kubectl_localize.supervisor.exposing.patience import EndingError, Patience
-from kubectl_localize.supervisor.exposing.shown import item
-from kubectl_localize.supervisor.exposing.undoing.back import QUIET_SECONDS, Back
-from kubectl_localize.supervisor.exposing.undoing.journals import Journals
-from kubectl_localize.supervisor.exposing.undoing.replaced import Replaced
-from kubectl_localize.supervisor.forward import rfc3339
+from kubectl_localize.supervisor.exposing.plan import journal_entries
+from kubectl_localize.supervisor.exposing.pods import ExposurePods
+from kubectl_localize.supervisor.exposing.proof import send_proof
+from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS, Rollback
+from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
+from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
+from kubectl_localize.supervisor.forwarding.forward import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -83,15 +83,15 @@ class Exposure:
         self._means = means
         self._start_command = start_command
         entries = journal_entries(plan, owner, self.since)
-        self._replaced = Replaced(means.api, plan.workloads)
+        self._replaced = ScaledWorkloads(means.api, plan.workloads)
         self._journals = Journals(entries, plan.services[0], means, lost=self._end_with)
-        self._about = About(str(owner), owner.login, rfc3339(self.since), self._journals.undo)
-        self._patience = Patience(means.changed, means.clock.now)
+        self._about = Provenance(str(owner), owner.login, rfc3339(self.since), self._journals.undo)
+        self._patience = Waiter(means.changed, means.clock.now)
         self._keys: Keys | None = None
         self._pods: ExposurePods | None = None
         self._ends = LocalEnds(plan.ports, means)
         services = sorted({key.name for port in plan.ports for key, _ in port.services})
-        self._observed = Observed(
+        self._observed = ExposureInformer(
             means.connection,
             plan.namespace,
             plan.session,
@@ -221,7 +221,7 @@ class Exposure:
     async def _scale_down(self) -> None:
         if self.plan.workloads:
             done = await self._replaced.scale_down(self._patience.go_on)
-            self.doing(f"waiting for the pods of {self._replaced.in_words} to end")
+            self.doing(f"waiting for the pods of {self._replaced.describe} to end")
             await self._until(lambda: not self._others(), LEAVE_SECONDS, "the only endpoint")
             self.doing("waiting until the nodes have followed")  # of which nobody tells us
             await self._patience.unless_ending(self._means.clock.sleep(SYNC_SECONDS))
@@ -237,7 +237,7 @@ class Exposure:
             fired = failsafe.fired(pod) if pod is not None else ""
             if fired:
                 raise LocalizeError(
-                    f"the failsafe has brought {self._replaced.in_words} back ({fired}), as this machine was gone",
+                    f"the failsafe has brought {self._replaced.describe} back ({fired}), as this machine was gone",
                     "expose it again; --failsafe sets the time",
                 )
             if is_lost(pod) and self._means.link.up:
@@ -309,7 +309,7 @@ class Exposure:
     async def _bring_back(self) -> None:
         if self._journals.written:
             entries = self._replaced.to_undo(self._journals.written)
-            await Back(self._means.api, entries, self._means.clock, self.step, self.doing).run()
+            await Rollback(self._means.api, entries, self._means.clock, self.step, self.doing).run()
         try:
             self._means.record.remove(self.plan.session)
         except OSError as error:  # the next start finds nothing, and tries it again
@@ -341,7 +341,7 @@ class Exposure:
         seconds: float,
         what: str,
         why: Callable[[], str] = lambda: "",
-        look_seconds: float = patience.LOOK_SECONDS,
+        look_seconds: float = waiter.LOOK_SECONDS,
     ) -> None:
         """Wait for a condition.
 

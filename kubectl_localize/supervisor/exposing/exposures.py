@@ -23,19 +23,18 @@ from kubectl_localize.host.paths import RunPaths, write_durable
 from kubectl_localize.host.resolve import addresses
 from kubectl_localize.host.system import this_system
 from kubectl_localize.model import Connection, ServiceKey
-from kubectl_localize.supervisor.changed import Changed
-from kubectl_localize.supervisor.children.gate import GatedSpawner
-from kubectl_localize.supervisor.children.process import Groups, Process, Spawner
-from kubectl_localize.supervisor.clock import Clock
-from kubectl_localize.supervisor.exposing.checking import checks, planning
+from kubectl_localize.supervisor.exposing import checks, restoring
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
-from kubectl_localize.supervisor.exposing.order import ExposeOrder
-from kubectl_localize.supervisor.exposing.record import Record
-from kubectl_localize.supervisor.exposing.undoing import restoring
-from kubectl_localize.supervisor.exposing.undoing.recovery import Recovery
-from kubectl_localize.supervisor.link import Link, probe_address
+from kubectl_localize.supervisor.exposing.order import ExposeRequest
+from kubectl_localize.supervisor.exposing.plan import describe
+from kubectl_localize.supervisor.exposing.recovery import Recovery
+from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.probe import ApiServerProbe, probe_address
+from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
+from kubectl_localize.supervisor.processes.process import Groups, Process, Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.timing import Clock, Notifier
 
 log = logging.getLogger(__name__)
 
@@ -75,16 +74,16 @@ class Exposures:
         over: Callable[[Exposure], None],
     ) -> None:
         self.connection = connection
-        self.changed = Changed()
+        self.changed = Notifier()
         self._over = over
         self._here = here()
-        self._record = Record(run.exposures, write_durable)
+        self._record = SessionLedger(run.exposures, write_durable)
         self._live: dict[Exposure, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._system = this_system()
         self._peers = self._system.peers()
         spawner = Spawner(groups, kubectl.environment(connection, os.environ))
-        gated = GatedSpawner(spawner)
+        gated = CredentialGate(spawner)
 
         async def run_kubectl(argv: list[str], stdin: bytes | None) -> Process:
             return await gated.spawn(argv, stdin=stdin)
@@ -95,7 +94,7 @@ class Exposures:
             api=self.api,
             spawn_kubectl=gated.spawn,
             spawn_ssh=Spawner(groups, os.environ).spawn,
-            link=Link(
+            link=ApiServerProbe(
                 probe_address(connection),
                 resolve=addresses,
                 boot_ahead=self._system.boot_ahead,
@@ -119,7 +118,7 @@ class Exposures:
         self._probing = asyncio.create_task(self._means.link.run())
 
     # -- orders -------------------------------------------------------------------------------------------------------
-    async def expose(self, order: ExposeOrder, owner: object, listener: Listener) -> list[str]:
+    async def expose(self, order: ExposeRequest, owner: object, listener: Listener) -> list[str]:
         """Do what was ordered, and return when it is live; with `dry_run` return what would be done.
 
         Raises: LocalizeError where it cannot be done; everything is as before then.
@@ -150,7 +149,7 @@ class Exposures:
                     await exposure.prepare()
                 finally:
                     await exposure.discard()
-            return [line for plan in findings.plans for line in planning.in_words(plan)]
+            return [line for plan in findings.plans for line in describe(plan)]
         await self._begin(exposures, owner)
         return []
 

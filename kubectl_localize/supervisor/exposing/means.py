@@ -11,12 +11,11 @@ from pathlib import Path
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.model import Connection
-from kubectl_localize.supervisor.changed import Changed
-from kubectl_localize.supervisor.children.process import SpawnProcess
-from kubectl_localize.supervisor.clock import Clock
-from kubectl_localize.supervisor.exposing.record import Record
-from kubectl_localize.supervisor.link import Link
+from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.probe import ApiServerProbe
+from kubectl_localize.supervisor.processes.process import SpawnProcess
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.timing import Clock, Notifier
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ class Means:
     api: Api
     spawn_kubectl: SpawnProcess
     spawn_ssh: SpawnProcess
-    link: Link
-    changed: Changed
+    link: ApiServerProbe
+    changed: Notifier
     clock: Clock
     now: Callable[[], datetime]
     buffer: ReadBuffer
@@ -46,7 +45,7 @@ class Means:
     listens: Callable[[str, int], bool | None]
     advice: Callable[[Sequence[Entry]], str]
     directory: Path
-    record: Record
+    record: SessionLedger
 
     @property
     def reachable(self) -> Callable[[], Awaitable[None]]:

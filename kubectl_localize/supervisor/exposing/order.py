@@ -13,7 +13,7 @@ FAILSAFE_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
-class ExposeOrder:
+class ExposeRequest:
     """One `kubectl localize expose`.
 
     Args:
@@ -42,17 +42,17 @@ class ExposeOrder:
     command: bool = False
 
 
-def to_json(order: ExposeOrder, connection: Connection) -> dict[str, Any]:
+def to_json(order: ExposeRequest, connection: Connection) -> dict[str, Any]:
     """The order as fields of an `expose` request."""
     return {"order": asdict(order), "connection": asdict(connection)}
 
 
-def from_json(request: dict[str, Any]) -> tuple[ExposeOrder, Connection]:
+def from_json(request: dict[str, Any]) -> tuple[ExposeRequest, Connection]:
     """The order in an `expose` request, and the cluster that is meant."""
     fields = dict(request["order"])
     fields["services"] = services_from_json(fields)
     fields["maps"] = tuple(PortMap(**one) for one in fields["maps"])
-    return ExposeOrder(**fields), connection_from_json(request)
+    return ExposeRequest(**fields), connection_from_json(request)
 
 
 def services_from_json(fields: dict[str, Any]) -> tuple[ServiceKey, ...]:

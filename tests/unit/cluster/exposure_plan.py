@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubectl_localize.cluster.exposing.about import About
+from kubectl_localize.cluster.exposing.provenance import Provenance
 from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan, FailsafePlan, Workload, WorkloadRef
 from kubectl_localize.model import ServiceKey
 
 REF = WorkloadRef("apps/v1", "Deployment", "shop", "cart")
 CART = ServiceKey("shop", "cart")
-ABOUT = About("alice", "alice@laptop", "2026-01-31T12:00:00Z", "kubectl scale …")
+ABOUT = Provenance("alice", "alice@laptop", "2026-01-31T12:00:00Z", "kubectl scale …")
 SECRET = ("localize-cart", "5d5c8ea1")
 FAILSAFE = FailsafePlan(600, "image-with-curl", "localize-failsafe-abc12", True, ((REF, 2),))
 

@@ -17,7 +17,7 @@ from kubectl_localize.cluster.exposing.journal import (
     Entry,
     Owner,
     collection,
-    in_words,
+    describe,
     lease_name,
     manifest,
     parse,
@@ -94,8 +94,8 @@ def test_a_renewed_one_differs_in_its_time_only() -> None:
     later = SINCE + timedelta(seconds=20)
     assert renewed(ENTRY, later) == replace(ENTRY, renewed=later)
     assert made(renewed(ENTRY, later))["spec"]["renewTime"] == "2026-01-31T12:30:35.123456Z"
-    assert in_words(ENTRY, later) == "ada (ada@laptop), since 2026-01-31 12:30 UTC, last seen 20 s ago"
-    assert in_words(ENTRY, SINCE - timedelta(seconds=5)).endswith("last seen 0 s ago"), "the clocks differ"
+    assert describe(ENTRY, later) == "ada (ada@laptop), since 2026-01-31 12:30 UTC, last seen 20 s ago"
+    assert describe(ENTRY, SINCE - timedelta(seconds=5)).endswith("last seen 0 s ago"), "the clocks differ"
 
 
 def changed(content: dict[str, Any] | None = None, spec: dict[str, Any] | None = None) -> dict[str, Any]:

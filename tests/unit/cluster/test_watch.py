@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from kubectl_localize.cluster import objects
-from kubectl_localize.cluster.view import ClusterView
+from kubectl_localize.cluster.store import Store
 from kubectl_localize.cluster.watch import Resource, Watch
 from kubectl_localize.errors import ForbiddenError, KubectlError, UnreachableError
 from kubectl_localize.model import Service, ServiceKey
@@ -72,7 +72,7 @@ class Stage:
         self.pauses = 0
         self.exhausted = asyncio.Event()
         self.streaming = asyncio.Event()
-        self.view = ClusterView(lambda: None)
+        self.view = Store(lambda: None)
         resource = Resource[Service](
             "v1", "services", objects.service, self.view.replace_services, self.view.put_service
         )  # fmt: skip

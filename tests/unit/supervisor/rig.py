@@ -11,18 +11,18 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from kubectl_localize.host.listen import bind_loopback
 from kubectl_localize.host.resolve import addresses
+from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import Endpoint
-from kubectl_localize.supervisor.changed import Changed
-from kubectl_localize.supervisor.children.child import Child, Target
-from kubectl_localize.supervisor.children.pool import Pool
-from kubectl_localize.supervisor.children.process import Process, Spawner
-from kubectl_localize.supervisor.link import Link
-from kubectl_localize.supervisor.traffic.listener import Listener, Surroundings
+from kubectl_localize.supervisor.forwarding.listener import Listener, Surroundings
+from kubectl_localize.supervisor.probe import ApiServerProbe
+from kubectl_localize.supervisor.processes.child import Child, Target
+from kubectl_localize.supervisor.processes.pool import Pool
+from kubectl_localize.supervisor.processes.process import Process, Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.timing import Notifier
 from tests.unit.supervisor.loop import Clock
-from tests.unit.supervisor.test_process import Groups
+from tests.unit.supervisor.processes.test_process import Groups
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -48,7 +48,7 @@ class Rig:
         self.how = pods
         self.log = log
         self.clock = Clock()
-        self.changed = Changed()
+        self.changed = Notifier()
         self.warnings: list[str] = []
         self.started: list[str] = []
         self.gone: set[str] = set()
@@ -56,7 +56,7 @@ class Rig:
         self.may_start = asyncio.Event()
         self.may_start.set()
         self._spawner = Spawner(Groups(), os.environ)
-        self.link = Link(
+        self.link = ApiServerProbe(
             ("127.0.0.1", 1), resolve=addresses, boot_ahead=lambda: 0.0, changed=self.changed, renewed=lambda: None
         )
         self.pool = Pool(

@@ -20,7 +20,7 @@ from kubectl_localize.host.paths import Paths
 from kubectl_localize.supervisor.app import App
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.supervisor.loop import play, until
-from tests.unit.supervisor.test_process import Groups
+from tests.unit.supervisor.processes.test_process import Groups
 
 
 class Command:

@@ -13,14 +13,14 @@ import pytest
 from kubectl_localize.cli.commands import expose
 from kubectl_localize.cli.commands.stop import stop
 from kubectl_localize.cli.control.client import Control, connect
-from kubectl_localize.cli.control.farewell import hear_out
+from kubectl_localize.cli.control.farewell import wait_for_release
 from kubectl_localize.cli.parsing.arguments import ExposeArgs
 from kubectl_localize.cli.terminal import Console
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths, write_atomic
 from kubectl_localize.host.process import Pidfile
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.record import Record
+from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from tests.unit.cli.scripted import GONE, Event, scripted
 
 STEP: Event = {"event": "step", "text": "Deployment/cart scaled up"}
@@ -51,14 +51,14 @@ def _release(run: RunPaths) -> str:
     said: list[str] = []
     with contextlib.closing(_connected(run)) as control:
         control.send("release")
-        hear_out(control, run, until="released", step=said.append, warn=said.append)
+        wait_for_release(control, run, until="released", step=said.append, warn=said.append)
     return "\n".join(said)
 
 
 def _left(run: RunPaths) -> None:
     """An exposure in the record that nobody has ended."""
     run.directory.mkdir(parents=True, exist_ok=True)
-    Record(run.exposures, write_atomic).add("abc12", "shop")
+    SessionLedger(run.exposures, write_atomic).add("abc12", "shop")
 
 
 ENDINGS = pytest.mark.parametrize(("op", "end"), [("stop", _stop), ("unexpose", _stop_exposure), ("release", _release)])
@@ -134,7 +134,7 @@ def test_a_supervisor_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> 
         held = Pidfile.acquire(run.pidfile)
         assert held is not None
         with pytest.raises(LocalizeError, match=rf"pid {os.getpid()} does not answer") as caught:
-            hear_out(control, run, until="released", step=print, warn=print, answer_seconds=0.05)
+            wait_for_release(control, run, until="released", step=print, warn=print, answer_seconds=0.05)
         held.release()
     assert f"kill -CONT {os.getpid()}" in caught.value.hint
 
@@ -146,6 +146,6 @@ def test_what_is_waited_for_goes_where_it_is_wanted(tmp_path: Path) -> None:
     with scripted(run, {"release": [waiting, STEP, RESTORED]}, {"stop": [waiting, STEP, ENDED]}):
         with contextlib.closing(_connected(run)) as control:
             control.send("release")
-            hear_out(control, run, until="restored", step=said.append, warn=said.append, doing=said.append)
+            wait_for_release(control, run, until="restored", step=said.append, warn=said.append, doing=said.append)
         assert said == [waiting["text"], STEP["text"]]
         assert _stop(run) == f"{STEP['text']}\n", "who does not ask for it gets steps only"

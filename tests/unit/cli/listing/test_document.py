@@ -10,7 +10,7 @@ import pytest
 from kubectl_localize import __version__
 from kubectl_localize.cli.listing.document import DocumentError, Filter, merge, notes, parse_document
 from kubectl_localize.cli.listing.formats import names
-from kubectl_localize.cli.parsing.label_selector import parse_selector
+from kubectl_localize.cli.listing.label_selector import parse_selector
 from tests.unit.cli.samples import document, forward, port, webshop
 
 

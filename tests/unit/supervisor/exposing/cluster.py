@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.supervisor.clock import Clock
+from kubectl_localize.timing import Clock
 from tests.unit.cluster.answering import Answer, Done
 from tests.unit.cluster.samples import CONNECTION
 

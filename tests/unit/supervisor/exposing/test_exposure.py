@@ -13,18 +13,18 @@ from kubectl_localize.cluster.exposing.values import Workload
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
-from kubectl_localize.supervisor.exposing.record import Record
+from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.cluster.exposure_plan import REF, plan
 from tests.unit.supervisor.exposing.cluster import LEASES, Cluster
-from tests.unit.supervisor.exposing.connecting.test_pods import means
 from tests.unit.supervisor.exposing.samples import OWNER
+from tests.unit.supervisor.exposing.test_pods import means
 from tests.unit.supervisor.loop import play
 
 LEASE = f"{LEASES}/localize-deployment-cart"
 
 
-class Broken(Record):
+class Broken(SessionLedger):
     """A record whose disk has gone bad."""
 
     def __init__(self, path: Path, *, error: Exception, at: str) -> None:

@@ -7,10 +7,10 @@ from dataclasses import fields, replace
 
 from kubectl_localize.cluster.exposing.values import PortMap
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.order import ExposeOrder, from_json, to_json
+from kubectl_localize.supervisor.exposing.order import ExposeRequest, from_json, to_json
 from tests.unit.cluster.samples import CONNECTION
 
-ORDER = ExposeOrder(
+ORDER = ExposeRequest(
     services=(ServiceKey("shop", "cart"), ServiceKey("other", "web")),
     maps=(PortMap("shop/cart", "::1", 3000, "http"), PortMap("", "", 80, "")),
     keep=True,
@@ -26,8 +26,8 @@ ORDER = ExposeOrder(
 
 
 def test_there_and_back() -> None:
-    plain = ExposeOrder((ServiceKey("shop", "cart"),))
-    assert all(getattr(ORDER, one.name) != getattr(plain, one.name) for one in fields(ExposeOrder))
+    plain = ExposeRequest((ServiceKey("shop", "cart"),))
+    assert all(getattr(ORDER, one.name) != getattr(plain, one.name) for one in fields(ExposeRequest))
     connection = replace(CONNECTION, user="ada", impersonate_groups=("ops",))
     for order in (ORDER, plain):
         assert from_json(json.loads(json.dumps(to_json(order, connection)))) == (order, connection)

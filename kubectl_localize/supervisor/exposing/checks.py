@@ -1,0 +1,261 @@
+"""All that is found out before anything is changed: what is exposed, whose pods go, and what speaks against it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing import rights
+from kubectl_localize.cluster.exposing.blockers import Blocker, blockers, foreign
+from kubectl_localize.cluster.exposing.journal import Entry, exposed_already
+from kubectl_localize.cluster.exposing.leases import journals
+from kubectl_localize.cluster.exposing.values import (
+    SESSION_LABEL,
+    CarriedPort,
+    ExposurePlan,
+)
+from kubectl_localize.cluster.exposing.workloads import likely_kinds, owners
+from kubectl_localize.errors import ForbiddenError, LocalizeError
+from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.exposing.order import ExposeRequest
+from kubectl_localize.supervisor.exposing.plan import Found, as_workload, groups, plan
+
+Json = dict[str, Any]
+Rules = asyncio.Task[list[Json]]  # awaited only where they are needed
+
+SESSION_CHARACTERS = "bcdfghjkmnpqrstvwxz2456789"  # none that make words or are taken for one another
+SESSION_LENGTH = 6
+RBAC_HINT = "docs/rbac.yaml of kubectl localize is the Role to ask an admin for"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the checks have come to.
+
+    Args:
+        plans: one for each group of Services that share workloads.
+        user: the API server's name for us; empty where it does not say.
+        warnings: what is missing but does not stop it.
+        not_carried: ports that stay without an endpoint, in words.
+    """
+
+    plans: tuple[ExposurePlan, ...]
+    user: str
+    warnings: tuple[str, ...]
+    not_carried: tuple[str, ...]
+
+
+class Checks:
+    """The checks for one order.
+
+    Args:
+        listens: whether something listens on a host and port of this machine; None where that cannot be known.
+        now: the wall clock, in UTC.
+        advice: what to do about a session that holds what we want, in one sentence.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        order: ExposeRequest,
+        *,
+        listens: Callable[[str, int], bool | None],
+        now: Callable[[], datetime],
+        advice: Callable[[Sequence[Entry]], str],
+    ) -> None:
+        self._api = api
+        self._order = order
+        self._listens = listens
+        self._now = now
+        self._advice = advice
+        self._warnings: list[str] = []
+        self._not_carried: list[str] = []
+
+    async def run(self) -> Findings:
+        """Check everything.
+
+        Raises: LocalizeError with what speaks against it; nothing has been changed.
+        """
+        namespaces = sorted({key.namespace for key in self._order.services})
+        user, plans = await asyncio.gather(
+            rights.who(self._api), asyncio.gather(*(self._namespace(namespace) for namespace in namespaces))
+        )
+        found = tuple(plan for some in plans for plan in some)
+        if not self._order.command:
+            self._must_listen(found)
+        return Findings(found, user, tuple(self._warnings), tuple(dict.fromkeys(self._not_carried)))
+
+    async def _namespace(self, namespace: str) -> list[ExposurePlan]:
+        # The search asks one kubectl after the other, so all else is asked for meanwhile.
+        rules = asyncio.create_task(rights.granted(self._api, namespace))
+        scaling = asyncio.create_task(self._autoscalers(namespace))
+        holding = asyncio.create_task(self._journals(namespace))
+        try:
+            services, found = await self._search(namespace, rules)
+            granted, autoscalers, leases = await asyncio.gather(rules, scaling, holding)
+        finally:
+            for task in (rules, scaling, holding):
+                task.cancel()
+            await asyncio.gather(rules, scaling, holding, return_exceptions=True)
+        kinds = {workload.ref.kind for one in found for workload in one.owners.workloads}
+        own = await self._judge_rights(namespace, () if self._order.keep else kinds, granted)
+        self._judge_journals(found, leases)
+        for one in found:
+            self._judge_owners(one, autoscalers)
+        return [self._plan(group, services, own_failsafe=own) for group in groups(found)]
+
+    def _plan(self, group: Sequence[Found], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
+        session = "".join(secrets.choice(SESSION_CHARACTERS) for _ in range(SESSION_LENGTH))
+        made, not_carried = plan(self._order, group, services, session=session, own_failsafe=own_failsafe)
+        self._not_carried += not_carried
+        return made
+
+    async def _autoscalers(self, namespace: str) -> list[Json]:
+        """The HorizontalPodAutoscalers; none where they may not be listed, which the check of rights says."""
+        try:
+            return await self._api.items("autoscaling/v2", "horizontalpodautoscalers", namespace)
+        except ForbiddenError:
+            return []
+
+    async def _journals(self, namespace: str) -> list[Entry]:
+        try:
+            return await journals(self._api, [namespace])
+        except ForbiddenError:
+            return []
+
+    # -- whose pods ---------------------------------------------------------------------------------------------------
+    async def _search(self, namespace: str, rules: Rules) -> tuple[list[Json], list[Found]]:
+        """All Services of a namespace, and what is behind those that were asked for."""
+        try:
+            services = await self._api.items("v1", "services", namespace)
+        except ForbiddenError:
+            await self._judge_rights(namespace, (), await rules)  # which says it in the words of a role
+            raise
+        keys = [key for key in self._order.services if key.namespace == namespace]
+        return services, await asyncio.gather(*(self._find(key, services, rules) for key in keys))
+
+    async def _find(self, key: ServiceKey, services: Sequence[Json], rules: Rules) -> Found:
+        service = next((one for one in services if one["metadata"]["name"] == key.name), None)
+        if service is None:
+            raise LocalizeError(f"there is no Service {key.name} in namespace {key.namespace}", _near(key, services))
+        selector = (service["spec"] or {}).get("selector") or {}
+        if service["spec"].get("type") == "ExternalName":
+            raise LocalizeError(
+                f"{key} is of type ExternalName, so there is nothing that could be replaced",
+                "expose a Service that has a selector",
+            )
+        if not selector:
+            raise LocalizeError(f"{key} has no selector, so no pod can take its traffic", "give the Service a selector")
+        labels = ",".join(f"{name}={value}" for name, value in sorted(selector.items()))
+        pods: list[Json] = []
+        try:
+            there = await self._api.items("v1", "pods", key.namespace, labels)
+            pods += [pod for pod in there if not _session(pod) and _counts(pod)]
+            behind = await owners(self._api, key.namespace, pods)
+        except ForbiddenError:
+            await self._judge_rights(key.namespace, likely_kinds(pods), await rules)
+            raise
+        return Found(key, service, tuple(pods), behind, frozenset(map(_session, there)) - {""})
+
+    def _judge_owners(self, found: Found, autoscalers: Sequence[Json]) -> None:
+        if self._order.keep:
+            return
+        if not found.pods:
+            raise LocalizeError(
+                f"{found.key} has no pods, so there is nothing to replace",
+                f"see `kubectl get pods -n {found.key.namespace}`; `kubectl localize restore` undoes a crashed run",
+            )
+        blocker = foreign(found.owners)
+        against = [blocker] if blocker is not None else []
+        for workload in found.owners.workloads:
+            against += blockers(workload, autoscalers)
+        for one in sorted(against, key=lambda one: one.forcible):
+            self._object(one)
+
+    def _object(self, blocker: Blocker) -> None:
+        if blocker.forcible and self._order.force:
+            self._warnings.append(blocker.message)
+        else:
+            raise LocalizeError(blocker.message, blocker.hint)
+
+    # -- rights and colleagues ----------------------------------------------------------------------------------------
+    @property
+    def _own_failsafe(self) -> bool:
+        order = self._order
+        return bool(order.failsafe_seconds) and not order.failsafe_service_account and not order.keep
+
+    async def _judge_rights(self, namespace: str, kinds: Collection[str], rules: Sequence[Json]) -> bool:
+        """Whether the failsafe may be ours; it is done without where its rights are missing."""
+        needed = set(rights.needed(command=self._order.command, failsafe=False, kinds=kinds))
+        wanted = rights.needed(command=self._order.command, failsafe=self._own_failsafe, kinds=kinds)
+        lacking = await rights.missing(self._api, namespace, wanted, rules)
+        refused = [right for right in lacking if right in needed]
+        if refused:
+            words = ", ".join(rights.describe(right, namespace) for right in refused)
+            raise ForbiddenError(f"you may not {words}", RBAC_HINT)
+        if lacking:
+            words = ", ".join(rights.describe(right, namespace) for right in lacking)
+            self._warnings.append(
+                f"no failsafe: you may not {words}, so if"
+                " this machine vanishes, only `kubectl localize restore` brings the pods back;"
+                " --failsafe-service-account names one that an admin made, --failsafe off ends this warning"
+            )
+        return self._own_failsafe and not lacking
+
+    def _judge_journals(self, found: Sequence[Found], leases: Sequence[Entry]) -> None:
+        for one in found:
+            wanted = {as_workload(one.key), *(workload.ref for workload in one.owners.workloads)}
+            holders = [
+                entry
+                for entry in leases
+                if entry.workload in wanted or str(one.key) in entry.services or entry.session in one.sessions
+            ]
+            if holders:
+                held = [entry for entry in leases if entry.session == holders[0].session]
+                raise exposed_already(one.key, held, self._now(), self._advice)
+
+    def _must_listen(self, plans: Sequence[ExposurePlan]) -> None:
+        for port in (port for one in plans for port in one.ports):
+            if self._listens(port.host, port.local_port) is not False:
+                continue
+            key, number = port.services[0]
+            if self._order.force:
+                self._warnings.append(f"nothing listens on {port.local}, where port {number} of {key} leads")
+                continue
+            if port.asked:
+                raise LocalizeError(
+                    f"nothing listens on {port.local}, where port {number} of {key} would lead", self._hint(port)
+                )
+            raise LocalizeError(
+                f"nothing listens on {port.local}: {key} has the same pods, and its port {number} would lead there",
+                f"expose {key} too and --map its port, or go on with --force (its clients are refused then)",
+            )
+
+    def _hint(self, port: CarriedPort) -> str:
+        if port.host == "127.0.0.1" and self._listens("::1", port.local_port):
+            return f"something listens on [::1]:{port.local_port}: --map [::1]:{port.local_port}"
+        return "start it, name another port with --map, or go on with --force"
+
+
+def _session(pod: Json) -> str:
+    """The session that an exposure pod belongs to; empty for any other pod."""
+    return str((pod["metadata"].get("labels") or {}).get(SESSION_LABEL) or "")
+
+
+def _counts(pod: Json) -> bool:
+    """Whether a pod is there to stay: it neither terminates nor has ended."""
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return not ended and not pod["metadata"].get("deletionTimestamp")
+
+
+def _near(key: ServiceKey, services: Sequence[Json]) -> str:
+    from difflib import get_close_matches
+
+    names = [one["metadata"]["name"] for one in services]
+    near = get_close_matches(key.name, names, 1)
+    return f"did you mean {near[0]}?" if near else f"`kubectl get services -n {key.namespace}` lists those that exist"

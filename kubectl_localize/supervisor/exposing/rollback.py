@@ -1,0 +1,230 @@
+"""The way back, in the order that leaves no gap: it needs only the journals, so it works after any crash as well.
+
+Scale up, wait until Ready and the endpoints quiet, delete the exposure pods, the Secret (and what it owns), the Lease.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
+from functools import partial
+from typing import Any
+
+from kubectl_localize.cluster import objects
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing.journal import Entry, by_hand
+from kubectl_localize.cluster.exposing.leases import journal_at
+from kubectl_localize.cluster.exposing.values import SESSION_LABEL, object_name
+from kubectl_localize.cluster.objects import SERVICE_NAME_LABEL
+from kubectl_localize.errors import (
+    BadRequestError,
+    ForbiddenError,
+    InvalidError,
+    KubectlError,
+    LocalizeError,
+    NotFoundError,
+)
+from kubectl_localize.timing import Clock
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+QUIET_SECONDS = 1.0  # kube-proxy syncs at most once a second
+LOOK_SECONDS = 0.3  # between two looks at what nobody tells us of
+READY_SECONDS = 120.0
+GONE_SECONDS = 60.0
+AWAY_SECONDS = 20.0  # how long a step may fail before the way back is left to `restore`
+SCALE_UP_SECONDS = 60.0  # the same for what matters most, by a server that has answered just before
+REFUSALS = (ForbiddenError, InvalidError, BadRequestError)  # asking once more would not change the answer
+UNSERVED_GRACE_SECONDS = 1  # nobody sends to a pod that is not Ready
+
+
+class _Scaled(Enum):
+    """What became of a workload."""
+
+    BY_US = "by us"
+    BEFORE = "before"  # by somebody else, by the failsafe, by an attempt that was killed, or it had never been at zero
+    UNTOUCHED = "untouched"  # there is none, or it was left running
+
+
+class Rollback:
+    """Undoes one session.
+
+    Args:
+        say: takes what has been done, in words, and what was found different.
+        doing: takes what is waited for from now on, in words.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        entries: Sequence[Entry],
+        clock: Clock,
+        say: Callable[[str], None],
+        doing: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._api = api
+        self._entries = list(entries)
+        self._clock = clock
+        self._say = say
+        self._doing = doing
+        self._session = entries[0].session
+        self._namespace = entries[0].namespace
+
+    async def run(self) -> None:
+        """Undo everything; what is done already is left alone.
+
+        Raises: LocalizeError where something could not be undone. The journals stay then, for `restore`.
+        """
+        mine = [entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))]
+        pods = await self._patiently(self._pods)
+        scaled = [await self._patiently(partial(self._scale_up, entry), SCALE_UP_SECONDS) for entry in mine]
+        for entry, how in zip(mine, scaled, strict=True):
+            if how is _Scaled.BY_US:  # also where our pod is gone: who waits for us wants to hear of Ready pods
+                await self._wait_ready(entry)
+        if pods:
+            expected = any(how is not _Scaled.UNTOUCHED for how in scaled)
+            await self._wait_quiet({pod["metadata"]["name"] for pod in pods}, expected=expected)
+        await self._delete_pods()
+        await self._patiently(self._delete_secret)
+        for entry in mine:
+            await self._patiently(partial(self._delete_lease, entry))
+
+    # -- the steps ----------------------------------------------------------------------------------------------------
+    async def _scale_up(self, entry: Entry) -> _Scaled:
+        if entry.replicas is None:
+            return _Scaled.UNTOUCHED
+        try:
+            found = await self._api.scale(entry.workload, 0, entry.replicas, uid=entry.uid)
+        except NotFoundError:
+            self._say(f"{entry.workload} is gone: somebody has deleted it")
+            return _Scaled.UNTOUCHED
+        if found == 0:
+            self._say(f"{entry.workload} scaled up to {entry.replicas}")
+            return _Scaled.BY_US
+        if found == entry.replicas:
+            self._say(f"{entry.workload} is at {found} already")
+        else:
+            self._say(f"{entry.workload} stays at {found}: somebody else has scaled it (it had {entry.replicas})")
+        return _Scaled.BEFORE
+
+    async def _wait_ready(self, entry: Entry) -> int:
+        """Wait until as many pods are Ready as the workload now asks for; how many that are."""
+        began = self._clock.now()
+        while True:
+            found = await self._patiently(lambda: self._api.find(entry.workload.path))
+            if found is None:
+                return 0
+            wanted = int(found["spec"].get("replicas") or 0)
+            ready = int((found.get("status") or {}).get("readyReplicas") or 0)
+            if ready >= wanted and _is_observed(found):
+                self._say(f"{entry.workload}: {ready} of {wanted} pods Ready")
+                return wanted
+            self._doing(f"waiting for the pods of {entry.workload}: {ready} of {wanted} Ready")
+            if self._clock.now() - began > READY_SECONDS:
+                self._say(
+                    f"{entry.workload}: only {ready} of {wanted} pods Ready after {READY_SECONDS:.0f} s, see"
+                    f" `kubectl describe -n {entry.namespace} {entry.workload.by_hand}`; going on"
+                )
+                return ready
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def _wait_quiet(self, ours: set[str], *, expected: bool) -> None:
+        """Wait until the endpoints have not changed for long enough that kube-proxy knows them.
+
+        Args:
+            ours: the exposure pods.
+            expected: whether every Service has to have another endpoint by then.
+        """
+        names = sorted({service.partition("/")[2] for entry in self._entries for service in entry.services})
+        selector = f"{SERVICE_NAME_LABEL} in ({','.join(names)})"
+        seen: Any = None
+        self._doing("waiting until the cluster sends to these pods")
+        began = quiet_since = self._clock.now()
+        while self._clock.now() - quiet_since < QUIET_SECONDS:
+            found = await self._patiently(
+                lambda: self._api.items("discovery.k8s.io/v1", "endpointslices", self._namespace, selector)
+            )
+            now = sorted((one["metadata"]["name"], one["metadata"]["resourceVersion"]) for one in found)
+            served = {
+                one.service.name
+                for one in map(objects.endpoint_slice, found)
+                if one is not None and any(endpoint.pod not in ours for endpoint in one.endpoints)
+            }
+            waiting = expected and not served >= set(names) and self._clock.now() - began < GONE_SECONDS
+            if now != seen or waiting:
+                seen, quiet_since = now, self._clock.now()
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def _pods(self) -> list[Json]:
+        return await self._api.items("v1", "pods", self._namespace, f"{SESSION_LABEL}={self._session}")
+
+    async def _delete_pods(self) -> None:
+        """Delete the exposure pods and wait until their objects are gone: until then ssh has to stay."""
+        began = self._clock.now()
+        asked: set[str] = set()
+        while pods := await self._patiently(self._pods):
+            self._doing(f"the exposure pod {pods[0]['metadata']['name']} is ending")
+            for pod in pods:
+                meta = pod["metadata"]
+                if meta["uid"] not in asked:
+                    asked.add(meta["uid"])
+                    grace = None if objects.is_ready(pod) else UNSERVED_GRACE_SECONDS
+                    path = f"/api/v1/namespaces/{self._namespace}/pods/{meta['name']}"
+                    await self._patiently(partial(self._api.delete, path, uid=meta["uid"], grace_seconds=grace))
+            if self._clock.now() - began > GONE_SECONDS:
+                raise LocalizeError(
+                    f"pod {pods[0]['metadata']['name']} does not go away",
+                    f"see `kubectl describe pod -n {self._namespace} {pods[0]['metadata']['name']}`",
+                )
+            await self._clock.sleep(LOOK_SECONDS)
+        if asked:
+            self._say("exposure pod deleted")
+
+    async def _delete_secret(self) -> None:
+        name = object_name(self._session)
+        await self._api.delete(f"/api/v1/namespaces/{self._namespace}/secrets/{name}")
+
+    async def _delete_lease(self, entry: Entry) -> None:
+        there = await journal_at(self._api, entry.path)
+        if there is not None and there.session == self._session:
+            await self._api.delete(entry.path, uid=there.lease_uid)
+
+    async def _is_anothers(self, entry: Entry) -> bool:
+        """Whether the workload is another session's by now: ours was undone by hand, or never came to be."""
+        there = await journal_at(self._api, entry.path)
+        return there is not None and there.session != self._session
+
+    async def _patiently(self, step: Callable[[], Awaitable[Any]], seconds: float = AWAY_SECONDS) -> Any:
+        """One step, tried again as long as the API server is away, in trouble, or changes what we change.
+
+        Raises: KubectlError where that lasts longer than `seconds`, or it refuses.
+        """
+        began = self._clock.now()
+        while True:
+            try:
+                return await step()
+            except KubectlError as error:
+                refused = isinstance(error, REFUSALS)
+                if refused or self._clock.now() - began > seconds:
+                    raise self._given_up(error, for_good=refused) from error
+                log.info("the way back: %s", error.message)
+            await self._clock.sleep(LOOK_SECONDS)
+
+    def _given_up(self, error: KubectlError, *, for_good: bool) -> KubectlError:
+        """The same error, which now says what it means for the workloads, and what to do."""
+        names = ", ".join(str(entry.workload) for entry in self._entries)
+        if isinstance(error, ForbiddenError):
+            hint = f"somebody who may can do it: {by_hand(self._entries)}"
+        else:
+            when = "" if for_good else " when the API server is well again"
+            hint = f"run `kubectl localize restore`{when}; until then they may be at zero"
+        return type(error)(f"{names} could not be brought back: {error.message}", hint)
+
+
+def _is_observed(workload: Json) -> bool:
+    """Whether its controller has seen its newest specification, so that its status speaks of that."""
+    generation = workload["metadata"].get("generation") or 0
+    return int((workload.get("status") or {}).get("observedGeneration") or 0) >= int(generation)

@@ -1,0 +1,65 @@
+"""The workloads that an exposure replaces: scaled down, watched, and what there is of them to bring back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
+from kubectl_localize.errors import ConflictError, KubectlError, LocalizeError
+
+
+class ScaledWorkloads:
+    """See the module."""
+
+    def __init__(self, api: Api, workloads: Sequence[Workload]) -> None:
+        self._api = api
+        self._workloads = tuple(workloads)
+        self._scaled: set[WorkloadRef] = set()
+
+    @property
+    def describe(self) -> str:
+        """Their names."""
+        return ", ".join(str(one.ref) for one in self._workloads)
+
+    async def scale_down(self, may_go_on: Callable[[], None]) -> str:
+        """Scale all of them to zero, each only if it has the replicas that were found; in words, what was done.
+
+        Args:
+            may_go_on: called before each; raises what ends it.
+
+        Raises: LocalizeError where somebody else scales one of them; KubectlError.
+        """
+        for workload in self._workloads:
+            may_go_on()
+            self._scaled.add(workload.ref)  # before it is: where the answer is lost it may have been
+            try:
+                found = await self._api.scale(
+                    workload.ref, workload.replicas, 0, uid=workload.uid, version=workload.version
+                )
+            except ConflictError:
+                found = -1
+            if found != workload.replicas:
+                self._scaled.discard(workload.ref)
+                raise LocalizeError(f"somebody scales {workload.ref} at this moment", "try again when it has settled")
+        return ", ".join(f"{one.ref} ({one.replicas})" for one in self._workloads) + " scaled down"
+
+    async def scaled_by_others(self) -> str:
+        """What others have made of them meanwhile, in words; empty where they are at zero, or nobody can say."""
+        counts = []
+        for workload in self._workloads:
+            with contextlib.suppress(KubectlError):
+                found = await self._api.get(f"{workload.ref.path}/scale")
+                counts.append(int((found.get("spec") or {}).get("replicas") or 0))
+        scaled = [str(count) for count in counts if count]
+        return f"scaled to {', '.join(scaled)} by others; traffic is shared" if scaled else ""
+
+    def to_undo(self, entries: Sequence[Entry]) -> list[Entry]:
+        """The journals, as the way back is to take them: one that we have not scaled down is not ours to scale up.
+
+        It may be at zero all the same: a colleague wanted that while we were on the way up.
+        """
+        return [entry if entry.workload in self._scaled else replace(entry, replicas=None) for entry in entries]

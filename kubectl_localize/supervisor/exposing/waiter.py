@@ -1,0 +1,84 @@
+"""How an exposure waits: until what it waits for has come, its time is up, there is no hope left, or it is to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.timing import Notifier
+
+LOOK_SECONDS = 0.2
+
+
+class EndingError(Exception):
+    """What was waited for is not wanted any more: the exposure is to end."""
+
+
+class Waiter:
+    """See the module.
+
+    Args:
+        changed: fires when there is something new to look at.
+        now: seconds, monotonic.
+    """
+
+    def __init__(self, changed: Notifier, now: Callable[[], float]) -> None:
+        self._changed = changed
+        self._now = now
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Nobody is to wait any more."""
+        self._ending.set()
+        self._changed.fire()
+
+    def go_on(self) -> None:
+        """Raises EndingError where it is to end."""
+        if self._ending.is_set():
+            raise EndingError
+
+    async def pause(self, seconds: float) -> None:
+        """Wait until something has changed, at most so long."""
+        await self._changed.wait(seconds)
+
+    async def unless_ending(self, work: Awaitable[None]) -> None:
+        """Wait for something that may take long and changes nothing that has to be undone.
+
+        Raises: EndingError, and what the work raises.
+        """
+        task = asyncio.ensure_future(work)
+        ending = asyncio.ensure_future(self._ending.wait())
+        try:
+            await asyncio.wait((task, ending), return_when=asyncio.FIRST_COMPLETED)
+            self.go_on()
+            await task
+        finally:
+            ending.cancel()
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def until(
+        self,
+        condition: Callable[[], bool],
+        seconds: float,
+        *,
+        hopeless: Callable[[], bool],
+        failure: Callable[[], LocalizeError],
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        """Wait for a condition.
+
+        Args:
+            hopeless: whether it cannot come about any more.
+            failure: the error for that, and for when the time is up.
+            look_seconds: how often to look where nothing changes that would wake us.
+
+        Raises: EndingError, and `failure`.
+        """
+        deadline = self._now() + seconds
+        while not condition():
+            self.go_on()
+            if hopeless() or self._now() > deadline:
+                raise failure()
+            await self.pause(look_seconds)

@@ -1,0 +1,211 @@
+"""What runs for one Service: its addresses, its listeners, and what `ls` says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from kubectl_localize.model import Endpoint, ServiceKey, Status
+from kubectl_localize.supervisor.forwarding.listener import Listener, Surroundings
+from kubectl_localize.supervisor.forwarding.spec import Binding, ForwardSpec, PortSpec
+from kubectl_localize.supervisor.processes.child import Target
+from kubectl_localize.supervisor.traffic.binding import PortBinder
+
+WORST_FIRST = (Status.BACKOFF, Status.WAITING, Status.ACTIVE, Status.IDLE)
+
+
+def address_name(key: ServiceKey, pod: str = "") -> str:
+    """What the registry calls the address of a Service, or of one of its pods."""
+    return f"{key}/{pod}" if pod else str(key)
+
+
+def wanted_addresses(plan: ForwardSpec) -> list[str]:
+    """What the registry calls the addresses that a plan needs."""
+    if plan.skipped:
+        return []
+    return [address_name(plan.key), *(address_name(plan.key, pod.label) for pod in plan.pods)]
+
+
+class Forward:
+    """A Service made local.
+
+    Args:
+        since: when it was made.
+    """
+
+    def __init__(self, plan: ForwardSpec, around: Surroundings, binder: PortBinder, since: datetime) -> None:
+        self.plan = plan
+        self.applied: ForwardSpec | None = None  # the last plan that everything was done for
+        self.since = since
+        self._around = around
+        self._binder = binder
+        self._addresses: Mapping[str, str] = {}
+        self._listeners: dict[Binding, Listener] = {}
+        self._opened = asyncio.Lock()
+
+    def address(self, pod: str = "") -> str:
+        """The address of the Service or of one of its pods; empty where it has none."""
+        if self.plan.skipped:
+            return ""
+        return self._addresses.get(address_name(self.plan.key, pod), "")
+
+    async def apply(self, plan: ForwardSpec, addresses: Mapping[str, str]) -> None:
+        """Make what runs equal to the plan: endpoints change, listeners come and go, addresses stay."""
+        async with self._opened:
+            self.plan = plan
+            self._addresses = addresses
+            for binding in [binding for binding in self._listeners if binding not in plan.bindings]:
+                await self._listeners.pop(binding).close()
+            for binding, endpoints in plan.bindings.items():
+                listener = self._listeners.get(binding)
+                if listener is None:
+                    listener = self._listeners[binding] = Listener(self._around, plan.key.namespace)
+                listener.set_endpoints(endpoints)
+                if not listener.listening:
+                    await self._open(binding, listener)
+            self.applied = plan
+
+    async def reopen(self) -> bool:
+        """Try again what could not be bound, and ports that were moved up; whether anything changed."""
+        changed = False
+        async with self._opened:
+            for binding, listener in list(self._listeners.items()):
+                if listener.listening and listener.local_port != binding.number:
+                    bound = await self._binder.bound(self.address(binding.pod), binding.number, None)
+                    if bound.socket is not None:  # where it cannot be listened on, it stays moved up
+                        changed = not await self._listen(binding, listener, bound.socket) or changed
+                elif not listener.listening:
+                    changed = await self._open(binding, listener) or changed
+        return changed
+
+    async def _open(self, binding: Binding, listener: Listener) -> bool:
+        def avoid(number: int) -> bool:
+            return Binding(binding.pod, number) in self.plan.bindings
+
+        bound = await self._binder.bound(self.address(binding.pod), binding.number, avoid)
+        listener.problem = bound.problem
+        if bound.socket is not None:
+            listener.problem = await self._listen(binding, listener, bound.socket)
+        return not listener.problem
+
+    async def _listen(self, binding: Binding, listener: Listener, bound: socket.socket) -> str:
+        """Why the bound socket cannot be listened on; empty where it is."""
+        try:
+            await listener.listen(bound)
+        except OSError as error:
+            bound.close()
+            return f"{self.address(binding.pod)}:{binding.number} cannot be listened on: {error.strerror}"
+        return ""
+
+    async def close(self) -> None:
+        """Close every listener."""
+        async with self._opened:
+            await asyncio.gather(*(listener.close() for listener in self._listeners.values()))
+            self._listeners.clear()
+
+    def targets(self) -> set[Target]:
+        """Every pod's port that its connections may go to."""
+        return {
+            Target(self.plan.key.namespace, endpoint.pod, endpoint.port)
+            for endpoints in self.plan.bindings.values()
+            for endpoint in endpoints
+        }
+
+    def problems(self) -> list[str]:
+        """What keeps ports from being listened on."""
+        return [f"{self.plan.key}: {found.problem}" for found in self._listeners.values() if found.problem]
+
+    def moved(self) -> list[tuple[int, int]]:
+        """Pairs of port and local port where they differ, for the Service's own address."""
+        return sorted(
+            (binding.number, listener.local_port)
+            for binding, listener in self._listeners.items()
+            if listener.listening and listener.local_port != binding.number
+        )
+
+    # -- what ls shows ------------------------------------------------------------------------------------------------
+    def item(self, context: str, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+        """The item of the `ls` document (cli.md).
+
+        Args:
+            names: hostnames by address.
+        """
+        plan = self.plan
+        ports = [self._port_item(port) for port in plan.ports]
+        status, reason = self._status(ports)
+        return {
+            "kind": "Forward",
+            "context": context,
+            "namespace": plan.key.namespace,
+            "name": plan.key.name,
+            "status": status,
+            "reason": reason,
+            "address": self.address(),
+            "pods": [
+                {"name": pod.pod, "address": address, "hostnames": list(names.get(address, ()))}
+                for pod in plan.pods
+                if (address := self.address(pod.label))
+            ],
+            "hostnames": list(names.get(self.address(), ())),
+            "ports": ports,
+            "endpoints": sorted({endpoint.pod for endpoint in plan.endpoints}),
+            "labels": dict(plan.service.labels),
+            "since": rfc3339(self.since) if not plan.skipped else "",
+        }  # fmt: skip
+
+    def _status(self, ports: list[dict[str, Any]]) -> tuple[str, str]:
+        if self.plan.skipped:
+            return Status.SKIPPED, self.plan.skipped
+        open_ports = [port for port in ports if port["status"] != Status.SKIPPED]
+        worst = min(open_ports, key=lambda port: WORST_FIRST.index(Status(port["status"])))
+        reasons = [worst["reason"], *(port["reason"] for port in ports), self.plan.note]
+        return worst["status"], next((reason for reason in reasons if reason), "")
+
+    def _port_item(self, planned: PortSpec) -> dict[str, Any]:
+        port = planned.port
+        own = [
+            self._listeners[Binding("", number)] for number in planned.numbers if Binding("", number) in self._listeners
+        ]
+        every = [found for binding, found in self._listeners.items() if binding.number in planned.numbers]
+        skipped = planned.skipped or self.plan.skipped
+        status, reason = (Status.SKIPPED, skipped) if skipped else _worst(own)
+        local = own[0].local_port if own else 0
+        if not reason and own and local not in planned.numbers:
+            reason = f"port {planned.numbers[0]} needs sudo, so it is {local} here"
+        children = {child.target: child for found in own for child in found.children() if child.pid}
+        return {
+            "name": port.name,
+            "port": port.port,
+            "localPort": local,
+            "targetPort": port.target_port,
+            "protocol": port.protocol,
+            "status": status,
+            "reason": reason,
+            "connections": sum(found.traffic.open for found in every),
+            "bytesIn": sum(found.traffic.bytes_in for found in every),
+            "bytesOut": sum(found.traffic.bytes_out for found in every),
+            "restarts": sum(child.restarts for found in own for child in found.children()),
+            "children": [
+                {"pod": child.target.pod, "pid": child.pid, "connections": child.connections}
+                for child in children.values()
+            ],
+        }  # fmt: skip
+
+
+def _worst(listeners: list[Listener]) -> tuple[Status, str]:
+    if not listeners:
+        return Status.WAITING, "no Ready pod"
+    return min((found.status() for found in listeners), key=lambda status: WORST_FIRST.index(status[0]))
+
+
+def pods_in_words(endpoints: tuple[Endpoint, ...]) -> str:
+    """The pods of endpoints: `web-abc, web-def`."""
+    return ", ".join(sorted({endpoint.pod for endpoint in endpoints}))
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC with whole seconds, as Kubernetes writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

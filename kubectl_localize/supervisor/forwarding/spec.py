@@ -1,0 +1,153 @@
+"""What shall run for a Service: a pure function of the Service and its EndpointSlices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kubectl_localize.model import Endpoint, EndpointSlice, Service, ServiceKey, ServicePort
+
+PODS_WITH_NAMES_AT_MOST = 64
+
+
+@dataclass(frozen=True, order=True)
+class Binding:
+    """Where to listen: the owner of an address (the Service, or one pod of it) and a port number.
+
+    `pod` is empty for the Service's own address, else the pod's label below the Service's name.
+    """
+
+    pod: str
+    number: int
+
+
+@dataclass(frozen=True)
+class PortSpec:
+    """One port of a Service: the bindings that serve it, or why there are none."""
+
+    port: ServicePort
+    numbers: tuple[int, ...] = ()
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class NamedPod:
+    """A Ready pod with an address and names of its own; `label` is its name below the Service's."""
+
+    label: str
+    pod: str
+
+
+@dataclass(frozen=True)
+class ForwardSpec:
+    """All that shall run for one Service; `skipped` says why nothing does, `note` what was left out."""
+
+    service: Service
+    ports: tuple[PortSpec, ...]
+    pods: tuple[NamedPod, ...] = ()
+    bindings: dict[Binding, tuple[Endpoint, ...]] = field(default_factory=dict)
+    endpoints: tuple[Endpoint, ...] = ()
+    skipped: str = ""
+    note: str = ""
+
+    @property
+    def key(self) -> ServiceKey:
+        """Namespace and name of the Service."""
+        return self.service.key
+
+
+def plan(service: Service, slices: Sequence[EndpointSlice]) -> ForwardSpec:
+    """What shall run for a Service, given all EndpointSlices that belong to it."""
+    ports = tuple(PortSpec(port, skipped=_port_skipped(port)) for port in service.ports)
+    skipped = _skipped(service, slices, ports)
+    if skipped:
+        return ForwardSpec(service, ports, skipped=skipped)
+    by_port = {port.port: endpoints_of(port.port, slices) for port in ports if not port.skipped}
+    every = tuple(sorted({endpoint for found in by_port.values() for endpoint in found}))
+    pods, note = _pods(service, every)
+    bindings: dict[Binding, tuple[Endpoint, ...]] = {}
+    planned = []
+    for port in ports:
+        if port.skipped:
+            planned.append(port)
+            continue
+        found = by_port[port.port]
+        numbers = _numbers(service, port.port, found)
+        planned.append(PortSpec(port.port, numbers))
+        for number in numbers:
+            there = tuple(endpoint for endpoint in found if not service.headless or endpoint.port == number)
+            bindings[Binding("", number)] = _merge(bindings.get(Binding("", number), ()), there)
+        for pod in pods:
+            for endpoint in found:
+                if endpoint.pod == pod.pod:
+                    where = Binding(pod.label, endpoint.port)
+                    bindings[where] = _merge(bindings.get(where, ()), (endpoint,))
+    return ForwardSpec(service, tuple(planned), pods, bindings, every, note=note)
+
+
+def endpoints_of(port: ServicePort, slices: Iterable[EndpointSlice]) -> tuple[Endpoint, ...]:
+    """The Ready pods behind one port of a Service, each with the number that this very pod listens on.
+
+    A pod counts once, though it may stand in several slices (IPv4 and IPv6, or while it moves between slices).
+    """
+    found: dict[tuple[str, int], Endpoint] = {}
+    for endpoint_slice in slices:
+        for name, number in endpoint_slice.ports:
+            if name != port.name:
+                continue
+            resolved = number if number is not None else port.target_port
+            if not isinstance(resolved, int):
+                continue
+            for endpoint in endpoint_slice.endpoints:
+                known = found.get((endpoint.pod, resolved))
+                if known is None or endpoint.address < known.address:
+                    found[endpoint.pod, resolved] = Endpoint(
+                        endpoint.pod, resolved, endpoint.address, endpoint.hostname
+                    )
+    return tuple(sorted(found.values()))
+
+
+def _merge(one: tuple[Endpoint, ...], other: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    return tuple(sorted({*one, *other}))
+
+
+def _numbers(service: Service, port: ServicePort, endpoints: Sequence[Endpoint]) -> tuple[int, ...]:
+    if not service.headless:
+        return (port.port,)
+    if endpoints:
+        return tuple(sorted({endpoint.port for endpoint in endpoints}))
+    return (port.target_port,) if isinstance(port.target_port, int) else ()
+
+
+def _pods(service: Service, endpoints: Sequence[Endpoint]) -> tuple[tuple[NamedPod, ...], str]:
+    """Pods get names as the cluster's DNS gives them: by hostname, and by their dashed IP in a headless Service."""
+    labels: dict[str, str] = {}
+    for endpoint in endpoints:
+        dashed = endpoint.address.replace(".", "-").replace(":", "-").strip("-") if service.headless else ""
+        label = endpoint.hostname or dashed
+        if label:
+            labels.setdefault(endpoint.pod, label)
+    pods = tuple(NamedPod(label, pod) for pod, label in sorted(labels.items()))
+    left_out = len(pods) - PODS_WITH_NAMES_AT_MOST
+    note = f"{left_out} more pods have no name of their own" if left_out > 0 else ""
+    return pods[:PODS_WITH_NAMES_AT_MOST], note
+
+
+def _port_skipped(port: ServicePort) -> str:
+    return "" if port.protocol == "TCP" else f"{port.protocol} cannot be forwarded"
+
+
+def _skipped(service: Service, slices: Sequence[EndpointSlice], ports: Sequence[PortSpec]) -> str:
+    if service.type == "ExternalName":
+        return f"ExternalName leads to {service.external_name}, outside the cluster"
+    if not ports:
+        return "it has no ports"
+    if all(port.skipped for port in ports):
+        return ports[0].skipped
+    pods = sum(endpoint_slice.pods for endpoint_slice in slices)
+    others = sum(endpoint_slice.others for endpoint_slice in slices)
+    if others and not pods:
+        return "its endpoints are no pods"
+    if not service.has_selector and not pods:
+        return "no selector and no endpoints"
+    return ""

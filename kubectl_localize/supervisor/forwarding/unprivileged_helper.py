@@ -1,0 +1,66 @@
+"""The helper that this user may run without sudo, for a hosts file of their own: begun again whenever it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from kubectl_localize.host.helper_server import Helper, HelperServer
+
+log = logging.getLogger(__name__)
+
+
+class UnprivilegedHelper:
+    """A process that outlives us, to clean up.
+
+    Args:
+        server: where it connects.
+        argv: starts it, and ends when it is connected.
+    """
+
+    def __init__(self, server: HelperServer, argv: Sequence[str]) -> None:
+        self._server = server
+        self._argv = argv
+        self._begun = False
+        self._complaint = ""
+
+    @property
+    def helper(self) -> Helper | None:
+        """The one that is connected now."""
+        return self._server.helper
+
+    async def begin(self) -> None:
+        """Start it; where it does not start, the log says why.
+
+        Raises: OSError where it would have nowhere to connect.
+        """
+        await self._server.start()
+        self._begun = True
+        await self.look_after()
+
+    async def look_after(self) -> None:
+        """Start it again where it has begun and is gone."""
+        if self._begun and self._server.helper is None:
+            complaint = await self._start()
+            if complaint and complaint != self._complaint:  # once, though it is tried again and again
+                log.warning("%s", complaint)
+            self._complaint = complaint
+
+    async def close(self) -> None:
+        """Let it undo what it did; return when it has."""
+        self._begun = False
+        await self._server.close()
+
+    async def _start(self) -> str:
+        """Why it could not be started; empty where it was."""
+        null = asyncio.subprocess.DEVNULL
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._argv, stdin=null, stdout=null, stderr=asyncio.subprocess.PIPE
+            )
+        except OSError as error:
+            return f"the helper cannot be started: {error.strerror or error}"
+        _, errors = await process.communicate()
+        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        return last or f"the helper ended with exit code {process.returncode}" if process.returncode else ""

@@ -1,0 +1,106 @@
+"""Whether the API server can be reached, found out by connecting to it; nothing is ever sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from kubectl_localize.model import Connection
+from kubectl_localize.timing import Notifier
+
+log = logging.getLogger(__name__)
+
+PROBE_SECONDS = 2.0
+PROBE_AFTER_MISS_SECONDS = 0.3
+CONNECT_SECONDS = 0.5
+SLEEP_SECONDS = 1.5
+
+
+def probe_address(connection: Connection) -> tuple[str, int]:
+    """Host and port of the API server, or of the proxy in front of it."""
+    url = urlsplit(connection.proxy or connection.server)
+    default = {"https": 443, "http": 80, "socks5": 1080}.get(url.scheme, 443)
+    return url.hostname or "localhost", url.port or default
+
+
+class ApiServerProbe:
+    """Probes the API server and says when it comes back after having been away.
+
+    Args:
+        resolve: a host's addresses; empty where nobody knows it.
+        boot_ahead: seconds by which boot time is ahead of monotonic time; it jumps when the machine has slept.
+        changed: fired when the link goes away or comes back.
+        renewed: called when it is back, after an outage or a sleep.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        *,
+        resolve: Callable[[str], Awaitable[list[str]]],
+        boot_ahead: Callable[[], float],
+        changed: Notifier,
+        renewed: Callable[[], None],
+    ) -> None:
+        self._address = address
+        self._resolve = resolve
+        self._boot_ahead = boot_ahead
+        self._changed = changed
+        self._renewed = renewed
+        self._slept = boot_ahead()
+        self._resolved: list[str] = []
+        self._proven = False
+        self.up = True
+
+    async def wait_up(self) -> None:
+        """Return as soon as the API server can be reached."""
+        while not self.up:
+            await self._changed.wait()
+
+    async def run(self) -> None:
+        """Probe until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began = loop.time()
+            reached = await self._probe()
+            self._note(reached)
+            pause = PROBE_SECONDS if reached else PROBE_AFTER_MISS_SECONDS
+            await asyncio.sleep(max(0.0, began + pause - loop.time()))
+
+    def _note(self, reached: bool) -> None:
+        slept, self._slept = self._boot_ahead() - self._slept, self._boot_ahead()
+        self._proven = self._proven or reached
+        if not self._proven:  # kubectl gets there by a way that we do not know; what never worked proves nothing
+            return
+        if self.up and not reached:
+            log.warning("the API server at %s:%d does not answer", *self._address)
+            self.up = False
+            self._changed.fire()
+        elif reached and (not self.up or slept > SLEEP_SECONDS):
+            log.warning("the API server at %s:%d answers again", *self._address)
+            self.up = True
+            self._renewed()
+            self._changed.fire()
+
+    async def _probe(self) -> bool:
+        """Whether one of its addresses takes a connection; names are looked up only once, and after a miss."""
+        host, port = self._address
+        if not self._resolved:
+            self._resolved = await self._resolve(host)
+        for address in list(self._resolved):
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    _, writer = await asyncio.open_connection(address, port)
+            except (OSError, TimeoutError):
+                continue
+            self._resolved.remove(address)
+            self._resolved.insert(0, address)  # the one that answers goes first from now on
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            return True
+        self._resolved = []
+        return False

@@ -1,0 +1,60 @@
+"""Which pod a new connection goes to: a pure decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kubectl_localize.model import Endpoint
+from kubectl_localize.supervisor.processes.lifecycle import Phase
+
+PODS_IN_USE_AT_MOST = 4
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A Ready pod's port, and how its child is.
+
+    Args:
+        refused: this very connection was refused there already.
+        connections: how many the child carries.
+    """
+
+    endpoint: Endpoint
+    phase: Phase
+    connections: int = 0
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where to go now, and whose child to start; both may be None, then the connection waits."""
+
+    use: Endpoint | None = None
+    start: Endpoint | None = None
+
+
+def choose(candidates: Sequence[Candidate], turn: int, *, spread: bool, impatient: bool = False) -> Choice:
+    """Spread connections over the pods without making them wait.
+
+    A running child with the fewest connections is used, in turns; meanwhile one more pod's child is started until
+    `PODS_IN_USE_AT_MOST` are. Where none runs, one is started and all who come meanwhile share it.
+
+    Args:
+        turn: a number that grows with each connection.
+        spread: whether another pod's child may be started though one runs; false for a connection that has had to
+            wait, so that the first of all starts one child only.
+        impatient: whether a child that is starting has had its time, so that another pod's is to be started, too.
+    """
+    open_to = [candidate for candidate in candidates if not candidate.refused]
+    running = [candidate for candidate in open_to if candidate.phase is Phase.RUNNING]
+    starting = [candidate for candidate in open_to if candidate.phase is Phase.STARTING]
+    idle = [candidate.endpoint for candidate in open_to if candidate.phase is Phase.IDLE]
+    if running:
+        rotated = [running[(turn + offset) % len(running)] for offset in range(len(running))]
+        best = min(rotated, key=lambda candidate: candidate.connections)
+        room = spread and len(running) + len(starting) < PODS_IN_USE_AT_MOST
+        return Choice(use=best.endpoint, start=idle[0] if idle and room else None)
+    if not idle or (starting and not (impatient and len(starting) < PODS_IN_USE_AT_MOST)):
+        return Choice()
+    return Choice(start=idle[turn % len(idle)])

@@ -1,0 +1,93 @@
+"""What the status of an exposure pod is taken for; the samples are from pods of Kubernetes 1.35, shortened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kubectl_localize.cluster.exposing.status import is_lost, is_running, trouble
+
+STARTED = {"startedAt": "2026-11-23T06:20:00Z"}
+SSHD = {"name": "sshd", "ready": True, "restartCount": 0, "started": True, "state": {"running": STARTED}}
+CREATING = {"name": "sshd", "ready": False, "started": False, "state": {"waiting": {"reason": "ContainerCreating"}}}
+PULLING = {
+    "name": "sshd",
+    "ready": False,
+    "state": {
+        "waiting": {
+            "reason": "ImagePullBackOff",
+            "message": 'Back-off pulling image "example.com/sshd:1": not found',
+        }
+    },
+}
+FIRST_PULL = {"name": "sshd", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
+CRASHED = {
+    "name": "sshd",
+    "restartCount": 1,
+    "state": {"running": STARTED},
+    "lastState": {"terminated": {"exitCode": 255, "reason": "Error", "message": "no hostkeys available"}},
+}
+UNPROVEN = {
+    "name": "failsafe",
+    "started": False,
+    "state": {"terminated": {"exitCode": 1, "message": "it may not scale deployments/cart\n"}},
+}
+UNSCHEDULABLE = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "Unschedulable",
+    "message": "0/1 nodes are available: 1 Insufficient cpu.",
+}
+
+
+def status(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> dict[str, Any]:
+    return {"metadata": {"name": "x"}, "status": {"phase": phase, "containerStatuses": list(containers), **more}}
+
+
+@pytest.mark.parametrize(
+    ("pod", "why", "hopeless"),
+    [
+        ({"metadata": {}}, "", False),
+        (status(SSHD, phase="Running"), "", False),
+        (status(CREATING), "", False),
+        (status(FIRST_PULL), "sshd: ErrImagePull: not found", False),
+        (status(PULLING), 'sshd: ImagePullBackOff: Back-off pulling image "example.com/sshd:1": not found', True),
+        (status(CRASHED, phase="Running"), "sshd ended with exit code 255 no hostkeys available", False),
+        (status(conditions=[UNSCHEDULABLE]), "0/1 nodes are available: 1 Insufficient cpu.", False),
+        (
+            status(SSHD, UNPROVEN, phase="Running"),
+            "the failsafe cannot scale the workload: it may not scale deployments/cart",
+            True,
+        ),
+        (
+            status(phase="Failed", reason="Evicted", message="The node was low on resource: memory."),
+            "Evicted: The node was low on resource: memory.",
+            True,
+        ),
+        (status(phase="Failed"), "it has failed", True),
+    ],
+)
+def test_why_a_pod_does_not_start(pod: dict[str, Any], why: str, hopeless: bool) -> None:
+    assert trouble(pod) == (why, hopeless)
+
+
+@pytest.mark.parametrize(
+    ("judge", "pod", "answer"),
+    [
+        (is_running, status(SSHD), True),
+        (is_running, status(CREATING), False),
+        (is_running, status({**SSHD, "name": "failsafe"}), False),
+        (is_running, {"metadata": {}}, False),
+        (is_lost, None, True),
+        (is_lost, {"metadata": {"deletionTimestamp": "2026-11-23T06:20:00Z"}}, True),
+        (is_lost, status(phase="Failed"), True),
+        (is_lost, status(phase="Succeeded"), True),
+        (is_lost, status(SSHD, phase="Running"), False),
+        (is_lost, status(phase="Unknown"), False),
+        (is_lost, {"metadata": {}}, False),
+    ],
+)
+def test_whether_it_runs_and_whether_it_is_lost(judge: Callable[[Any], bool], pod: Any, answer: bool) -> None:
+    assert judge(pod) is answer

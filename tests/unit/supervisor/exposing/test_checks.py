@@ -1,0 +1,312 @@
+"""The checks before any change: groups, blockers, rights, maps, colleagues; and that nothing is changed by them."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing.values import PortMap, WorkloadRef
+from kubectl_localize.errors import ForbiddenError, LocalizeError
+from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.exposing.checks import Checks, Findings
+from kubectl_localize.supervisor.exposing.order import ExposeRequest
+from kubectl_localize.supervisor.exposing.plan import describe, journal_entries
+from tests.unit.cluster.answering import Done
+from tests.unit.cluster.samples import CONNECTION
+from tests.unit.supervisor.exposing.cluster import APPS, CORE, Cluster
+from tests.unit.supervisor.exposing.samples import NOW, OWNER, entry, labels, write
+
+CART, WEB = ServiceKey("shop", "cart"), ServiceKey("shop", "web")
+HPA = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
+
+
+def add(cluster: Cluster, name: str, *, kind: str = "Deployment", port: int = 8080, **spec: Any) -> None:
+    """A workload of two, its pods, and a Service of the same name."""
+    path = f"{APPS}/{kind.lower()}s/{name}"
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main"}]}}
+    cluster.put(path, {"metadata": {"uid": f"{name}-uid"}, "spec": {"replicas": 2, "template": template, **spec}})
+    owner = {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": f"{name}-uid", "controller": True}
+    for number in range(2):
+        meta = {"labels": {"app": name}, "ownerReferences": [owner]}
+        cluster.put(f"{CORE}/pods/{name}-{number}", {"metadata": meta, "spec": template["spec"]})
+    service(cluster, name, {"app": name}, port)
+
+
+def service(cluster: Cluster, name: str, selector: dict[str, str], port: int = 8080, **spec: Any) -> None:
+    ports = [{"port": 80, "targetPort": port, "protocol": "TCP"}]
+    cluster.put(f"{CORE}/services/{name}", {"spec": {"ports": ports, "selector": selector, **spec}})
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """Deployments cart and web, a Service each."""
+    found = Cluster()
+    add(found, "cart")
+    add(found, "web", port=9090)
+    return found
+
+
+def checks(
+    api: Api,
+    *keys: ServiceKey,
+    listens: Callable[[str, int], bool | None] = lambda host, port: True,
+    **order: Any,
+) -> Checks:
+    return Checks(
+        api,
+        ExposeRequest(keys or (CART,), **order),
+        listens=listens,
+        now=lambda: NOW,
+        advice=lambda held: f"ask {held[0].owner.user}",
+    )
+
+
+def check(cluster: Cluster, *keys: ServiceKey, **order: Any) -> Findings:
+    before = {path: dict(one) for path, one in cluster.objects.items()}
+    try:
+        return asyncio.run(checks(cluster.api, *keys, **order).run())
+    finally:
+        assert (cluster.story, cluster.objects) == ([], before)
+
+
+def refused(cluster: Cluster, *keys: ServiceKey, **order: Any) -> LocalizeError:
+    with pytest.raises(LocalizeError) as caught:
+        check(cluster, *keys, **order)
+    return caught.value
+
+
+# -- what it comes to -------------------------------------------------------------------------------------------------
+def test_a_plan(cluster: Cluster) -> None:
+    found = check(cluster)
+    (plan,) = found.plans
+    assert (found.user, found.warnings, found.not_carried) == ("ada", (), ())
+    assert (plan.namespace, plan.services, plan.labels) == ("shop", (CART,), (("app", "cart"),))
+    assert [(one.ref.name, one.uid, one.replicas) for one in plan.workloads] == [("cart", "cart-uid", 2)]
+    assert [(one.number, one.local) for one in plan.ports] == [(8080, "127.0.0.1:8080")]
+    assert plan.failsafe is not None
+    assert (plan.failsafe.own, plan.failsafe.after_seconds, plan.failsafe.image) == (True, 600, plan.image)
+    assert plan.session != check(cluster).plans[0].session
+    (one,) = journal_entries(plan, OWNER, NOW)
+    assert (one.workload, one.uid, one.replicas, one.services) == (plan.workloads[0].ref, "cart-uid", 2, ("shop/cart",))
+    words = describe(plan)
+    assert words[0] == "create the journal, Lease localize-deployment-cart"
+    assert words[-1] == "scale Deployment shop/cart from 2 to 0, and back at the end"
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(600, "10m"), (90, "90s"), (1, "1s"), (7200, "120m")])
+def test_how_long_the_failsafe_waits_is_said_as_it_is_written(cluster: Cluster, seconds: int, words: str) -> None:
+    (line,) = (line for line in describe(check(cluster, failsafe_seconds=seconds).plans[0]) if "failsafe" in line)
+    assert line == f"failsafe: with its own ServiceAccount, scale up after {words} without this machine"
+
+
+def test_services_that_share_a_workload_go_together(cluster: Cluster) -> None:
+    service(cluster, "admin", {"app": "cart"}, 8081)
+    plans = check(cluster, WEB, CART, ServiceKey("shop", "admin")).plans
+    assert [[str(key) for key in plan.services] for plan in plans] == [["shop/web"], ["shop/cart", "shop/admin"]]
+    assert [port.number for port in plans[1].ports] == [8080, 8081]
+
+
+def test_a_service_that_is_linked_by_a_third_one_joins_two_groups(cluster: Cluster) -> None:
+    for name in ("cart", "web"):
+        for number in range(2):
+            cluster.objects[f"{CORE}/pods/{name}-{number}"]["metadata"]["labels"]["tier"] = "front"
+        cluster.objects[f"{APPS}/deployments/{name}"]["spec"]["template"]["metadata"]["labels"]["tier"] = "front"
+    for name in ("cart", "web"):
+        cluster.objects[f"{CORE}/services/{name}"]["spec"]["selector"] = {"tier": "front"}
+    (plan,) = check(cluster, CART, WEB).plans
+    assert [workload.ref.name for workload in plan.workloads] == ["cart", "web"]
+
+
+def test_other_services_on_the_same_pods_keep_their_endpoint(cluster: Cluster) -> None:
+    service(cluster, "metrics", {"app": "cart"}, 9100)
+    (plan,) = check(cluster).plans
+    assert [(port.number, port.asked) for port in plan.ports] == [(8080, True), (9100, False)]
+    assert plan.services == (CART,)
+
+
+def test_keep_touches_no_workload_and_holds_the_service(cluster: Cluster) -> None:
+    (plan,) = check(cluster, keep=True).plans
+    assert (plan.workloads, plan.failsafe, plan.keep) == ((), None, True)
+    (one,) = journal_entries(plan, OWNER, NOW)
+    assert (one.workload, one.replicas) == (WorkloadRef("v1", "Service", "shop", "cart"), None)
+    assert not any("scale" in line for line in describe(plan))
+
+
+def test_keep_needs_no_pods(cluster: Cluster) -> None:
+    service(cluster, "empty", {"app": "none"})
+    (plan,) = check(cluster, ServiceKey("shop", "empty"), keep=True).plans
+    assert plan.labels == (("app", "none"),)
+    assert refused(cluster, ServiceKey("shop", "empty")).message.startswith("shop/empty has no pods")
+
+
+def test_a_statefulsets_pod_takes_the_name_of_its_first_one() -> None:
+    cluster = Cluster()
+    add(cluster, "db", kind="StatefulSet", serviceName="db-peers")
+    (plan,) = check(cluster, ServiceKey("shop", "db")).plans
+    assert (plan.hostname, plan.subdomain) == ("db-0", "db-peers")
+    add(cluster, "db", kind="StatefulSet", serviceName="db-peers", ordinals={"start": 5})
+    assert check(cluster, ServiceKey("shop", "db")).plans[0].hostname == "db-5"
+
+
+def test_pods_that_end_and_exposure_pods_do_not_count(cluster: Cluster) -> None:
+    cluster.put(f"{CORE}/pods/done", {"metadata": {"labels": {"app": "cart"}}, "status": {"phase": "Succeeded"}})
+    going = {"labels": {"app": "cart"}, "deletionTimestamp": "2026-01-31T12:30:00Z"}
+    cluster.put(f"{CORE}/pods/going", {"metadata": going})
+    cluster.put(f"{CORE}/pods/localize-x", {"metadata": {"labels": {**labels("xyz98"), "app": "cart"}}})
+    assert [one.ref.name for one in check(cluster).plans[0].workloads] == ["cart"]
+
+
+# -- what speaks against it -------------------------------------------------------------------------------------------
+def test_a_service_that_is_not_there_or_selects_nothing(cluster: Cluster) -> None:
+    error = refused(cluster, ServiceKey("shop", "crt"))
+    assert (error.message, error.hint) == ("there is no Service crt in namespace shop", "did you mean cart?")
+    service(cluster, "manual", {})
+    assert "has no selector" in refused(cluster, ServiceKey("shop", "manual")).message
+    service(cluster, "outside", {}, type="ExternalName")
+    assert "ExternalName" in refused(cluster, ServiceKey("shop", "outside")).message
+
+
+def test_force_overrules_what_may_be_overruled_and_warns(cluster: Cluster) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "cart"}
+    cluster.put(f"{HPA}/cart", {"spec": {"scaleTargetRef": target}})
+    error = refused(cluster)
+    assert "HorizontalPodAutoscaler cart" in error.message
+    assert "--force" in error.hint
+    assert check(cluster, force=True).warnings == (error.message,)
+
+
+def test_force_does_not_overrule_the_loss_of_volumes() -> None:
+    cluster = Cluster()
+    add(cluster, "db", kind="StatefulSet", persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"})
+    assert "volumes" in refused(cluster, ServiceKey("shop", "db"), force=True).message
+    assert check(cluster, ServiceKey("shop", "db"), keep=True).plans
+
+
+def test_a_colleague_who_was_first_is_named(cluster: Cluster) -> None:
+    theirs = entry(session="xyz98", owner=replace(OWNER, user="bob", login="bob@desk"))
+    write(cluster, theirs)
+    error = refused(cluster, force=True)
+    assert error.message.startswith("shop/cart is exposed already by bob (bob@desk), since 2026-01-31 12:30 UTC")
+    assert error.hint == "ask bob"
+    assert check(cluster, WEB).plans
+
+
+# -- rights -----------------------------------------------------------------------------------------------------------
+def all_but(*resources: str) -> list[dict[str, Any]]:
+    every = (
+        "services endpointslices pods pods/portforward secrets leases horizontalpodautoscalers deployments replicasets"
+        " deployments/scale serviceaccounts roles rolebindings"
+    )
+    left = [one for one in every.split() if one not in resources]
+    return [{"verbs": ["*"], "apiGroups": ["*"], "resources": left}]
+
+
+def test_missing_rights_are_named_as_a_role_has_them(cluster: Cluster) -> None:
+    cluster.rules = all_but("deployments/scale", "leases")
+    with pytest.raises(ForbiddenError) as caught:
+        check(cluster)
+    assert caught.value.message == "you may not " + ", ".join(
+        [
+            f"{verb} leases.coordination.k8s.io in namespace shop"
+            for verb in ("get", "list", "create", "update", "delete")
+        ]
+        + [f"{verb} deployments.apps/scale in namespace shop" for verb in ("get", "update")]
+    )
+    cluster.rules = all_but("deployments/scale")
+    assert check(cluster, keep=True).plans
+
+
+def test_without_the_right_to_make_a_failsafe_it_is_done_without_and_said(cluster: Cluster) -> None:
+    cluster.rules = all_but("roles")
+    found = check(cluster)
+    assert found.plans[0].failsafe is None
+    assert len(found.warnings) == 1
+    assert "create roles.rbac.authorization.k8s.io in namespace shop" in found.warnings[0]
+    given = check(cluster, failsafe_service_account="admins", failsafe_seconds=0.4).plans[0].failsafe
+    assert given is not None
+    assert (given.own, given.service_account, given.after_seconds) == (False, "admins", 1)
+    off = check(cluster, failsafe_seconds=0)
+    assert (off.plans[0].failsafe, off.warnings) == (None, ())
+
+
+# -- at the same time --------------------------------------------------------------------------------------------------
+def test_the_search_waits_for_no_list(cluster: Cluster) -> None:
+    searched = asyncio.Event()
+
+    async def run(argv: list[str], body: bytes | None) -> Done:
+        if any(one in word for word in argv for one in ("autoscalers", "/leases", "selfsubjectrulesreviews")):
+            await asyncio.wait_for(searched.wait(), 30)
+        if any(word.startswith(f"{APPS}/deployments/cart") for word in argv):
+            searched.set()
+        return await cluster.run(argv, body)
+
+    assert asyncio.run(checks(Api(CONNECTION, run)).run()).plans
+
+
+def test_what_is_asked_for_meanwhile_ends_with_the_search(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    ended: list[str] = []
+
+    async def run(argv: list[str], body: bytes | None) -> Done:
+        path = next(word for word in argv if word.startswith("/ap"))
+        if not path.startswith(f"{CORE}/services") and "reviews" not in path:
+            try:
+                if "autoscalers" in path:
+                    raise OSError("too many open files")
+                await asyncio.sleep(3600)
+            finally:
+                ended.append(path.rpartition("/")[2].partition("?")[0])
+        return await cluster.run(argv, body)
+
+    async def story() -> None:
+        with pytest.raises(LocalizeError, match="there is no Service gone"):
+            await checks(Api(CONNECTION, run), ServiceKey("shop", "gone")).run()
+        assert ended == ["horizontalpodautoscalers", "leases"]
+
+    asyncio.run(story())
+    gc.collect()
+    assert not caplog.records  # `exception was never retrieved`
+
+
+# -- local ports ------------------------------------------------------------------------------------------------------
+def only(*ports: tuple[str, int]) -> Callable[[str, int], bool]:
+    return lambda host, port: (host, port) in ports
+
+
+def test_something_has_to_listen(cluster: Cluster) -> None:
+    error = refused(cluster, listens=only())
+    assert error.message == "nothing listens on 127.0.0.1:8080, where port 80 of shop/cart would lead"
+    assert "--force" in error.hint
+    assert "[::1]:8080" in refused(cluster, listens=only(("::1", 8080))).hint
+    forced = check(cluster, listens=only(), force=True)
+    assert forced.plans
+    assert forced.warnings == ("nothing listens on 127.0.0.1:8080, where port 80 of shop/cart leads",)
+    assert check(cluster, listens=only(), command=True).warnings == (), "it is not there yet"
+    assert check(cluster, listens=lambda host, port: None).plans
+
+
+def local(findings: Findings) -> list[str]:
+    return [port.local for plan in findings.plans for port in plan.ports]
+
+
+@pytest.mark.parametrize(
+    "maps",
+    [
+        [PortMap("cart", "", 3000, ""), PortMap("shop/web", "::1", 4000, "80")],
+        [PortMap("web", "::1", 4000, ""), PortMap("shop/cart", "127.0.0.1", 3000, "80")],
+    ],
+)
+def test_maps_of_several_services_find_theirs(cluster: Cluster, maps: Sequence[PortMap]) -> None:
+    assert local(check(cluster, CART, WEB, maps=tuple(maps))) == ["127.0.0.1:3000", "[::1]:4000"]
+
+
+def test_maps_that_do_not_say_whose_they_are_or_name_another(cluster: Cluster) -> None:
+    nameless = (PortMap("", "", 3000, ""),)
+    assert local(check(cluster, maps=nameless)) == ["127.0.0.1:3000"]
+    assert "does not say whose port it is" in refused(cluster, CART, WEB, maps=nameless).message
+    assert "names web, which is not exposed" in refused(cluster, maps=(PortMap("web", "", 3000, ""),)).message

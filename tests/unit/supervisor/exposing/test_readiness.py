@@ -1,0 +1,67 @@
+"""The answers to the readiness probes, and what the failsafes tell there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
+
+
+def probe(nonce: str) -> bytes:
+    head = f"GET /ready/{nonce} HTTP/1.1\r\nHost: 10.0.0.1:2223\r\nUser-Agent: kube-probe/1.35\r\nAccept: */*"
+    return f"{head}\r\nConnection: close\r\n\r\n".encode()
+
+
+def told(nonce: str) -> bytes:
+    head = f"GET /proven/{nonce} HTTP/1.1\r\nHost: localhost:2223\r\nUser-Agent: kubectl-localize-failsafe"
+    return f"{head}\r\nAccept: */*\r\n\r\n".encode()
+
+
+async def ask(number: int, request: bytes) -> bytes:
+    """The first line of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", number)
+    with contextlib.closing(writer):
+        writer.write(request)
+        writer.write_eof()
+        return (await reader.read()).partition(b"\r\n")[0]
+
+
+YES, NO = b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Service Unavailable"
+
+
+def test_it_answers_as_long_as_it_lives() -> None:
+    async def story() -> None:
+        heartbeat = ReadinessServer()
+        heartbeat.expect("plain", failsafe=False)
+        await heartbeat.listen()
+        assert set(await asyncio.gather(*(ask(heartbeat.number, probe("plain")) for _ in range(5)))) == {YES}
+        assert await ask(heartbeat.number, b"GET / HT") == b""
+        number = heartbeat.number
+        heartbeat.close()
+        with pytest.raises(OSError, match=r"refused|Connect"):
+            await ask(number, probe("plain"))
+
+    asyncio.run(story())
+
+
+def test_a_pod_is_ready_once_its_own_failsafe_has_told_of_its_proof() -> None:
+    async def story() -> None:
+        heartbeat = ReadinessServer()
+        heartbeat.expect("one", failsafe=True)
+        heartbeat.expect("two", failsafe=True)
+        await heartbeat.listen()
+        for stranger in (told("three"), told(""), told("one2"), b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n"):
+            assert await ask(heartbeat.number, stranger) == NO
+        assert [await ask(heartbeat.number, probe(one)) for one in ("one", "two")] == [NO, NO]
+        assert await ask(heartbeat.number, told("one")) == YES
+        assert [await ask(heartbeat.number, probe(one)) for one in ("one", "two", "three")] == [YES, NO, NO]
+        heartbeat.close()
+
+    asyncio.run(story())
+
+
+def test_closing_what_never_listened() -> None:
+    ReadinessServer().close()

@@ -1,0 +1,248 @@
+"""What a running supervisor undoes of crashed runs: only what is on its record, in its time, and to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
+from kubectl_localize.errors import KubectlError
+from kubectl_localize.host.paths import write_durable
+from kubectl_localize.supervisor.exposing.recovery import Recovery
+from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from tests.unit.cluster.answering import FORBIDDEN
+from tests.unit.supervisor.exposing.cluster import APPS, Cluster
+from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, write, write_unreadable
+from tests.unit.supervisor.loop import play, until
+
+CART, WEB = f"{APPS}/deployments/cart", f"{APPS}/deployments/web"
+BEFORE_THE_RESTART = replace(OWNER, pid_namespace="another boot pid:[1]")
+
+
+@dataclass
+class Stage:
+    """A cluster with journals, this machine's record of all of their sessions, and what recovers them.
+
+    Attributes:
+        alive: the pids that live.
+        live: the sessions that this supervisor has at work.
+    """
+
+    directory: Path
+    cluster: Cluster = field(default_factory=Cluster)
+    alive: set[int] = field(default_factory=set)
+    live: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.record = SessionLedger(self.directory / "exposures.json", write_durable)
+
+    def begun(self, *entries: Entry) -> None:
+        """This machine began these, and they have their workloads at zero."""
+        for one in entries:
+            self.cluster.workload(one.workload.name, 0)
+            write(self.cluster, one)
+            self.record.add(one.session, one.namespace)
+
+    def recovery(self) -> Recovery:
+        """Within an event loop."""
+        return Recovery(
+            self.cluster.api,
+            self.record,
+            self.directory,
+            here=HERE,
+            lives=lambda pid, started: pid in self.alive,
+            clock=self.cluster.clock,
+            now=lambda: NOW + timedelta(seconds=self.cluster.now),
+            live=lambda: self.live,
+        )
+
+    def run(self) -> set[str]:
+        """One pass of a supervisor that closes then; the Services that were undone."""
+
+        async def once() -> set[str]:
+            recovery = self.recovery()
+            try:
+                return await recovery.run(self.said.append)
+            finally:
+                await recovery.close()
+
+        return asyncio.run(once())
+
+    def replicas(self) -> Sequence[int]:
+        """Of cart and web."""
+        return [self.cluster.replicas(path) for path in (CART, WEB) if path in self.cluster.objects]
+
+
+def of_web(**changes: object) -> Entry:
+    return entry("web", session="xyz98", services=("shop/web",), **changes)
+
+
+def test_what_is_dead_is_undone_and_forgotten(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.begun(entry())
+    (tmp_path / "ssh-abc12").write_text("key")
+    assert stage.run() == {"shop/cart"}
+    assert (stage.replicas(), stage.cluster.left("abc12")) == ([2], [])
+    assert list(tmp_path.iterdir()) == []
+    stage.cluster.fails = lambda now, method, path: FORBIDDEN
+    assert stage.run() == set(), "nobody is asked where nothing is on record"
+
+
+def test_what_lives_here_is_left_alone_whatever_is_said_of_its_process(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, live={"abc12"})
+    stage.begun(entry(), of_web(owner=replace(OWNER, pid=4712)))
+    assert stage.run() == {"shop/web"}
+    assert stage.replicas() == [0, 2]
+    assert stage.record.sessions() == {"abc12": "shop"}
+
+
+def test_what_this_process_could_not_bring_back_is_tried_again(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, alive={OWNER.pid, 4712})
+    stage.begun(entry(), of_web(owner=replace(OWNER, pid=4712)))
+    assert stage.run() == {"shop/cart"}
+    assert stage.replicas() == [2, 0]
+
+
+def test_what_is_not_on_record_is_left_to_the_command(tmp_path: Path) -> None:
+    """Whoever may write Leases could have made it, and it would be scaled with this user's rights."""
+    stage = Stage(tmp_path)
+    stage.begun(entry())
+    stage.cluster.workload("web", 0)
+    write(stage.cluster, of_web())
+    assert stage.run() == {"shop/cart"}
+    assert stage.replicas() == [2, 0]
+
+
+def test_one_that_never_wrote_a_journal_is_forgotten(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.record.add("abc12", "shop")
+    (tmp_path / "ssh-abc12").write_text("key")
+    assert stage.run() == set()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_could_not_be_looked_for_or_read_stays_on_record(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.begun(entry())
+    stage.record.add("qrs56", "secret")
+    stage.cluster.workload("web", 0)
+    write_unreadable(stage.cluster, of_web())
+    stage.record.add("xyz98", "shop")
+    stage.cluster.fails = lambda now, method, path: FORBIDDEN if "/secret/" in path else ""
+    assert stage.run() == {"shop/cart"}
+    assert stage.record.sessions() == {"qrs56": "secret", "xyz98": "shop"}
+    assert ["qrs56 in namespace secret may still be" in text for text in stage.said][:2] == [True, False]
+    assert "xyz98 in namespace shop may still be there" in stage.said[1]
+
+
+def test_a_failure_keeps_its_own_record_only(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.begun(entry(), of_web())
+    stage.cluster.fails = lambda now, method, path: FORBIDDEN if path == f"{CART}/scale" else ""
+    with pytest.raises(KubectlError, match="cart could not be brought back"):
+        stage.run()
+    assert (stage.replicas(), stage.record.sessions()) == ([0, 2], {"abc12": "shop"})
+
+
+# -- after a restart of the machine -----------------------------------------------------------------------------------
+def test_after_a_restart_it_is_undone_at_once_when_it_was_silent_for_long(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.begun(entry(owner=BEFORE_THE_RESTART, renewed=NOW - timedelta(seconds=LEASE_SECONDS)))
+    assert stage.run() == {"shop/cart"}
+    assert stage.replicas() == [2]
+
+
+def test_else_it_is_said_and_undone_by_itself_after_that_silence(tmp_path: Path) -> None:
+    async def go() -> None:
+        stage = Stage(tmp_path)
+        stage.begun(entry(owner=BEFORE_THE_RESTART, renewed=NOW - timedelta(seconds=LEASE_SECONDS - 18)))
+        recovery = stage.recovery()
+        assert await recovery.run(stage.said.append) == set()
+        assert (stage.replicas(), stage.record.sessions()) == ([0], {"abc12": "shop"})
+        assert ["not undone yet: shop/cart" in text and "in 18 s" in text for text in stage.said] == [True]
+        await until(lambda: not stage.record.sessions())
+        assert stage.cluster.at("PUT deployments/cart/scale") >= 18
+        assert (stage.replicas(), stage.cluster.left("abc12")) == ([2], [])
+        await recovery.close()
+
+    play(go())
+
+
+def test_one_that_turns_out_to_live_in_a_container_is_left_alone(tmp_path: Path) -> None:
+    async def go() -> None:
+        stage = Stage(tmp_path)
+        container = entry(owner=replace(OWNER, pid_namespace="boot pid:[2]"))
+        stage.begun(container)
+
+        def renews(now: float, method: str, path: str) -> str:
+            write(stage.cluster, replace(container, renewed=NOW + timedelta(seconds=now)))
+            return ""
+
+        stage.cluster.fails = renews
+        recovery = stage.recovery()
+        await recovery.run(stage.said.append)
+        await until(lambda: stage.cluster.now >= LEASE_SECONDS)
+        await recovery.close()
+        assert (stage.replicas(), stage.record.sessions()) == ([0], {"abc12": "shop"})
+
+    play(go())
+
+
+# -- who asks for it goes ---------------------------------------------------------------------------------------------
+async def cancelled_while_it_scales_up(stage: Stage, then: str = "") -> None:
+    """Whoever asked is cancelled while the workload is scaled up; after that every request fails with these words."""
+    stage.begun(entry())
+    asking = asyncio.create_task(stage.recovery().run(stage.said.append))
+
+    def fails(now: float, method: str, path: str) -> str:
+        if method == "PUT":
+            asking.cancel()
+        return then if asking.cancelling() and method != "PUT" else ""
+
+    stage.cluster.fails = fails
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+def test_who_is_cancelled_meanwhile_waits_until_what_was_begun_is_undone(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    play(cancelled_while_it_scales_up(stage))
+    assert (stage.replicas(), stage.cluster.left("abc12"), stage.record.sessions()) == ([2], [], {})
+
+
+def test_a_failure_after_that_is_said(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    play(cancelled_while_it_scales_up(stage, FORBIDDEN))
+    assert "Deployment shop/cart could not be brought back" in stage.said[-1]
+    assert stage.record.sessions() == {"abc12": "shop"}
+
+
+def test_before_anything_is_undone_it_ends_at_once(tmp_path: Path) -> None:
+    async def go() -> None:
+        stage = Stage(tmp_path)
+        stage.begun(entry())
+        asking = asyncio.create_task(stage.recovery().run(stage.said.append))
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert (stage.cluster.story, stage.said) == ([], [])
+
+    play(go())
+
+
+def test_one_pass_after_the_other(tmp_path: Path) -> None:
+    async def go() -> None:
+        stage = Stage(tmp_path)
+        stage.begun(entry())
+        recovery = stage.recovery()
+        first, second = await asyncio.gather(recovery.run(stage.said.append), recovery.run(stage.said.append))
+        assert (first, second) == ({"shop/cart"}, set())
+
+    play(go())

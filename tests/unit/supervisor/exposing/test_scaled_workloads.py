@@ -1,0 +1,144 @@
+"""The replaced workloads: nobody's scaling is fought, on the way up as little as later."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from dataclasses import replace
+
+import pytest
+
+from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
+from kubectl_localize.errors import LocalizeError, UnreachableError
+from kubectl_localize.supervisor.exposing.rollback import Rollback
+from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
+from tests.unit.cluster.samples import NO_ROUTE
+from tests.unit.supervisor.exposing.cluster import APPS, Cluster
+from tests.unit.supervisor.exposing.samples import entry, write
+
+CART, WEB = f"{APPS}/deployments/cart", f"{APPS}/deployments/web"
+ENTRIES = [entry(), entry("web", replicas=1)]
+
+
+def go_on() -> None:
+    """Nothing ends it."""
+
+
+def stage() -> tuple[Cluster, ScaledWorkloads]:
+    """Two Deployments with their journals, not scaled yet."""
+    cluster = Cluster()
+    for one in ENTRIES:
+        cluster.workload(one.workload.name, one.replicas or 0)
+        write(cluster, one)
+    cluster.story.clear()
+    found = {one.workload: copy.deepcopy(cluster.objects[one.workload.path]) for one in ENTRIES}
+    workloads = [Workload(one.workload, one.uid, one.replicas or 0, found[one.workload]) for one in ENTRIES]
+    return cluster, ScaledWorkloads(cluster.api, workloads)
+
+
+def undo(cluster: Cluster, replaced: ScaledWorkloads) -> list[str]:
+    """Go the way back; what was said."""
+    said: list[str] = []
+    asyncio.run(Rollback(cluster.api, replaced.to_undo(ENTRIES), cluster.clock, said.append).run())
+    return said
+
+
+def listen(cluster: Cluster) -> list[str]:
+    """All requests from now on."""
+    asked: list[str] = []
+
+    def hear(now: float, method: str, path: str) -> str:
+        asked.append(f"{method} {path}")
+        return ""
+
+    cluster.fails = hear
+    return asked
+
+
+def counts(cluster: Cluster) -> tuple[int, int]:
+    return cluster.replicas(CART), cluster.replicas(WEB)
+
+
+def test_all_of_them_are_scaled_down_and_brought_back() -> None:
+    cluster, replaced = stage()
+    asked = listen(cluster)
+    said = asyncio.run(replaced.scale_down(go_on))
+    assert asked == [f"PUT {CART}/scale", f"PUT {WEB}/scale"], "they were looked at by the checks"
+    assert said == "Deployment shop/cart (2), Deployment shop/web (1) scaled down"
+    assert counts(cluster) == (0, 0)
+    assert replaced.to_undo(ENTRIES) == ENTRIES
+    undo(cluster, replaced)
+    assert (counts(cluster), cluster.left("abc12")) == ((2, 1), [])
+
+
+@pytest.mark.parametrize("theirs", [0, 5])
+def test_what_a_colleague_scales_before_us_is_left_as_they_want_it(theirs: int) -> None:
+    cluster, replaced = stage()
+    cluster.scale(WEB, theirs)
+    with pytest.raises(LocalizeError, match="somebody scales Deployment shop/web at this moment"):
+        asyncio.run(replaced.scale_down(go_on))
+    undo(cluster, replaced)
+    assert (counts(cluster), cluster.left("abc12")) == ((2, theirs), [])
+
+
+def test_what_a_colleague_scales_to_zero_in_the_very_moment_stays_at_zero() -> None:
+    cluster, replaced = stage()
+
+    cluster.scale(WEB, 1)  # no other count, but another version: it is looked at once more
+    puts: list[str] = []
+
+    def race(now: float, method: str, path: str) -> str:
+        if method == "PUT" and "web" in path:
+            puts.append(path)
+            if len(puts) == 2:
+                cluster.scale(WEB, 0)
+        return ""
+
+    cluster.fails = race
+    with pytest.raises(LocalizeError, match="somebody scales Deployment shop/web"):
+        asyncio.run(replaced.scale_down(go_on))
+    assert len(puts) == 2
+    cluster.fails = lambda now, method, path: ""
+    undo(cluster, replaced)
+    assert (counts(cluster), cluster.left("abc12")) == ((2, 0), [])
+
+
+def test_what_was_never_reached_is_not_touched() -> None:
+    cluster, replaced = stage()
+    cluster.scale(CART, 0)
+    said = undo(cluster, replaced)
+    assert (counts(cluster), cluster.left("abc12"), said) == ((0, 1), [], [])
+
+
+def test_where_the_answer_is_lost_it_may_have_been_scaled() -> None:
+    cluster, replaced = stage()
+
+    def lost(now: float, method: str, path: str) -> str:
+        if method == "PUT":
+            cluster.scale(CART, 0)
+            return NO_ROUTE
+        return ""
+
+    cluster.fails = lost
+    with pytest.raises(UnreachableError):
+        asyncio.run(replaced.scale_down(go_on))
+    cluster.fails = lambda now, method, path: ""
+    undo(cluster, replaced)
+    assert counts(cluster) == (2, 1)
+
+
+def test_what_others_make_of_them_meanwhile() -> None:
+    cluster, replaced = stage()
+    asyncio.run(replaced.scale_down(go_on))
+    assert asyncio.run(replaced.scaled_by_others()) == ""
+    cluster.scale(WEB, 3)
+    assert asyncio.run(replaced.scaled_by_others()) == "scaled to 3 by others; traffic is shared"
+    cluster.fails = lambda now, method, path: NO_ROUTE
+    assert asyncio.run(replaced.scaled_by_others()) == ""
+
+
+def test_a_workload_is_known_by_all_of_its_name() -> None:
+    _, replaced = stage()
+    asyncio.run(replaced.scale_down(go_on))
+    other = entry(workload=WorkloadRef("apps/v1", "StatefulSet", "shop", "cart"))
+    assert replaced.to_undo([other]) == [replace(other, replicas=None)]
