@@ -156,6 +156,23 @@ class Options:
     wait_timeout_seconds: float = 30.0
 
 
+@dataclass(frozen=True, order=True)
+class PortMap:
+    """One `--map [SERVICE=][HOST:]LOCAL[:PORT]`.
+
+    Args:
+        service: whose port, `svc` or `ns/svc`; empty if only one Service is exposed.
+        host: where the local process listens; empty means 127.0.0.1.
+        local_port: its port there.
+        port: the Service's port: name, number or target port as typed; empty if the Service has only one.
+    """
+
+    service: str
+    host: str
+    local_port: int
+    port: str
+
+
 @dataclass(frozen=True)
 class HostsLine:
     """One line of the managed block: an address and the names that lead to it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kubectl_localize.cluster.exposing.values import PortMap
+from kubectl_localize.model import PortMap
 
 
 @dataclass(frozen=True, kw_only=True)

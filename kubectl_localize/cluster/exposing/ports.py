@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from kubectl_localize.cluster import objects
 from kubectl_localize.cluster.api import Json
 from kubectl_localize.cluster.exposing.blockers import KEEP
-from kubectl_localize.cluster.exposing.values import TEMPLATE_HASH_LABEL, CarriedPort, PortMap
+from kubectl_localize.cluster.exposing.values import TEMPLATE_HASH_LABEL, CarriedPort
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.model import ServiceKey, ServicePort
+from kubectl_localize.model import PortMap, ServiceKey, ServicePort
 
 SSHD_PORT = 2222
 LAST_PORT = 65535

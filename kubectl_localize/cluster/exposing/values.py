@@ -74,23 +74,6 @@ class Workload:
         return template
 
 
-@dataclass(frozen=True, order=True)
-class PortMap:
-    """One `--map [SERVICE=][HOST:]LOCAL[:PORT]`.
-
-    Args:
-        service: whose port, `svc` or `ns/svc`; empty where only one Service is exposed.
-        host: where the local process listens; empty means 127.0.0.1.
-        local_port: its port there.
-        port: the Service's port: name, number or target port as typed; empty where the Service has only one.
-    """
-
-    service: str
-    host: str
-    local_port: int
-    port: str
-
-
 @dataclass(frozen=True)
 class CarriedPort:
     """One target port of the exposure pod and the local process behind it.

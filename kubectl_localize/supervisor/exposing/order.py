@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kubectl_localize.cluster.exposing.values import PortMap
-from kubectl_localize.model import Connection, ServiceKey
+from kubectl_localize.model import Connection, PortMap, ServiceKey
 from kubectl_localize.supervisor.order import connection_from_json
 
 FAILSAFE_SECONDS = 600.0

@@ -10,17 +10,10 @@ from typing import Any
 from kubectl_localize.cluster.exposing import failsafe, journal, ports
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.pod import DEFAULT_IMAGE
-from kubectl_localize.cluster.exposing.values import (
-    ExposurePlan,
-    FailsafePlan,
-    PortMap,
-    Workload,
-    WorkloadRef,
-    object_name,
-)
+from kubectl_localize.cluster.exposing.values import ExposurePlan, FailsafePlan, Workload, WorkloadRef, object_name
 from kubectl_localize.cluster.exposing.workloads import Owners
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.model import PortMap, ServiceKey
 from kubectl_localize.supervisor.exposing.order import ExposeRequest
 
 Json = dict[str, Any]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_localize.cluster.exposing.ports import parse_map
-from kubectl_localize.cluster.exposing.values import PortMap
+from kubectl_localize.model import PortMap
 
 
 @pytest.mark.parametrize(

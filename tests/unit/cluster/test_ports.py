@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_localize.cluster.exposing.ports import carried, matching, own_ports, parse_map, pod_labels
-from kubectl_localize.cluster.exposing.values import CarriedPort, PortMap
+from kubectl_localize.cluster.exposing.values import CarriedPort
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.model import PortMap, ServiceKey
 
 CART, WEB = ServiceKey("shop", "cart"), ServiceKey("shop", "web")
 

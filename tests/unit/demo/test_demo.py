@@ -8,8 +8,8 @@ import pytest
 
 from kubectl_localize.cli.parsing.arguments import ExposeArgs
 from kubectl_localize.cli.parsing.parser import parse
-from kubectl_localize.cluster.exposing.values import PortMap
 from kubectl_localize.host.paths import Paths
+from kubectl_localize.model import PortMap
 from tests.demo.__main__ import Demo
 from tests.demo.shop import EXPOSE, objects
 from tests.environment import Environment

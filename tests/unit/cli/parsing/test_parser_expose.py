@@ -6,8 +6,8 @@ import pytest
 
 from kubectl_localize.cli.parsing.arguments import ExposeArgs, RestoreArgs
 from kubectl_localize.cli.parsing.parser import parse
-from kubectl_localize.cluster.exposing.values import PortMap
 from kubectl_localize.errors import UsageError
+from kubectl_localize.model import PortMap
 
 
 def expose(line: str) -> ExposeArgs:

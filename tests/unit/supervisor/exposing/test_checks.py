@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing.values import PortMap, WorkloadRef
+from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.errors import ForbiddenError, LocalizeError
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.model import PortMap, ServiceKey
 from kubectl_localize.supervisor.exposing.checks import Checks, Findings
 from kubectl_localize.supervisor.exposing.order import ExposeRequest
 from kubectl_localize.supervisor.exposing.plan import describe, journal_entries

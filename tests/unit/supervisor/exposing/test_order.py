@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields, replace
 
-from kubectl_localize.cluster.exposing.values import PortMap
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.model import PortMap, ServiceKey
 from kubectl_localize.supervisor.exposing.order import ExposeRequest, from_json, to_json
 from tests.unit.cluster.samples import CONNECTION
 
