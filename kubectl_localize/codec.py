@@ -8,7 +8,7 @@ import typing
 from collections.abc import Mapping
 from enum import Enum
 from functools import cache
-from typing import Any, TypeVar, Union
+from typing import Any, TypeVar, Union, cast
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def to_json(value: Any) -> Any:
     if hasattr(value, "to_json"):
         return value.to_json()
     if dataclasses.is_dataclass(value):
-        return {key: to_json(getattr(value, name)) for name, key, _, _ in fields_of(type(value))}
+        return {key: to_json(getattr(value, name)) for name, key, _, _ in fields_of(cast(Any, type(value)))}
     if isinstance(value, (tuple, list)):
         return [to_json(element) for element in value]
     if isinstance(value, Enum):
@@ -46,7 +46,7 @@ def from_json(kind: type[T], data: Any, *, place: str = "", strict: bool = False
     if not isinstance(data, dict):
         raise CodecError(f"{place or 'it'} is no object")
     values: dict[str, Any] = {}
-    known = fields_of(kind)
+    known = fields_of(cast(Any, kind))
     for name, key, hint, required in known:
         if key in data:
             values[name] = _decoded(hint, data[key], f"{place}.{key}" if place else key, strict)
@@ -96,7 +96,7 @@ def _decoded(hint: Any, data: Any, place: str, strict: bool) -> Any:
     if hasattr(hint, "from_json"):
         return hint.from_json(data)
     if dataclasses.is_dataclass(hint):
-        return from_json(typing.cast(type, hint), data, place=place, strict=strict)
+        return from_json(cast(type, hint), data, place=place, strict=strict)
     if isinstance(hint, type) and issubclass(hint, Enum):
         try:
             return hint(data)
