@@ -19,8 +19,8 @@ from kubectl_localize import __version__
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.supervisor.app import App
 from tests.unit.cluster.samples import CONNECTION
+from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.loop import play, until
-from tests.unit.supervisor.processes.test_process import Groups
 
 
 class Command:

@@ -13,7 +13,7 @@ import pytest
 
 from kubectl_localize.supervisor.exposing.local import HOLD_SECONDS, PROOF_SECONDS, LocalPort, LocalProcess
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
-from tests.unit.supervisor.loop import Clock, play, until
+from tests.unit.supervisor.loop import Clock, until
 
 NONCE = b"0123456789abcdefghijklmn"
 
@@ -79,156 +79,126 @@ async def stage(*, running: bool = True, admits: bool = True) -> AsyncIterator[S
             await found.stop()
 
 
-def test_bytes_go_both_ways_and_are_counted() -> None:
-    async def run() -> None:
-        async with stage() as found:
-            data = b"x" * 3_000_000
-            assert await found.ask(data) == b"hello " + data
-            assert await found.ask(b"") == b"hello "
-            traffic = found.port.traffic
-            await until(lambda: traffic.open == 0)
-            assert (traffic.total, traffic.bytes_out, traffic.bytes_in) == (2, len(data), len(data) + 12)
-
-    play(run())
+async def test_bytes_go_both_ways_and_are_counted() -> None:
+    async with stage() as found:
+        data = b"x" * 3_000_000
+        assert await found.ask(data) == b"hello " + data
+        assert await found.ask(b"") == b"hello "
+        traffic = found.port.traffic
+        await until(lambda: traffic.open == 0)
+        assert (traffic.total, traffic.bytes_out, traffic.bytes_in) == (2, len(data), len(data) + 12)
 
 
-def test_open_connections_are_counted_and_reset_at_the_end() -> None:
-    async def run() -> None:
-        async with stage() as found:
-            reader, writer = await found.connect()
-            assert await reader.readexactly(6) == b"hello "
-            assert found.port.traffic.open == 1
-            await found.port.close()
-            with pytest.raises(ConnectionResetError):
-                await reader.read()
-            writer.close()
-            with pytest.raises(ConnectionRefusedError):
-                await found.connect()
-
-    play(run())
+async def test_open_connections_are_counted_and_reset_at_the_end() -> None:
+    async with stage() as found:
+        reader, writer = await found.connect()
+        assert await reader.readexactly(6) == b"hello "
+        assert found.port.traffic.open == 1
+        await found.port.close()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await found.connect()
 
 
-def test_somebody_who_is_not_our_ssh_gets_nothing() -> None:
-    async def run() -> None:
-        async with stage(admits=False) as found:
-            with pytest.raises(ConnectionResetError):
-                await found.ask(b"let me in")
-            assert found.received == []
-
-    play(run())
+async def test_somebody_who_is_not_our_ssh_gets_nothing() -> None:
+    async with stage(admits=False) as found:
+        with pytest.raises(ConnectionResetError):
+            await found.ask(b"let me in")
+        assert found.received == []
 
 
 # -- the proof --------------------------------------------------------------------------------------------------------
-def test_the_proof_comes_back_and_goes_no_further() -> None:
-    async def run() -> None:
-        async with stage() as found:
-            found.port.expect(NONCE)
-            reader, writer = await found.connect(NONCE[:10])
-            writer.write(NONCE[10:])
-            assert await reader.read() == NONCE
-            assert found.port.proven.is_set()
-            assert (found.received, found.port.traffic.total) == ([], 0)
-            writer.close()
-            found.port.expect(b"another nonce")
-            assert not found.port.proven.is_set()
-
-    play(run())
+async def test_the_proof_comes_back_and_goes_no_further() -> None:
+    async with stage() as found:
+        found.port.expect(NONCE)
+        reader, writer = await found.connect(NONCE[:10])
+        writer.write(NONCE[10:])
+        assert await reader.read() == NONCE
+        assert found.port.proven.is_set()
+        assert (found.received, found.port.traffic.total) == ([], 0)
+        writer.close()
+        found.port.expect(b"another nonce")
+        assert not found.port.proven.is_set()
 
 
-def test_other_traffic_goes_on_while_the_proof_is_expected() -> None:
-    async def run() -> None:
-        async with stage() as found:
-            found.port.expect(NONCE)
-            long, ended_short = b"y" * 24, b"GET /"
-            assert await found.ask(long) == b"hello " + long
-            assert await found.ask(ended_short) == b"hello " + ended_short
-            reader, writer = await found.connect()  # says nothing: it waits to be spoken to
-            await asyncio.sleep(0)
-            found.clock.now += PROOF_SECONDS
-            assert await reader.readexactly(6) == b"hello "
-            writer.close()
-            assert not found.port.proven.is_set()
-
-    play(run())
+async def test_other_traffic_goes_on_while_the_proof_is_expected() -> None:
+    async with stage() as found:
+        found.port.expect(NONCE)
+        long, ended_short = b"y" * 24, b"GET /"
+        assert await found.ask(long) == b"hello " + long
+        assert await found.ask(ended_short) == b"hello " + ended_short
+        reader, writer = await found.connect()  # says nothing: it waits to be spoken to
+        await asyncio.sleep(0)
+        found.clock.now += PROOF_SECONDS
+        assert await reader.readexactly(6) == b"hello "
+        writer.close()
+        assert not found.port.proven.is_set()
 
 
-def test_afterwards_the_nonce_is_traffic_like_any_other() -> None:
-    async def run() -> None:
-        async with stage() as found:
-            found.port.expect(NONCE)
-            found.port.expect_no_more()
-            assert await found.ask(NONCE) == b"hello " + NONCE
-            assert not found.port.proven.is_set()
-
-    play(run())
+async def test_afterwards_the_nonce_is_traffic_like_any_other() -> None:
+    async with stage() as found:
+        found.port.expect(NONCE)
+        found.port.expect_no_more()
+        assert await found.ask(NONCE) == b"hello " + NONCE
+        assert not found.port.proven.is_set()
 
 
 # -- while nothing listens --------------------------------------------------------------------------------------------
-def test_a_connection_is_held_until_the_process_is_back() -> None:
-    async def run() -> None:
-        async with stage(running=False) as found:
-            asking = asyncio.create_task(found.ask(b"still there"))
-            await until(lambda: found.port.refused)
-            found.clock.now += HOLD_SECONDS - 0.1
-            assert not asking.done()
-            await found.start()
-            assert await asking == b"hello still there"
-            assert not found.port.refused
-
-    play(run())
+async def test_a_connection_is_held_until_the_process_is_back() -> None:
+    async with stage(running=False) as found:
+        asking = asyncio.create_task(found.ask(b"still there"))
+        await until(lambda: found.port.refused)
+        found.clock.now += HOLD_SECONDS - 0.1
+        assert not asking.done()
+        await found.start()
+        assert await asking == b"hello still there"
+        assert not found.port.refused
 
 
-def test_a_connection_that_was_held_for_long_is_reset() -> None:
-    async def run() -> None:
-        async with stage(running=False) as found:
-            asking = asyncio.create_task(found.ask(b"anybody?"))
-            await until(lambda: found.port.refused)
-            found.clock.now += HOLD_SECONDS
-            with pytest.raises(ConnectionResetError):
-                await asking
-            assert (found.port.refused, found.port.traffic.open) == (True, 0)
-
-    play(run())
+async def test_a_connection_that_was_held_for_long_is_reset() -> None:
+    async with stage(running=False) as found:
+        asking = asyncio.create_task(found.ask(b"anybody?"))
+        await until(lambda: found.port.refused)
+        found.clock.now += HOLD_SECONDS
+        with pytest.raises(ConnectionResetError):
+            await asking
+        assert (found.port.refused, found.port.traffic.open) == (True, 0)
 
 
-def test_a_client_that_leaves_is_not_waited_for() -> None:
-    async def run() -> None:
-        async with stage(running=False) as found:
-            _, writer = await found.connect(b"impatient")
-            await until(lambda: found.port.refused)
-            connection = writer.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()  # a reset: after an orderly end it may still wait for its answer
-            await until(lambda: found.port.traffic.open == 0)
-            await found.start()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-            assert found.received == []
-
-    play(run())
+async def test_a_client_that_leaves_is_not_waited_for() -> None:
+    async with stage(running=False) as found:
+        _, writer = await found.connect(b"impatient")
+        await until(lambda: found.port.refused)
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()  # a reset: after an orderly end it may still wait for its answer
+        await until(lambda: found.port.traffic.open == 0)
+        await found.start()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        assert found.received == []
 
 
 # -- a client that is gone --------------------------------------------------------------------------------------------
-def test_a_process_that_streams_hears_that_its_client_is_gone() -> None:
-    async def run() -> None:
-        ended = asyncio.Event()
+async def test_a_process_that_streams_hears_that_its_client_is_gone() -> None:
+    ended = asyncio.Event()
 
-        async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):  # what it is to meet
-                while True:
-                    writer.write(b"x" * 65536)
-                    await writer.drain()
-                    await asyncio.sleep(0)
-            ended.set()
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):  # what it is to meet
+            while True:
+                writer.write(b"x" * 65536)
+                await writer.drain()
+                await asyncio.sleep(0)
+        ended.set()
 
-        async with await asyncio.start_server(stream, "127.0.0.1", 0) as server, stage(running=False) as found:
-            found.port.lead_to(LocalProcess("127.0.0.1", server.sockets[0].getsockname()[1]))
-            found.port.gone_seconds = 0.05
-            reader, writer = await found.connect()
-            await reader.readexactly(1000)
-            assert not ended.is_set()
-            writer.transport.abort()
-            await ended.wait()
-            await until(lambda: found.port.traffic.open == 0)
-
-    play(run())
+    async with await asyncio.start_server(stream, "127.0.0.1", 0) as server, stage(running=False) as found:
+        found.port.lead_to(LocalProcess("127.0.0.1", server.sockets[0].getsockname()[1]))
+        found.port.gone_seconds = 0.05
+        reader, writer = await found.connect()
+        await reader.readexactly(1000)
+        assert not ended.is_set()
+        writer.transport.abort()
+        await ended.wait()
+        await until(lambda: found.port.traffic.open == 0)

@@ -29,9 +29,9 @@ from kubectl_localize.timing import Notifier
 from tests.unit.cluster.answering import FORBIDDEN, Done
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, plan
 from tests.unit.cluster.samples import CONNECTION
+from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.exposing.cluster import CORE, Cluster
 from tests.unit.supervisor.exposing.samples import NOW
-from tests.unit.supervisor.processes.test_process import Groups
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop"
 

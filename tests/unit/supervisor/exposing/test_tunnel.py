@@ -14,8 +14,8 @@ from kubectl_localize.supervisor.exposing.tunnel import Tunnel
 from kubectl_localize.supervisor.processes.process import Process, Spawner, SpawnProcess
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import LOST, NO_POD
+from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.loop import Clock, play, until
-from tests.unit.supervisor.processes.test_process import Groups
 
 FORWARDING = "echo 'Forwarding from 127.0.0.1:4{number:04} -> 2222'\n"
 STAY = "exec sleep 60"
@@ -88,42 +88,36 @@ async def rig() -> AsyncIterator[Rig]:
         assert not any(one.alive for one in (*found.kubectls, *found.sshs))
 
 
-def test_whichever_end_breaks_both_are_renewed() -> None:
-    async def run() -> None:
-        async with rig() as found:
-            found.remote.begin()
-            await found.connected(1)
-            os.kill(found.sshs[0].pid, signal.SIGKILL)
-            await found.connected(2)
-            os.kill(found.kubectls[1].pid, signal.SIGKILL)
-            await found.connected(3)
-            await found.remote.renew()
-            await found.connected(4)
-
-    play(run())
+async def test_whichever_end_breaks_both_are_renewed() -> None:
+    async with rig() as found:
+        found.remote.begin()
+        await found.connected(1)
+        os.kill(found.sshs[0].pid, signal.SIGKILL)
+        await found.connected(2)
+        os.kill(found.kubectls[1].pid, signal.SIGKILL)
+        await found.connected(3)
+        await found.remote.renew()
+        await found.connected(4)
 
 
-def test_it_is_said_when_it_connects_and_when_it_breaks() -> None:
-    async def run() -> None:
-        async with rig() as found:
-            told: list[str] = []
+async def test_it_is_said_when_it_connects_and_when_it_breaks() -> None:
+    async with rig() as found:
+        told: list[str] = []
 
-            async def listen() -> None:
-                while await found.changed.wait():
-                    told.append(found.remote.problem)
+        async def listen() -> None:
+            while await found.changed.wait():
+                told.append(found.remote.problem)
 
-            listening = asyncio.create_task(listen())
-            found.remote.begin()
-            await until(lambda: told == [""])
-            found.ssh = fail(DENIED, 255)
-            os.kill(found.sshs[0].pid, signal.SIGTERM)
-            await until(lambda: len(told) >= 4)
-            assert told[2:4] == ["", "the exposure pod does not accept the session's key"]
-            found.ssh = STAY
-            await until(lambda: found.sshs[-1].alive and not found.remote.problem)
-            listening.cancel()
-
-    play(run())
+        listening = asyncio.create_task(listen())
+        found.remote.begin()
+        await until(lambda: told == [""])
+        found.ssh = fail(DENIED, 255)
+        os.kill(found.sshs[0].pid, signal.SIGTERM)
+        await until(lambda: len(told) >= 4)
+        assert told[2:4] == ["", "the exposure pod does not accept the session's key"]
+        found.ssh = STAY
+        await until(lambda: found.sshs[-1].alive and not found.remote.problem)
+        listening.cancel()
 
 
 def problem_of(kubectl: str) -> str:
@@ -146,39 +140,30 @@ def test_why_the_port_forward_does_not_come_about_or_breaks() -> None:
     assert problem_of(FORWARDING + fail(LOST, 1)) == "lost connection to pod"
 
 
-def test_what_cannot_be_started_is_tried_again() -> None:
-    async def run() -> None:
-        async with rig() as found:
-            found.cannot_start = UnauthorizedError("getting credentials")
-            found.remote.begin()
-            await until(lambda: found.remote.problem == "getting credentials")
-            found.cannot_start = FileNotFoundError("no kubectl")
-            await until(lambda: found.remote.problem == "no kubectl")
-            found.cannot_start = None
-            await until(lambda: found.sshs and found.sshs[-1].alive)
-            assert found.remote.restarts >= 2
-
-    play(run())
+async def test_what_cannot_be_started_is_tried_again() -> None:
+    async with rig() as found:
+        found.cannot_start = UnauthorizedError("getting credentials")
+        found.remote.begin()
+        await until(lambda: found.remote.problem == "getting credentials")
+        found.cannot_start = FileNotFoundError("no kubectl")
+        await until(lambda: found.remote.problem == "no kubectl")
+        found.cannot_start = None
+        await until(lambda: found.sshs and found.sshs[-1].alive)
+        assert found.remote.restarts >= 2
 
 
-def test_nothing_starts_while_the_server_is_away() -> None:
-    async def run() -> None:
-        async with rig() as found:
-            found.reachable.clear()
-            found.remote.begin()
-            for _ in range(5):
-                await asyncio.sleep(0)
-            assert (found.kubectls, found.remote.restarts) == ([], -1)
-            found.reachable.set()
-            await found.connected(1)
-
-    play(run())
+async def test_nothing_starts_while_the_server_is_away() -> None:
+    async with rig() as found:
+        found.reachable.clear()
+        found.remote.begin()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert (found.kubectls, found.remote.restarts) == ([], -1)
+        found.reachable.set()
+        await found.connected(1)
 
 
-def test_ending_what_never_began() -> None:
-    async def run() -> None:
-        async with rig() as found:
-            await found.remote.renew()
-            await found.remote.end()
-
-    play(run())
+async def test_ending_what_never_began() -> None:
+    async with rig() as found:
+        await found.remote.renew()
+        await found.remote.end()

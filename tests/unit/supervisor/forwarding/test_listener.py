@@ -12,118 +12,97 @@ import pytest
 
 from kubectl_localize.model import Status
 from kubectl_localize.supervisor.processes.lifecycle import Phase
+from tests.unit.fakes.listener_rig import rig
 from tests.unit.supervisor.loop import play, until
-from tests.unit.supervisor.rig import rig
 
 
-def test_the_first_connections_share_one_child(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
-            assert (stage.started, stage.listener.status()) == ([], (Status.IDLE, ""))
-            answers = await asyncio.gather(*(stage.ask("x") for _ in range(10)))
-            assert set(answers) == {stage.started[0]}
-            assert stage.started in (["a"], ["b"])
-            assert stage.listener.status() == (Status.ACTIVE, "")
-            await until(lambda: not stage.listener.traffic.open)
-            assert stage.listener.traffic.total == 10
-            assert (stage.listener.traffic.bytes_in, stage.listener.traffic.bytes_out) == (10, 20)
-
-    play(run())
+async def test_the_first_connections_share_one_child(tmp_path: Path) -> None:
+    async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
+        assert (stage.started, stage.listener.status()) == ([], (Status.IDLE, ""))
+        answers = await asyncio.gather(*(stage.ask("x") for _ in range(10)))
+        assert set(answers) == {stage.started[0]}
+        assert stage.started in (["a"], ["b"])
+        assert stage.listener.status() == (Status.ACTIVE, "")
+        await until(lambda: not stage.listener.traffic.open)
+        assert stage.listener.traffic.total == 10
+        assert (stage.listener.traffic.bytes_in, stage.listener.traffic.bytes_out) == (10, 20)
 
 
-def test_later_connections_spread_over_the_ready_pods(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod", "b": "pod", "c": "pod"}, tmp_path) as stage:
-            for _ in range(3):
-                await stage.ask("x")
-                await until(lambda: all(child.phase is Phase.RUNNING for child in stage.listener.children()))
-            assert sorted(stage.started) == ["a", "b", "c"]
-            assert {await stage.ask("x") for _ in range(3)} == {"a", "b", "c"}
-
-    play(run())
+async def test_later_connections_spread_over_the_ready_pods(tmp_path: Path) -> None:
+    async with rig({"a": "pod", "b": "pod", "c": "pod"}, tmp_path) as stage:
+        for _ in range(3):
+            await stage.ask("x")
+            await until(lambda: all(child.phase is Phase.RUNNING for child in stage.listener.children()))
+        assert sorted(stage.started) == ["a", "b", "c"]
+        assert {await stage.ask("x") for _ in range(3)} == {"a", "b", "c"}
 
 
-def test_a_pod_that_is_not_ready_any_more_gets_no_new_connection_and_keeps_its_old_one(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "echo", "b": "echo"}, tmp_path) as stage:
-            stage.ready("a")
-            reader, writer = await stage.connect(b"1")
-            assert await reader.readexactly(1) == b"1"
-            stage.ready("b")
-            old = stage.child("a")
-            stage.pool.keep([])
-            assert old.phase is Phase.DRAINING
-            new_reader, new_writer = await stage.connect(b"2")
-            new_writer.write_eof()
-            assert await new_reader.read() == b"2b"
-            writer.write(b"3")
-            writer.write_eof()
-            assert await reader.read() == b"3a"
-            await until(lambda: old.phase is Phase.IDLE)
-            assert not old.pid
-            writer.close()
-            new_writer.close()
-
-    play(run())
+async def test_a_pod_that_is_not_ready_any_more_gets_no_new_connection_and_keeps_its_old_one(tmp_path: Path) -> None:
+    async with rig({"a": "echo", "b": "echo"}, tmp_path) as stage:
+        stage.ready("a")
+        reader, writer = await stage.connect(b"1")
+        assert await reader.readexactly(1) == b"1"
+        stage.ready("b")
+        old = stage.child("a")
+        stage.pool.keep([])
+        assert old.phase is Phase.DRAINING
+        new_reader, new_writer = await stage.connect(b"2")
+        new_writer.write_eof()
+        assert await new_reader.read() == b"2b"
+        writer.write(b"3")
+        writer.write_eof()
+        assert await reader.read() == b"3a"
+        await until(lambda: old.phase is Phase.IDLE)
+        assert not old.pid
+        writer.close()
+        new_writer.close()
 
 
-def test_a_connection_waits_for_an_endpoint(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod"}, tmp_path) as stage:
-            stage.ready()
-            assert stage.listener.status() == (Status.WAITING, "no Ready pod")
-            asking = asyncio.create_task(stage.ask("x"))
-            await until(lambda: stage.listener.traffic.open)
-            stage.ready("a")
-            assert await asking == "a"
-
-    play(run())
+async def test_a_connection_waits_for_an_endpoint(tmp_path: Path) -> None:
+    async with rig({"a": "pod"}, tmp_path) as stage:
+        stage.ready()
+        assert stage.listener.status() == (Status.WAITING, "no Ready pod")
+        asking = asyncio.create_task(stage.ask("x"))
+        await until(lambda: stage.listener.traffic.open)
+        stage.ready("a")
+        assert await asking == "a"
 
 
-def test_a_connection_waits_while_the_cluster_is_away(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod"}, tmp_path) as stage:
-            assert await stage.ask("x") == "a"
-            stage.link.up = False
-            stage.pool.renew()
-            assert stage.listener.status() == (Status.WAITING, "the API server does not answer")
-            sent = stage.listener.traffic.bytes_out
-            asking = asyncio.create_task(stage.ask("x"))
-            await until(lambda: stage.listener.traffic.bytes_out > sent)
-            assert stage.started == ["a"]
-            stage.link.up = True
-            stage.changed.fire()
-            assert await asking == "a"
-            assert stage.started == ["a", "a"]
-
-    play(run())
+async def test_a_connection_waits_while_the_cluster_is_away(tmp_path: Path) -> None:
+    async with rig({"a": "pod"}, tmp_path) as stage:
+        assert await stage.ask("x") == "a"
+        stage.link.up = False
+        stage.pool.renew()
+        assert stage.listener.status() == (Status.WAITING, "the API server does not answer")
+        sent = stage.listener.traffic.bytes_out
+        asking = asyncio.create_task(stage.ask("x"))
+        await until(lambda: stage.listener.traffic.bytes_out > sent)
+        assert stage.started == ["a"]
+        stage.link.up = True
+        stage.changed.fire()
+        assert await asking == "a"
+        assert stage.started == ["a", "a"]
 
 
-def test_who_waits_for_too_long_is_reset(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({}, tmp_path, wait_timeout_seconds=0.05) as stage:
-            reader, _ = await stage.connect(b"x")
-            await until(lambda: stage.listener.traffic.open)
-            stage.clock.now += 1
-            stage.changed.fire()
-            with pytest.raises(ConnectionResetError):
-                await reader.read()
-            await until(lambda: not stage.listener.traffic.open)
-
-    play(run())
+async def test_who_waits_for_too_long_is_reset(tmp_path: Path) -> None:
+    async with rig({}, tmp_path, wait_timeout_seconds=0.05) as stage:
+        reader, _ = await stage.connect(b"x")
+        await until(lambda: stage.listener.traffic.open)
+        stage.clock.now += 1
+        stage.changed.fire()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        await until(lambda: not stage.listener.traffic.open)
 
 
-def test_who_goes_while_waiting_is_forgotten(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({}, tmp_path) as stage:
-            _, writer = await stage.connect(b"x")
-            await until(lambda: stage.listener.traffic.open)
-            connection = writer.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            writer.transport.abort()
-            await until(lambda: not stage.listener.traffic.open)
-
-    play(run())
+async def test_who_goes_while_waiting_is_forgotten(tmp_path: Path) -> None:
+    async with rig({}, tmp_path) as stage:
+        _, writer = await stage.connect(b"x")
+        await until(lambda: stage.listener.traffic.open)
+        connection = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+        await until(lambda: not stage.listener.traffic.open)
 
 
 def test_a_client_that_is_not_served_is_reset_and_starts_nothing_and_the_log_says_why(
@@ -139,173 +118,140 @@ def test_a_client_that_is_not_served_is_reset_and_starts_nothing_and_the_log_say
     assert "was reset: it is somebody else's" in caplog.text
 
 
-def test_a_pod_that_cannot_be_dialled_is_followed_by_another(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "refuse", "b": "pod"}, tmp_path) as stage:
-            stage.ready("a")
-            asking = asyncio.create_task(stage.ask("POST"))
-            await until(lambda: stage.started and stage.child("a").phase is not Phase.STARTING)
-            stage.ready("a", "b")
-            assert await asking == "b"
-            assert stage.noted() == ["b POST"]
-            assert stage.child("a").state.reason == "the pod refuses connections on this port"
-
-    play(run())
+async def test_a_pod_that_cannot_be_dialled_is_followed_by_another(tmp_path: Path) -> None:
+    async with rig({"a": "refuse", "b": "pod"}, tmp_path) as stage:
+        stage.ready("a")
+        asking = asyncio.create_task(stage.ask("POST"))
+        await until(lambda: stage.started and stage.child("a").phase is not Phase.STARTING)
+        stage.ready("a", "b")
+        assert await asking == "b"
+        assert stage.noted() == ["b POST"]
+        assert stage.child("a").state.reason == "the pod refuses connections on this port"
 
 
-def test_where_every_pod_refuses_the_client_is_reset(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "refuse"}, tmp_path) as stage:
-            asking = asyncio.create_task(stage.ask("x"))
-            await until(lambda: stage.started and stage.child("a").phase is Phase.BACKOFF)
-            began = stage.clock.now
-            while not asking.done():
-                stage.clock.now += 0.5
-                stage.changed.fire()
-                await asyncio.wait((asking,), timeout=0.01)
-            assert await asking == "reset"
-            assert stage.clock.now - began < stage.around.wait_timeout_seconds, "it must not wait as for a new pod"
-            assert stage.listener.status() == (Status.BACKOFF, "the pod refuses connections on this port")
-
-    play(run())
+async def test_where_every_pod_refuses_the_client_is_reset(tmp_path: Path) -> None:
+    async with rig({"a": "refuse"}, tmp_path) as stage:
+        asking = asyncio.create_task(stage.ask("x"))
+        await until(lambda: stage.started and stage.child("a").phase is Phase.BACKOFF)
+        began = stage.clock.now
+        while not asking.done():
+            stage.clock.now += 0.5
+            stage.changed.fire()
+            await asyncio.wait((asking,), timeout=0.01)
+        assert await asking == "reset"
+        assert stage.clock.now - began < stage.around.wait_timeout_seconds, "it must not wait as for a new pod"
+        assert stage.listener.status() == (Status.BACKOFF, "the pod refuses connections on this port")
 
 
-def test_the_youngest_is_taken_for_the_one_that_was_refused(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
-            stage.ready("a")
-            older = asyncio.create_task(stage.ask("hold"))
-            await until(lambda: stage.noted() == ["a hold"])
-            younger, writer = await stage.connect(b"refuse\n")
-            await until(lambda: len(stage.noted()) == 2)
-            stage.how["b"] = "echo"
-            stage.ready("a", "b")
-            assert await older == "reset", "it was delivered, so it must not be sent again"
-            assert await younger.readline() == b"refuse\n", "b echoes it"
-            assert stage.started == ["a", "b"]
-            assert stage.noted() == ["a hold", "a refuse"]
-            writer.close()
-
-    play(run())
+async def test_the_youngest_is_taken_for_the_one_that_was_refused(tmp_path: Path) -> None:
+    async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
+        stage.ready("a")
+        older = asyncio.create_task(stage.ask("hold"))
+        await until(lambda: stage.noted() == ["a hold"])
+        younger, writer = await stage.connect(b"refuse\n")
+        await until(lambda: len(stage.noted()) == 2)
+        stage.how["b"] = "echo"
+        stage.ready("a", "b")
+        assert await older == "reset", "it was delivered, so it must not be sent again"
+        assert await younger.readline() == b"refuse\n", "b echoes it"
+        assert stage.started == ["a", "b"]
+        assert stage.noted() == ["a hold", "a refuse"]
+        writer.close()
 
 
 @pytest.mark.parametrize("how", ["die", "reset", "half"])
-def test_what_was_delivered_is_never_sent_again(tmp_path: Path, how: str) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
-            stage.ready("a")
-            asking = asyncio.create_task(stage.ask(how))
-            await until(stage.noted)
-            stage.ready("a", "b")
-            assert await asking == "reset", "an end that is cut must not look like an orderly one"
-            assert stage.noted() == [f"a {how}"]
-            assert await stage.ask("x") in ("a", "b")
-
-    play(run())
+async def test_what_was_delivered_is_never_sent_again(tmp_path: Path, how: str) -> None:
+    async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
+        stage.ready("a")
+        asking = asyncio.create_task(stage.ask(how))
+        await until(stage.noted)
+        stage.ready("a", "b")
+        assert await asking == "reset", "an end that is cut must not look like an orderly one"
+        assert stage.noted() == [f"a {how}"]
+        assert await stage.ask("x") in ("a", "b")
 
 
-def test_what_was_delivered_later_is_not_sent_again_either(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
-            stage.ready("a")
-            reader, writer = await stage.connect()
-            await until(lambda: stage.started and stage.child("a").connections)
-            writer.write(b"die\n")
-            await until(stage.noted)
-            stage.ready("a", "b")
-            with pytest.raises(ConnectionResetError):
-                await reader.read()
-            assert stage.noted() == ["a die"]
-
-    play(run())
+async def test_what_was_delivered_later_is_not_sent_again_either(tmp_path: Path) -> None:
+    async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
+        stage.ready("a")
+        reader, writer = await stage.connect()
+        await until(lambda: stage.started and stage.child("a").connections)
+        writer.write(b"die\n")
+        await until(stage.noted)
+        stage.ready("a", "b")
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        assert stage.noted() == ["a die"]
 
 
-def test_what_a_pod_that_is_gone_had_got_is_reset(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
-            stage.ready("a")
-            asking = asyncio.create_task(stage.ask("hold"))
-            await until(stage.noted)
-            stage.ready("b")
-            stage.pool.keep([])
-            stage.gone = {"a"}
-            stage.pool.look_after(lambda _: True)
-            assert await asking == "reset"
-            assert stage.noted() == ["a hold"]
-
-    play(run())
+async def test_what_a_pod_that_is_gone_had_got_is_reset(tmp_path: Path) -> None:
+    async with rig({"a": "pod", "b": "pod"}, tmp_path) as stage:
+        stage.ready("a")
+        asking = asyncio.create_task(stage.ask("hold"))
+        await until(stage.noted)
+        stage.ready("b")
+        stage.pool.keep([])
+        stage.gone = {"a"}
+        stage.pool.look_after(lambda _: True)
+        assert await asking == "reset"
+        assert stage.noted() == ["a hold"]
 
 
-def test_a_kubectl_that_wedges_after_a_refusal_is_ended_and_another_one_started(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "wedge"}, tmp_path) as stage:
-            stage.ready("a")
-            first = asyncio.create_task(stage.ask("x"))
-            await until(lambda: stage.started and stage.child("a").phase is Phase.BACKOFF)
-            await until(lambda: not stage.child("a").pid)
-            stage.clock.now += 10
-            assert await first == "reset"
-            second = asyncio.create_task(stage.ask("x"))
-            await until(lambda: stage.started == ["a", "a"])
-            stage.clock.now += 10
-            assert await second == "reset"
-
-    play(run())
+async def test_a_kubectl_that_wedges_after_a_refusal_is_ended_and_another_one_started(tmp_path: Path) -> None:
+    async with rig({"a": "wedge"}, tmp_path) as stage:
+        stage.ready("a")
+        first = asyncio.create_task(stage.ask("x"))
+        await until(lambda: stage.started and stage.child("a").phase is Phase.BACKOFF)
+        await until(lambda: not stage.child("a").pid)
+        stage.clock.now += 10
+        assert await first == "reset"
+        second = asyncio.create_task(stage.ask("x"))
+        await until(lambda: stage.started == ["a", "a"])
+        stage.clock.now += 10
+        assert await second == "reset"
 
 
-def test_a_connection_that_has_sent_nothing_outlives_its_child(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod"}, tmp_path) as stage:
-            reader, writer = await stage.connect()
-            await until(lambda: stage.started and stage.child("a").connections)
-            await asyncio.gather(stage.ask("die"), until(lambda: stage.child("a").phase is Phase.BACKOFF))
-            stage.clock.now += 1
-            writer.write(b"x\n")
-            assert await reader.read() == b"a"
-            assert stage.started == ["a", "a"]
-            writer.close()
-
-    play(run())
+async def test_a_connection_that_has_sent_nothing_outlives_its_child(tmp_path: Path) -> None:
+    async with rig({"a": "pod"}, tmp_path) as stage:
+        reader, writer = await stage.connect()
+        await until(lambda: stage.started and stage.child("a").connections)
+        await asyncio.gather(stage.ask("die"), until(lambda: stage.child("a").phase is Phase.BACKOFF))
+        stage.clock.now += 1
+        writer.write(b"x\n")
+        assert await reader.read() == b"a"
+        assert stage.started == ["a", "a"]
+        writer.close()
 
 
-def test_an_end_without_an_answer_is_an_orderly_end(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod"}, tmp_path) as stage:
-            asking = asyncio.create_task(stage.ask("empty"))
-            await until(stage.noted)
-            while not asking.done():
-                stage.clock.now += 0.1
-                await asyncio.wait((asking,), timeout=0.02)
-            assert await asking == ""
-            assert stage.noted() == ["a empty"]
-
-    play(run())
+async def test_an_end_without_an_answer_is_an_orderly_end(tmp_path: Path) -> None:
+    async with rig({"a": "pod"}, tmp_path) as stage:
+        asking = asyncio.create_task(stage.ask("empty"))
+        await until(stage.noted)
+        while not asking.done():
+            stage.clock.now += 0.1
+            await asyncio.wait((asking,), timeout=0.02)
+        assert await asking == ""
+        assert stage.noted() == ["a empty"]
 
 
-def test_a_child_that_cannot_start_backs_off_and_another_pod_serves(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "exit", "b": "pod"}, tmp_path) as stage:
-            stage.ready("a")
-            asking = asyncio.create_task(stage.ask("x"))
-            await until(lambda: stage.started and stage.child("a").phase is Phase.BACKOFF)
-            assert stage.child("a").state.reason == 'pods "gone" not found'
-            stage.ready("a", "b")
-            assert await asking == "b"
-
-    play(run())
+async def test_a_child_that_cannot_start_backs_off_and_another_pod_serves(tmp_path: Path) -> None:
+    async with rig({"a": "exit", "b": "pod"}, tmp_path) as stage:
+        stage.ready("a")
+        asking = asyncio.create_task(stage.ask("x"))
+        await until(lambda: stage.started and stage.child("a").phase is Phase.BACKOFF)
+        assert stage.child("a").state.reason == 'pods "gone" not found'
+        stage.ready("a", "b")
+        assert await asking == "b"
 
 
-def test_closing_resets_what_is_open_and_stops_listening(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "echo"}, tmp_path) as stage:
-            reader, _ = await stage.connect(b"1")
-            await reader.readexactly(1)
-            port = stage.listener.local_port
-            await stage.listener.close()
-            with pytest.raises(ConnectionResetError):
-                await reader.read()
-            with pytest.raises(ConnectionRefusedError):
-                await asyncio.open_connection("127.0.0.1", port)
-            assert not stage.listener.listening
-
-    play(run())
+async def test_closing_resets_what_is_open_and_stops_listening(tmp_path: Path) -> None:
+    async with rig({"a": "echo"}, tmp_path) as stage:
+        reader, _ = await stage.connect(b"1")
+        await reader.readexactly(1)
+        port = stage.listener.local_port
+        await stage.listener.close()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        assert not stage.listener.listening

@@ -34,8 +34,8 @@ from kubectl_localize.supervisor.forwarding.hosts_writer import Naming
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 from tests.unit.cluster.samples import CONNECTION
+from tests.unit.fakes.listener_rig import Rig
 from tests.unit.supervisor.loop import play
-from tests.unit.supervisor.rig import Rig
 
 WEB = ServiceKey("shop", "web")
 PORT, OTHER_PORT = 28080, 28081

@@ -10,8 +10,9 @@ import pytest
 
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.process import Process, Spawner
+from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.loop import play, until
-from tests.unit.supervisor.processes.test_process import Groups, python
+from tests.unit.supervisor.processes.test_process import python
 
 LIVES = "import time; print('{}', flush=True); time.sleep(60)"
 SILENT = "import time; time.sleep(60)"

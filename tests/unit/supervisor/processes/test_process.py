@@ -11,20 +11,8 @@ import time
 import pytest
 
 from kubectl_localize.supervisor.processes.process import GRACE_SECONDS, TAIL_LINES, Spawner
-from tests.unit.supervisor.loop import DEADLINE_SECONDS, play, until
-
-
-class Groups:
-    """Stands in for the guard."""
-
-    def __init__(self) -> None:
-        self.story: list[tuple[str, int]] = []
-
-    def add(self, pgid: int) -> None:
-        self.story.append(("add", pgid))
-
-    def remove(self, pgid: int) -> None:
-        self.story.append(("remove", pgid))
+from tests.unit.fakes.groups import Groups
+from tests.unit.supervisor.loop import DEADLINE_SECONDS, until
 
 
 def python(code: str) -> list[str]:
@@ -32,147 +20,114 @@ def python(code: str) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", code]
 
 
-def test_output_is_read_to_the_end_line_by_line() -> None:
-    async def run() -> None:
-        groups, lines = Groups(), list[str]()
-        code = "import sys; print('out'); sys.stderr.write('one\\ntwo \\nhalf'); sys.exit(3)"
-        process = await Spawner(groups, {}).spawn(python(code), lines.append)
-        assert await process.stdout.read() == b"out\n"
-        assert await process.wait() == 3
-        assert lines == ["one", "two", "half"]
-        assert list(process.tail) == lines
-        assert not process.alive
-        assert groups.story == [("add", process.pid), ("remove", process.pid)]
-
-    play(run())
+async def test_output_is_read_to_the_end_line_by_line() -> None:
+    groups, lines = Groups(), list[str]()
+    code = "import sys; print('out'); sys.stderr.write('one\\ntwo \\nhalf'); sys.exit(3)"
+    process = await Spawner(groups, {}).spawn(python(code), lines.append)
+    assert await process.stdout.read() == b"out\n"
+    assert await process.wait() == 3
+    assert lines == ["one", "two", "half"]
+    assert list(process.tail) == lines
+    assert not process.alive
+    assert groups.story == [("add", process.pid), ("remove", process.pid)]
 
 
-def test_it_leads_a_session_of_its_own_with_nothing_on_stdin_and_its_own_environment() -> None:
-    async def run() -> None:
-        code = "import os, sys; print(os.getsid(0) == os.getpid(), sys.stdin.read() == '', os.environ['COLOUR'])"
-        process = await Spawner(Groups(), {"COLOUR": "green"}).spawn(python(code))
-        assert await process.stdout.read() == b"True True green\n"
-        await process.wait()
-
-    play(run())
+async def test_it_leads_a_session_of_its_own_with_nothing_on_stdin_and_its_own_environment() -> None:
+    code = "import os, sys; print(os.getsid(0) == os.getpid(), sys.stdin.read() == '', os.environ['COLOUR'])"
+    process = await Spawner(Groups(), {"COLOUR": "green"}).spawn(python(code))
+    assert await process.stdout.read() == b"True True green\n"
+    await process.wait()
 
 
 @pytest.mark.parametrize("size", [0, 1, 3_000_000])
-def test_what_it_is_given_to_read_comes_whole_and_ends(size: int) -> None:
-    async def run() -> None:
-        code = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
-        process = await Spawner(Groups(), {}).spawn(python(code), stdin=b"x" * size)
-        assert await process.stdout.read() == b"x" * size
-        assert await process.wait() == 0
-
-    play(run())
+async def test_what_it_is_given_to_read_comes_whole_and_ends(size: int) -> None:
+    code = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
+    process = await Spawner(Groups(), {}).spawn(python(code), stdin=b"x" * size)
+    assert await process.stdout.read() == b"x" * size
+    assert await process.wait() == 0
 
 
-def test_one_that_does_not_read_what_it_is_given() -> None:
-    async def run() -> None:
-        process = await Spawner(Groups(), {}).spawn(python("raise SystemExit(3)"), stdin=b"x" * 3_000_000)
-        assert await process.wait() == 3
-
-    play(run())
+async def test_one_that_does_not_read_what_it_is_given() -> None:
+    process = await Spawner(Groups(), {}).spawn(python("raise SystemExit(3)"), stdin=b"x" * 3_000_000)
+    assert await process.wait() == 3
 
 
-def test_a_full_stderr_does_not_hang_it_and_only_its_end_is_kept() -> None:
-    async def run() -> None:
-        process = await Spawner(Groups(), {}).spawn(
-            python("import sys\nfor n in range(50000): sys.stderr.write(f'line {n}\\n')")
-        )
-        assert await process.wait() == 0
-        assert list(process.tail) == [f"line {number}" for number in range(50000 - TAIL_LINES, 50000)]
-
-    play(run())
+async def test_a_full_stderr_does_not_hang_it_and_only_its_end_is_kept() -> None:
+    process = await Spawner(Groups(), {}).spawn(
+        python("import sys\nfor n in range(50000): sys.stderr.write(f'line {n}\\n')")
+    )
+    assert await process.wait() == 0
+    assert list(process.tail) == [f"line {number}" for number in range(50000 - TAIL_LINES, 50000)]
 
 
-def test_term_ends_it_and_its_group() -> None:
-    async def run() -> None:
-        code = "import os, time\npid = os.fork()\nprint(os.getpid(), flush=True) if not pid else None\ntime.sleep(60)"
-        process = await Spawner(Groups(), {}).spawn(python(code))
-        grandchild = int(await process.stdout.readline())
-        await process.stop()
-        assert await process.wait() == -signal.SIGTERM
-        await until(lambda: _is_gone(grandchild))
-
-    play(run())
+async def test_term_ends_it_and_its_group() -> None:
+    code = "import os, time\npid = os.fork()\nprint(os.getpid(), flush=True) if not pid else None\ntime.sleep(60)"
+    process = await Spawner(Groups(), {}).spawn(python(code))
+    grandchild = int(await process.stdout.readline())
+    await process.stop()
+    assert await process.wait() == -signal.SIGTERM
+    await until(lambda: _is_gone(grandchild))
 
 
-def test_one_that_ignores_term_is_killed_after_a_grace_period() -> None:
-    async def run() -> None:
-        code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-        process = await Spawner(Groups(), {}).spawn(python(code))
-        await process.stdout.readline()
-        began = time.monotonic()
-        await process.stop()
-        assert await process.wait() == -signal.SIGKILL
-        assert GRACE_SECONDS <= time.monotonic() - began < DEADLINE_SECONDS
-
-    play(run())
+async def test_one_that_ignores_term_is_killed_after_a_grace_period() -> None:
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    process = await Spawner(Groups(), {}).spawn(python(code))
+    await process.stdout.readline()
+    began = time.monotonic()
+    await process.stop()
+    assert await process.wait() == -signal.SIGKILL
+    assert GRACE_SECONDS <= time.monotonic() - began < DEADLINE_SECONDS
 
 
-def test_one_that_ignores_term_is_killed_by_a_task_that_was_cancelled_as_well() -> None:
-    async def run() -> None:
-        code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-        process = await Spawner(Groups(), {}).spawn(python(code))
-        await process.stdout.readline()
+async def test_one_that_ignores_term_is_killed_by_a_task_that_was_cancelled_as_well() -> None:
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    process = await Spawner(Groups(), {}).spawn(python(code))
+    await process.stdout.readline()
 
-        async def work() -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                await process.stop()
-
-        working = asyncio.create_task(work())
-        await asyncio.sleep(0)
-        working.cancel()
-        await asyncio.wait((working,))
-        assert working.cancelled()
-        assert not process.alive
-        assert await process.wait() == -signal.SIGKILL
-
-    play(run())
-
-
-def test_a_grandchild_that_holds_the_pipes_is_not_waited_for() -> None:
-    async def run() -> None:
-        code = "import os, time\nif os.fork(): os._exit(4)\nos.setsid(); print(os.getpid(), flush=True); time.sleep(60)"
-        process = await Spawner(Groups(), {}).spawn(python(code))
-        grandchild = int(await process.stdout.readline())
+    async def work() -> None:
         try:
-            assert await process.wait() == 4
-            assert await process.stdout.read() == b""
-            assert not _is_gone(grandchild)
+            await asyncio.Event().wait()
         finally:
-            os.kill(grandchild, signal.SIGKILL)
+            await process.stop()
 
-    play(run())
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    working.cancel()
+    await asyncio.wait((working,))
+    assert working.cancelled()
+    assert not process.alive
+    assert await process.wait() == -signal.SIGKILL
 
 
-def test_spoke_is_set_by_output_or_by_the_end() -> None:
-    async def run() -> None:
-        spawner = Spawner(Groups(), {})
-        talker = await spawner.spawn(python("import time; print('x', flush=True); time.sleep(60)"))
-        await talker.spoke.wait()
-        assert talker.alive
-        mute = await spawner.spawn(python("import sys; sys.stderr.write('no')"))
-        await mute.spoke.wait()
-        assert not mute.alive
-        await talker.stop()
+async def test_a_grandchild_that_holds_the_pipes_is_not_waited_for() -> None:
+    code = "import os, time\nif os.fork(): os._exit(4)\nos.setsid(); print(os.getpid(), flush=True); time.sleep(60)"
+    process = await Spawner(Groups(), {}).spawn(python(code))
+    grandchild = int(await process.stdout.readline())
+    try:
+        assert await process.wait() == 4
+        assert await process.stdout.read() == b""
+        assert not _is_gone(grandchild)
+    finally:
+        os.kill(grandchild, signal.SIGKILL)
 
-    play(run())
+
+async def test_spoke_is_set_by_output_or_by_the_end() -> None:
+    spawner = Spawner(Groups(), {})
+    talker = await spawner.spawn(python("import time; print('x', flush=True); time.sleep(60)"))
+    await talker.spoke.wait()
+    assert talker.alive
+    mute = await spawner.spawn(python("import sys; sys.stderr.write('no')"))
+    await mute.spoke.wait()
+    assert not mute.alive
+    await talker.stop()
 
 
 @pytest.mark.parametrize(("command", "kind"), [("/nowhere/kubectl", FileNotFoundError), ("/etc", PermissionError)])
-def test_what_cannot_be_started(command: str, kind: type[OSError]) -> None:
-    async def run() -> None:
-        groups = Groups()
-        with pytest.raises(kind):
-            await Spawner(groups, {}).spawn([command])
-        assert groups.story == []
-
-    play(run())
+async def test_what_cannot_be_started(command: str, kind: type[OSError]) -> None:
+    groups = Groups()
+    with pytest.raises(kind):
+        await Spawner(groups, {}).spawn([command])
+    assert groups.story == []
 
 
 def _is_gone(pid: int) -> bool:

@@ -11,8 +11,8 @@ import pytest
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from kubectl_localize.supervisor.processes.pool import STALL_SECONDS
 from kubectl_localize.supervisor.traffic.relay import BUFFER_BYTES, REPLAY_BYTES
-from tests.unit.supervisor.loop import play, settled, until
-from tests.unit.supervisor.rig import Rig, rig
+from tests.unit.fakes.listener_rig import Rig, rig
+from tests.unit.supervisor.loop import settled, until
 
 
 def kernel_bytes() -> int:
@@ -28,118 +28,94 @@ def poured(stage: Rig) -> int:
     return int(path.read_text() or 0) if path.exists() else 0
 
 
-def test_many_bytes_both_ways_and_the_clients_end_does_not_end_the_answer(tmp_path: Path) -> None:
-    async def run() -> None:
-        data = os.urandom(3 * 1024 * 1024)
-        async with rig({"a": "echo"}, tmp_path) as stage:
-            reader, writer = await stage.connect(data)
-            writer.write_eof()
-            assert await reader.read() == data + b"a"
-            writer.close()
-            assert stage.listener.traffic.bytes_out == len(data)
-            assert stage.listener.traffic.bytes_in == len(data) + 1
-
-    play(run())
+async def test_many_bytes_both_ways_and_the_clients_end_does_not_end_the_answer(tmp_path: Path) -> None:
+    data = os.urandom(3 * 1024 * 1024)
+    async with rig({"a": "echo"}, tmp_path) as stage:
+        reader, writer = await stage.connect(data)
+        writer.write_eof()
+        assert await reader.read() == data + b"a"
+        writer.close()
+        assert stage.listener.traffic.bytes_out == len(data)
+        assert stage.listener.traffic.bytes_in == len(data) + 1
 
 
-def test_who_speaks_first_may_be_the_pod(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "greet"}, tmp_path) as stage:
-            reader, writer = await stage.connect()
-            assert await reader.readline() == b"a\n"
-            writer.write_eof()
-            assert await reader.read() == b"a"
-            writer.close()
-
-    play(run())
+async def test_who_speaks_first_may_be_the_pod(tmp_path: Path) -> None:
+    async with rig({"a": "greet"}, tmp_path) as stage:
+        reader, writer = await stage.connect()
+        assert await reader.readline() == b"a\n"
+        writer.write_eof()
+        assert await reader.read() == b"a"
+        writer.close()
 
 
-def test_what_is_sent_before_there_is_a_child_is_bounded_and_arrives(tmp_path: Path) -> None:
-    async def run() -> None:
-        data = os.urandom(8 * 1024 * 1024)
-        async with rig({"a": "echo"}, tmp_path) as stage:
-            stage.may_start.clear()
-            reader, writer = await stage.connect(data)
-            writer.write_eof()
-            await until(lambda: stage.listener.traffic.bytes_out >= REPLAY_BYTES)
-            await asyncio.sleep(0)
-            assert stage.listener.traffic.bytes_out <= REPLAY_BYTES + BUFFER_BYTES
-            stage.may_start.set()
-            assert await reader.read() == data + b"a"
-            writer.close()
-
-    play(run())
+async def test_what_is_sent_before_there_is_a_child_is_bounded_and_arrives(tmp_path: Path) -> None:
+    data = os.urandom(8 * 1024 * 1024)
+    async with rig({"a": "echo"}, tmp_path) as stage:
+        stage.may_start.clear()
+        reader, writer = await stage.connect(data)
+        writer.write_eof()
+        await until(lambda: stage.listener.traffic.bytes_out >= REPLAY_BYTES)
+        await asyncio.sleep(0)
+        assert stage.listener.traffic.bytes_out <= REPLAY_BYTES + BUFFER_BYTES
+        stage.may_start.set()
+        assert await reader.read() == data + b"a"
+        writer.close()
 
 
-def test_a_client_that_does_not_read_holds_the_pod_back(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pour"}, tmp_path) as stage:
-            reader, writer = await stage.connect(limit=1024)
-            await reader.readexactly(1)
-            held = await settled(lambda: poured(stage))
-            assert held < kernel_bytes()
-            assert stage.child("a").connections == 1
-            await reader.readexactly(2 * held)
-            assert poured(stage) > held
-            writer.transport.abort()
-
-    play(run())
+async def test_a_client_that_does_not_read_holds_the_pod_back(tmp_path: Path) -> None:
+    async with rig({"a": "pour"}, tmp_path) as stage:
+        reader, writer = await stage.connect(limit=1024)
+        await reader.readexactly(1)
+        held = await settled(lambda: poured(stage))
+        assert held < kernel_bytes()
+        assert stage.child("a").connections == 1
+        await reader.readexactly(2 * held)
+        assert poured(stage) > held
+        writer.transport.abort()
 
 
-def test_a_pod_that_does_not_read_holds_the_client_back(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "deaf"}, tmp_path) as stage:
-            _, writer = await stage.connect(b"x" * 2 * kernel_bytes())
-            assert await settled(lambda: stage.listener.traffic.bytes_out) < kernel_bytes()
-            writer.transport.abort()
-
-    play(run())
+async def test_a_pod_that_does_not_read_holds_the_client_back(tmp_path: Path) -> None:
+    async with rig({"a": "deaf"}, tmp_path) as stage:
+        _, writer = await stage.connect(b"x" * 2 * kernel_bytes())
+        assert await settled(lambda: stage.listener.traffic.bytes_out) < kernel_bytes()
+        writer.transport.abort()
 
 
-def test_a_stalled_client_holds_up_nobody_who_comes_later(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pour"}, tmp_path) as stage:
-            reader, writer = await stage.connect(limit=1024)
-            await reader.readexactly(1)
-            held = await settled(lambda: poured(stage))
-            first = stage.child("a")
-            stage.clock.now += STALL_SECONDS + 0.1
-            other, other_writer = await stage.connect()
-            await other.readexactly(1)
-            assert stage.child("a") is not first
-            assert first.phase is Phase.DRAINING
-            await reader.readexactly(2 * held)
-            writer.transport.abort()
-            other_writer.transport.abort()
-
-    play(run())
+async def test_a_stalled_client_holds_up_nobody_who_comes_later(tmp_path: Path) -> None:
+    async with rig({"a": "pour"}, tmp_path) as stage:
+        reader, writer = await stage.connect(limit=1024)
+        await reader.readexactly(1)
+        held = await settled(lambda: poured(stage))
+        first = stage.child("a")
+        stage.clock.now += STALL_SECONDS + 0.1
+        other, other_writer = await stage.connect()
+        await other.readexactly(1)
+        assert stage.child("a") is not first
+        assert first.phase is Phase.DRAINING
+        await reader.readexactly(2 * held)
+        writer.transport.abort()
+        other_writer.transport.abort()
 
 
-def test_a_client_that_goes_in_the_middle_leaves_the_child_unharmed(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pour"}, tmp_path) as stage:
-            reader, writer = await stage.connect(limit=1024)
-            await reader.readexactly(1)
-            at_the_abort = await settled(lambda: poured(stage))
-            writer.transport.abort()
-            await until(lambda: poured(stage) > 2 * at_the_abort)
-            child = stage.child("a")
-            assert (child.phase, child.connections) == (Phase.RUNNING, 1)
-            assert stage.listener.traffic.bytes_in < kernel_bytes(), "what nobody reads is no traffic"
-
-    play(run())
+async def test_a_client_that_goes_in_the_middle_leaves_the_child_unharmed(tmp_path: Path) -> None:
+    async with rig({"a": "pour"}, tmp_path) as stage:
+        reader, writer = await stage.connect(limit=1024)
+        await reader.readexactly(1)
+        at_the_abort = await settled(lambda: poured(stage))
+        writer.transport.abort()
+        await until(lambda: poured(stage) > 2 * at_the_abort)
+        child = stage.child("a")
+        assert (child.phase, child.connections) == (Phase.RUNNING, 1)
+        assert stage.listener.traffic.bytes_in < kernel_bytes(), "what nobody reads is no traffic"
 
 
-def test_a_child_that_is_killed_cuts_its_connections(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with rig({"a": "pour"}, tmp_path) as stage:
-            reader, _ = await stage.connect()
-            await reader.readexactly(1)
-            os.kill(stage.child("a").pid, 9)
-            with pytest.raises(ConnectionResetError):
-                await reader.read()
-            # It counts as failed as soon as the kernel says that it is ending; it is counted once it has ended.
-            await until(lambda: stage.child("a").restarts == 1)
-            assert (stage.child("a").phase, stage.child("a").connections) == (Phase.BACKOFF, 0)
-
-    play(run())
+async def test_a_child_that_is_killed_cuts_its_connections(tmp_path: Path) -> None:
+    async with rig({"a": "pour"}, tmp_path) as stage:
+        reader, _ = await stage.connect()
+        await reader.readexactly(1)
+        os.kill(stage.child("a").pid, 9)
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        # It counts as failed as soon as the kernel says that it is ending; it is counted once it has ended.
+        await until(lambda: stage.child("a").restarts == 1)
+        assert (stage.child("a").phase, stage.child("a").connections) == (Phase.BACKOFF, 0)

@@ -21,8 +21,8 @@ from kubectl_localize.supervisor.processes.pool import Pool
 from kubectl_localize.supervisor.processes.process import Process, Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 from kubectl_localize.timing import Notifier
+from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.loop import Clock
-from tests.unit.supervisor.processes.test_process import Groups
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
