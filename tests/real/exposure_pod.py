@@ -13,11 +13,11 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing import pod as exposure_pod
-from kubectl_localize.cluster.exposing.provenance import Provenance
 from kubectl_localize.cluster.exposing.values import (
     CarriedPort,
     ExposurePlan,
     FailsafePlan,
+    Provenance,
     Workload,
     WorkloadRef,
 )

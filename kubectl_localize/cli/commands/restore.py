@@ -21,9 +21,9 @@ from kubectl_localize.host.paths import Paths, RunPaths, write_durable
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.exposing import restoring
-from kubectl_localize.supervisor.exposing.keys import remove_keys
 from kubectl_localize.supervisor.exposing.search import find
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.exposing.tunnel import remove_keys
 from kubectl_localize.supervisor.processes.process import Process, Spawner
 from kubectl_localize.timing import Clock
 

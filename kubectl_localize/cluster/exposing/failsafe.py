@@ -7,10 +7,16 @@ of exactly these workloads.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
-from kubectl_localize.cluster.exposing.provenance import Provenance, metadata
-from kubectl_localize.cluster.exposing.values import FAILSAFE_CONTAINER, ExposurePlan, FailsafePlan
+from kubectl_localize.cluster.exposing.values import (
+    FAILSAFE_CONTAINER,
+    ExposurePlan,
+    FailsafePlan,
+    Provenance,
+    metadata,
+)
 
 ACCOUNT_DIRECTORY = "/run/failsafe/account"
 STATE_DIRECTORY = "/run/failsafe/state"
@@ -22,105 +28,14 @@ RBAC = "rbac.authorization.k8s.io"
 
 Json = dict[str, Any]
 
-# Arguments: seconds without a session, seconds that a way up may take, the pattern of the session's listener, the URL
-# where to tell of the proof, then PATH=REPLICAS of each workload's scale.
-#
-# A scale is written as it was read, with another count and its resourceVersion, so that somebody else's change in
-# between is never overwritten; a `spec` without a count is zero. The user agent is not curl's, to which the API server
-# would answer with indented JSON. The token goes by stdin, since everybody in the pod sees an argument.
-# The first loop proves all of this with dryRun=All, for a while, as the RoleBinding may come later than the pod. The
-# second one tells of it once the session is there, and counts by uptime, which no wall clock moves.
-# A session that has not come in time, and that nothing was taken away for yet, may still come: it goes on waiting, but
-# no longer than any way up takes, so that a zero which somebody else wants later stays.
-# When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once.
-SCRIPT = r"""
-after=$1 way_up=$2 listening=$3 url=$4 ending= told= scaled=
-shift 4
-account=/run/failsafe/account state=/run/failsafe/state
-case $KUBERNETES_SERVICE_HOST in
-  *:*) server=https://[$KUBERNETES_SERVICE_HOST]:$KUBERNETES_SERVICE_PORT ;;
-  *) server=https://$KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT ;;
-esac
-trap 'ending=yes' TERM
 
-call() { # METHOD PATH [BODY]
-  printf 'Authorization: Bearer %s\n' "$(cat "$account/token")" |
-    curl -q -sS -f --noproxy '*' --max-time 5 --cacert "$account/ca.crt" -A kubectl-localize-failsafe \
-      -H @- -H 'Content-Type: application/json' -X "$1" ${3:+--data "$3"} "$server$2" 2>&1
-}
-put() { # PATH REPLICAS, of the scale that was found
-  call PUT "$1" "$(printf '%s' "$found" | sed 's/"spec":{[^}]*}/"spec":{"replicas":'"$2"'}/')"
-}
-prove() { # PATH REPLICAS
-  found=$(call GET "$1") && found=$(put "$1?dryRun=All" "$2") || return 1
-  case $found in *'"spec":{"replicas":'"$2"'}'*) ;; *) return 1 ;; esac
-}
-restore() { # PATH REPLICAS
-  found=$(call GET "$1") || case $found in *'error: 404'*) return 0 ;; *) return 1 ;; esac
-  case $found in *'"spec":{}'* | *'"spec":{"replicas":0}'*) scaled=yes found=$(put "$1" "$2") ;; esac
-}
-each() { # FUNCTION TARGET…
-  action=$1 failed=
-  shift
-  for target; do "$action" "${target%=*}" "${target##*=}" || failed="${target%=*}: $found"; done
-  [ -z "$failed" ]
-}
-tell() {
-  curl -q -sS -f --noproxy '*' --max-time 5 -A kubectl-localize-failsafe "$url" >/dev/null 2>&1
-}
-pause() { # SECONDS; a sleep that knows no fractions takes one
-  sleep "$1" 2>/dev/null || sleep 1
-}
-clock() {
-  read -r now _ </proc/uptime
-  now=${now%%.*}
-}
+def script() -> str:
+    """Read the shell script that the container runs, a file of 4 kB of this package.
 
-if [ -e "$state/fired" ]; then
-  cat "$state/fired" >/dev/termination-log
-  while [ -z "$ending" ]; do sleep 1; done
-  exit 0
-fi
-
-clock
-given_up=$((now + 10))
-until [ -e "$state/proven" ]; do
-  [ -z "$ending" ] || exit 0
-  if each prove "$@"; then
-    : >"$state/proven"
-  elif clock && [ "$now" -lt "$given_up" ]; then
-    pause 0.2
-  else
-    printf '%s' "$failed" >/dev/termination-log
-    exit 1
-  fi
-done
-
-clock
-seen=$now began=$now
-while :; do
-  clock
-  nap=0.2
-  [ -z "$told" ] || nap=1
-  if grep -qs "$listening" /proc/net/tcp /proc/net/tcp6; then
-    seen=$now
-    [ -z "$ending" ] || exit 0
-    [ -n "$told" ] || ! tell || told=yes
-  elif [ -n "$ending" ] || [ $((now - seen)) -ge "$after" ]; then
-    if ! each restore "$@"; then
-      echo "$failed" >&2
-      nap=1
-    elif [ -z "$told$scaled$ending" ] && [ $((now - began)) -lt "$way_up" ]; then
-      seen=$now
-    else
-      date -u '+fired %Y-%m-%dT%H:%M:%SZ' >"$state/fired"
-      cat "$state/fired" >/dev/termination-log
-      exit 0
-    fi
-  fi
-  pause "$nap"
-done
-"""
+    Its comments stay here: they would only make the pod's manifest longer.
+    """
+    text = resources.files("kubectl_localize.cluster.exposing").joinpath("failsafe.sh").read_text(encoding="utf-8")
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
 
 
 def listens(port: int) -> str:
@@ -147,7 +62,7 @@ def container(plan: ExposurePlan, nonce: str) -> Json:
         "name": FAILSAFE_CONTAINER,
         "image": failsafe.image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", SCRIPT, FAILSAFE_CONTAINER, *arguments],
+        "command": ["sh", "-c", script(), FAILSAFE_CONTAINER, *arguments],
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"cpu": "500m", "memory": "64Mi"},

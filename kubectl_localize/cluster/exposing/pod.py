@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
-from kubectl_localize.cluster.exposing.provenance import Provenance, metadata
-from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, CarriedPort, ExposurePlan
+from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, CarriedPort, ExposurePlan, Provenance, metadata
 
 # Its tags `version-…` are rebuilt for security fixes and stay; the ones of single builds are deleted after a while.
 DEFAULT_IMAGE = "lscr.io/linuxserver/openssh-server:version-10.3_p1-r1"

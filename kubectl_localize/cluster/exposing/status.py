@@ -6,6 +6,7 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER
+from kubectl_localize.errors import KubectlError, LocalizeError
 
 Json = dict[str, Any]
 
@@ -56,3 +57,29 @@ def trouble(found: Json) -> tuple[str, bool]:
     if status.get("phase") == "Failed":
         return f"{status.get('reason') or 'it has failed'}: {status.get('message') or ''}".rstrip(": "), True
     return "", False
+
+
+def refused(error: KubectlError, namespace: str) -> LocalizeError:
+    """What the API server objects to in Secret or pod."""
+    return LocalizeError(
+        f"namespace {namespace} does not take an exposure pod: {error.message}",
+        "quota, Pod Security and admission plugins decide that; --image and --image-pull-secret may help",
+    )
+
+
+def not_in_time(pod: str, namespace: str, what: str, *, why: str, problem: str) -> LocalizeError:
+    """The error that says what did not come about.
+
+    Args:
+        what: what the pod was to be: `pod NAME was not WHAT in time`.
+        why: what is said instead, where it is not the pod that is waited for.
+        problem: what is known of the pod's trouble; empty where nothing is.
+    """
+    if why or "Image" in problem:
+        hint = "--image and --image-pull-secret name another image" if "Image" in problem else ""
+    elif problem.startswith(FAILSAFE_TROUBLE):
+        hint = "--failsafe off goes without it, --failsafe-service-account names one that may"
+    else:
+        hint = f"`kubectl get events -n {namespace} --field-selector involvedObject.name={pod}` may say more"
+    said = why or f"exposure pod {pod} was not {what} in time" + (f": {problem}" if problem else "")
+    return LocalizeError(f"{said}; everything is put back", hint)

@@ -12,8 +12,7 @@ from typing import Any
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import rights
 from kubectl_localize.cluster.exposing.blockers import Blocker, blockers, foreign
-from kubectl_localize.cluster.exposing.journal import Entry, exposed_already
-from kubectl_localize.cluster.exposing.leases import journals
+from kubectl_localize.cluster.exposing.journal import Entry, exposed_already, journals
 from kubectl_localize.cluster.exposing.values import (
     SESSION_LABEL,
     CarriedPort,

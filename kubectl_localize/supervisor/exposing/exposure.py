@@ -12,19 +12,16 @@ from typing import Any
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.journal import Owner
-from kubectl_localize.cluster.exposing.provenance import Provenance
-from kubectl_localize.cluster.exposing.status import is_lost, is_running, trouble
-from kubectl_localize.cluster.exposing.values import ExposurePlan
+from kubectl_localize.cluster.exposing.status import is_lost, is_running, not_in_time, refused, trouble
+from kubectl_localize.cluster.exposing.values import ExposurePlan, Provenance
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError, LocalizeError
 from kubectl_localize.model import Status
 from kubectl_localize.supervisor.exposing import waiter
-from kubectl_localize.supervisor.exposing.explained import not_in_time, refused
 from kubectl_localize.supervisor.exposing.handover import hand_over
 from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.journals import Journals
-from kubectl_localize.supervisor.exposing.keys import Keys, make_keys, remove_keys
-from kubectl_localize.supervisor.exposing.local_ends import LocalEnds
+from kubectl_localize.supervisor.exposing.local import LocalEnds
 from kubectl_localize.supervisor.exposing.ls_item import item
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.plan import journal_entries
@@ -32,6 +29,7 @@ from kubectl_localize.supervisor.exposing.pods import ExposurePods
 from kubectl_localize.supervisor.exposing.proof import send_proof
 from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS, Rollback
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
+from kubectl_localize.supervisor.exposing.tunnel import Keys, make_keys, remove_keys
 from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
 from kubectl_localize.supervisor.forwarding.forward import rfc3339
 

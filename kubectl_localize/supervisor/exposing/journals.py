@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from kubectl_localize.cluster.exposing import journal
-from kubectl_localize.cluster.exposing.journal import Entry, by_hand, exposed_already
-from kubectl_localize.cluster.exposing.leases import journal_at, journals
+from kubectl_localize.cluster.exposing.journal import Entry, by_hand, exposed_already, journal_at, journals
 from kubectl_localize.errors import AlreadyExistsError, ConflictError, KubectlError, LocalizeError, NotFoundError
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.means import Means

@@ -11,15 +11,13 @@ from typing import Any
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing import failsafe, pod
-from kubectl_localize.cluster.exposing.provenance import Provenance
-from kubectl_localize.cluster.exposing.values import ExposurePlan, object_name
+from kubectl_localize.cluster.exposing.values import ExposurePlan, Provenance, object_name
 from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError
 from kubectl_localize.host import ssh
-from kubectl_localize.supervisor.exposing.keys import Keys
 from kubectl_localize.supervisor.exposing.local import LocalPort
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
-from kubectl_localize.supervisor.exposing.tunnel import Tunnel
+from kubectl_localize.supervisor.exposing.tunnel import Keys, Tunnel
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing.journal import Entry
-from kubectl_localize.cluster.exposing.leases import sessions
+from kubectl_localize.cluster.exposing.journal import Entry, sessions
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import Here
 from kubectl_localize.supervisor.exposing import restoring
-from kubectl_localize.supervisor.exposing.keys import remove_keys
 from kubectl_localize.supervisor.exposing.search import find_in
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.exposing.tunnel import remove_keys
 from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)

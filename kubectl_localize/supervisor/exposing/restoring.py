@@ -8,8 +8,7 @@ from datetime import datetime
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import journal
-from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
-from kubectl_localize.cluster.exposing.leases import sessions
+from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry, sessions
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import Here
 from kubectl_localize.supervisor.exposing.rollback import Rollback

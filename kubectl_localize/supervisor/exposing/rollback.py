@@ -13,8 +13,7 @@ from typing import Any
 
 from kubectl_localize.cluster import objects
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing.journal import Entry, by_hand
-from kubectl_localize.cluster.exposing.leases import journal_at
+from kubectl_localize.cluster.exposing.journal import Entry, by_hand, journal_at
 from kubectl_localize.cluster.exposing.values import SESSION_LABEL, object_name
 from kubectl_localize.cluster.objects import SERVICE_NAME_LABEL
 from kubectl_localize.errors import (

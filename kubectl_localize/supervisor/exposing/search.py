@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing.journal import Entry
-from kubectl_localize.cluster.exposing.leases import candidates, parse_all
+from kubectl_localize.cluster.exposing.journal import Entry, candidates, parse_all
 from kubectl_localize.cluster.exposing.values import SESSION_LABEL
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubectl_localize.cluster.exposing.provenance import Provenance
-from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan, FailsafePlan, Workload, WorkloadRef
+from kubectl_localize.cluster.exposing.values import (
+    CarriedPort,
+    ExposurePlan,
+    FailsafePlan,
+    Provenance,
+    Workload,
+    WorkloadRef,
+)
 from kubectl_localize.model import ServiceKey
 
 REF = WorkloadRef("apps/v1", "Deployment", "shop", "cart")

@@ -94,7 +94,7 @@ class Machine:
         self, after_seconds: int, listening: str, *targets: str, told: str = NOWHERE, way_up_seconds: int = 300
     ) -> Iterator[subprocess.Popen[bytes]]:
         """Run the script; it is killed at the end of the block."""
-        script = failsafe.SCRIPT.replace("/run/failsafe", str(self.directory))
+        script = failsafe.script().replace("/run/failsafe", str(self.directory))
         script = script.replace("/dev/termination-log", str(self.directory / "message"))
         script = script.replace("/proc/uptime", str(self.directory / "uptime"))
         environment = {

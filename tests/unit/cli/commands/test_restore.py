@@ -19,7 +19,7 @@ from kubectl_localize.host.identity import here
 from kubectl_localize.host.paths import RunPaths, write_durable
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from tests.unit.cluster.answering import FORBIDDEN
-from tests.unit.supervisor.exposing.cluster import APPS, Cluster
+from tests.unit.fakes.cluster import APPS, Cluster
 from tests.unit.supervisor.exposing.samples import OWNER, entry, write, write_unreadable
 
 CART = f"{APPS}/deployments/cart"

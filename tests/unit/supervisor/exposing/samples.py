@@ -11,7 +11,7 @@ from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.cluster.exposing.journal import Entry, Owner
 from kubectl_localize.cluster.exposing.values import MANAGED_BY, MANAGED_BY_LABEL, SESSION_LABEL, WorkloadRef
 from kubectl_localize.host.identity import Here
-from tests.unit.supervisor.exposing.cluster import CORE, Cluster
+from tests.unit.fakes.cluster import CORE, Cluster
 
 NOW = datetime(2026, 1, 31, 12, 30, tzinfo=UTC)
 HERE = Here("ada@laptop", "machine", 1000, 4711, 5000.0, "boot pid:[1]")

@@ -19,7 +19,7 @@ from kubectl_localize.supervisor.exposing.order import ExposeRequest
 from kubectl_localize.supervisor.exposing.plan import describe, journal_entries
 from tests.unit.cluster.answering import Done
 from tests.unit.cluster.samples import CONNECTION
-from tests.unit.supervisor.exposing.cluster import APPS, CORE, Cluster
+from tests.unit.fakes.cluster import APPS, CORE, Cluster
 from tests.unit.supervisor.exposing.samples import NOW, OWNER, entry, labels, write
 
 CART, WEB = ServiceKey("shop", "cart"), ServiceKey("shop", "web")

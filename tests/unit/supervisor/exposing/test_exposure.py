@@ -16,7 +16,7 @@ from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.cluster.exposure_plan import REF, plan
-from tests.unit.supervisor.exposing.cluster import LEASES, Cluster
+from tests.unit.fakes.cluster import LEASES, Cluster
 from tests.unit.supervisor.exposing.samples import OWNER
 from tests.unit.supervisor.exposing.test_pods import means
 from tests.unit.supervisor.loop import play

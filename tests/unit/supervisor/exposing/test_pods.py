@@ -17,11 +17,11 @@ from kubectl_localize.cluster.api import Api
 from kubectl_localize.errors import ForbiddenError, InvalidError
 from kubectl_localize.host.paths import write_durable
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.keys import make_keys, remove_keys
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.pods import ExposurePods
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.exposing.tunnel import make_keys, remove_keys
 from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.process import Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
@@ -29,8 +29,8 @@ from kubectl_localize.timing import Notifier
 from tests.unit.cluster.answering import FORBIDDEN, Done
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, plan
 from tests.unit.cluster.samples import CONNECTION
+from tests.unit.fakes.cluster import CORE, Cluster
 from tests.unit.fakes.groups import Groups
-from tests.unit.supervisor.exposing.cluster import CORE, Cluster
 from tests.unit.supervisor.exposing.samples import NOW
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop"

@@ -16,7 +16,7 @@ from kubectl_localize.host.paths import write_durable
 from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from tests.unit.cluster.answering import FORBIDDEN
-from tests.unit.supervisor.exposing.cluster import APPS, Cluster
+from tests.unit.fakes.cluster import APPS, Cluster
 from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, write, write_unreadable
 from tests.unit.supervisor.loop import play, until
 

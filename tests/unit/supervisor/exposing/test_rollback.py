@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing.journal import Entry, by_hand
+from kubectl_localize.cluster.exposing.journal import Entry, by_hand, journal_at, journals, sessions
 from kubectl_localize.cluster.exposing.journal import manifest as journal_manifest
-from kubectl_localize.cluster.exposing.leases import journal_at, journals, sessions
 from kubectl_localize.cluster.exposing.values import WorkloadRef, object_name
 from kubectl_localize.errors import (
     ConflictError,
@@ -31,7 +30,7 @@ from kubectl_localize.supervisor.exposing.rollback import (
 )
 from tests.unit.cluster import samples as kubectl_says
 from tests.unit.cluster.answering import FORBIDDEN, Done
-from tests.unit.supervisor.exposing.cluster import APPS, CONFLICT, LEASES, Cluster
+from tests.unit.fakes.cluster import APPS, CONFLICT, LEASES, Cluster
 from tests.unit.supervisor.exposing.samples import POD, SECRET, entry, exposure_pod, labels, write
 
 CART = f"{APPS}/deployments/cart"

@@ -13,7 +13,7 @@ from kubectl_localize.errors import LocalizeError, UnreachableError
 from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
 from tests.unit.cluster.samples import NO_ROUTE
-from tests.unit.supervisor.exposing.cluster import APPS, Cluster
+from tests.unit.fakes.cluster import APPS, Cluster
 from tests.unit.supervisor.exposing.samples import entry, write
 
 CART, WEB = f"{APPS}/deployments/cart", f"{APPS}/deployments/web"
