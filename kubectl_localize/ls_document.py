@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar
 
 from kubectl_localize.codec import CodecError, from_json, to_json
@@ -184,3 +185,8 @@ def _item(data: Any) -> Item:
     if kind is None:
         raise CodecError("items holds something that is neither Forward nor Exposure")
     return from_json(kind, data, place="items")
+
+
+def rfc3339(moment: datetime) -> str:
+    """A moment in UTC with whole seconds, as Kubernetes writes it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

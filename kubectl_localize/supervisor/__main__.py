@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import socket
@@ -31,13 +30,14 @@ def main(argv: list[str]) -> int:
     from kubectl_localize.host.paths import Paths
     from kubectl_localize.host.process import Pidfile
     from kubectl_localize.host.sockets import raise_descriptor_limit
+    from kubectl_localize.protocol import Taken, to_line
     from kubectl_localize.supervisor.app import serve
 
     paths = Paths.from_env(os.environ)
     run = paths.run(argv[1])
     pidfile = Pidfile.acquire(run.pidfile)
     if pidfile is None:  # two commands started at once: the other one's supervisor takes this one, too
-        inherited.sendall(json.dumps({"event": "taken"}).encode() + b"\n")
+        inherited.sendall(to_line(Taken()))
         guard.close()
         return 0
     handler = RotatingFileHandler(run.log, maxBytes=LOG_BYTES, backupCount=LOG_FILES)

@@ -8,19 +8,39 @@ import logging
 import os
 import signal
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 from kubectl_localize import __version__
+from kubectl_localize.cluster.selection import describe
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
+from kubectl_localize.ls_document import LsDocument, SupervisorItem, rfc3339
+from kubectl_localize.protocol import (
+    Accepted,
+    Change,
+    Ended,
+    Exposed,
+    ExposeRequest,
+    PrivilegesNeeded,
+    Progress,
+    Ready,
+    Released,
+    ReleaseRequest,
+    Request,
+    RestoreRequest,
+    StartRequest,
+    StopRequest,
+    Taken,
+    UnexposeRequest,
+    Warn,
+)
 from kubectl_localize.supervisor.control_server import Client, ControlServer
 from kubectl_localize.supervisor.exposing.desk import Desk
-from kubectl_localize.supervisor.forwarding.forward import rfc3339
+from kubectl_localize.supervisor.forwarding.privileges import PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.session import Session
-from kubectl_localize.supervisor.order import PrivilegeRequest, StartRequest, describe, order_from_json
 from kubectl_localize.supervisor.processes.process import Groups
-from kubectl_localize.supervisor.requests import failed, understood, until_left
+from kubectl_localize.supervisor.requests import failed, until_left
 from kubectl_localize.supervisor.state_file import StateFile
 
 log = logging.getLogger(__name__)
@@ -71,37 +91,40 @@ class App:
             if self._session is not None:
                 await self._session.end()
         self._run.state.unlink(missing_ok=True)
-        self._control.broadcast("ended")
+        self._control.broadcast(Ended())
         await self._control.close()
 
     # -- commands -----------------------------------------------------------------------------------------------------
     async def _serve(self, client: Client) -> None:
         try:
-            while request := await client.receive():
-                match request.get("op"):
-                    case "start" | "expose" if self._ending.is_set():
-                        client.send("taken")  # by the end: whoever comes so late asks the next supervisor
-                    case "start":
-                        await self._start(client, request)
-                    case "expose":
-                        await self._expose(client, request)
-                    case "unexpose":
-                        client.send("accepted")
-                        await self._desk.unexpose(client, request)
-                    case "release":
-                        await self._release(client)
-                    case "stop":
-                        client.send("accepted")
-                        self._ending.set()
-                    case _:
-                        understood(request, _unknown)
+            while (request := await client.receive()) is not None:
+                await self._serve_request(client, request)
         finally:
             await self._let_go(client)
+
+    async def _serve_request(self, client: Client, request: Request) -> None:
+        match request:
+            case StartRequest() | ExposeRequest() | RestoreRequest() if self._ending.is_set():
+                client.send(Taken())  # a command that comes so late has to ask the next supervisor
+            case StartRequest():
+                await self._start(client, request)
+            case ExposeRequest():
+                await self._expose(client, request)
+            case UnexposeRequest():
+                client.send(Accepted())
+                await self._desk.unexpose(client, request)
+            case RestoreRequest():
+                raise LocalizeError("this supervisor cannot restore yet")
+            case ReleaseRequest():
+                await self._release(client)
+            case StopRequest():
+                client.send(Accepted())
+                self._ending.set()
 
     async def _release(self, client: Client) -> None:
         for failure in await self._let_go(client):
             client.fail(failure)
-        client.send("released", ending=self._ending.is_set())
+        client.send(Released(self._ending.is_set()))
 
     async def _let_go(self, client: Client) -> list[LocalizeError]:
         """Take back what this command holds; what could not be taken back."""
@@ -115,16 +138,16 @@ class App:
         if not self._detached and not held and not self._desk.busy:
             self._ending.set()
 
-    async def _expose(self, client: Client, request: dict[str, Any]) -> None:
+    async def _expose(self, client: Client, request: ExposeRequest) -> None:
         if await self._desk.expose(client, request):
             self._ready = True
             self._write_state()
-            client.send("exposed", document=self._document())
+            client.send(Exposed(self._document()))
 
-    async def _start(self, client: Client, request: dict[str, Any]) -> None:
+    async def _start(self, client: Client, request: StartRequest) -> None:
         """Start what was asked for, or join it where it runs already; give up when the command lets go or is gone."""
         client.holds = True
-        client.send("accepted")
+        client.send(Accepted())
         work = asyncio.create_task(self._start_or_join(client, request))
         await until_left(client, work, self._ending)
         if not work.done():
@@ -134,44 +157,41 @@ class App:
             await self._release(client)  # the request for it may have come where an answer from sudo was awaited
         elif failed(client, work):
             self._end_if_free()
-        elif request.get("detach"):
+        elif request.detach:
             self._detached = True
             client.holds = False
 
-    async def _start_or_join(self, client: Client, request: dict[str, Any]) -> None:
-        order = understood(request, order_from_json)
+    async def _start_or_join(self, client: Client, request: StartRequest) -> None:
         async with self._starting:
             if self._session is None:
-                warnings = await self._open(client, order, bool(request.get("detach")))
+                warnings = await self._open(client, request)
             else:
-                warnings = await self._join(client, self._session, order)
+                warnings = await self._join(client, self._session, request)
             self._ready = True
             self._write_state()
         for warning in warnings:
-            client.send("warning", text=warning)
-        client.send("ready", document=self._document())
-        self._desk.restore(order.connection, say=self._say, warn=self._warn)
+            client.send(Warn(warning))
+        client.send(Ready(self._document()))
+        self._desk.restore(request.connection, say=self._say, warn=self._warn)
 
-    async def _open(self, client: Client, order: StartRequest, detach: bool) -> list[str]:
-        client.send("progress", text="listing Services")
-        session = Session(
-            order, self._paths, self._run, self._groups, say=self._say, warn=self._warn
-        )  # fmt: skip
+    async def _open(self, client: Client, request: StartRequest) -> list[str]:
+        client.send(Progress("listing Services"))
+        session = Session(request, self._paths, self._run, self._groups, say=self._say, warn=self._warn)
         self._session = session
         try:
             needs = await session.begin()
             await self._ask(client, needs)
-            client.send("progress", text="opening forwards")
+            client.send(Progress("opening forwards"))
             return await session.open()
         except BaseException:
             await session.end()
             self._session = None
             raise
 
-    async def _join(self, client: Client, session: Session, order: StartRequest) -> list[str]:
-        if session.order != order:
+    async def _join(self, client: Client, session: Session, request: StartRequest) -> list[str]:
+        if replace(session.order, detach=False) != replace(request, detach=False):
             raise LocalizeError(
-                f"context {order.connection.context} is being forwarded already by pid {os.getpid()},"
+                f"context {request.connection.context} is being forwarded already by pid {os.getpid()},"
                 f" with another selection or other options: by `{describe(session.order.selection)}`",
                 "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
             )
@@ -185,18 +205,15 @@ class App:
         """Have the command, which has the terminal, start the privileged helper; it may fail, and we go on."""
         if not needs:
             return
-        client.send("need", hosts=needs.hosts, ports=list(needs.ports), addresses=needs.addresses)
-        answer = await client.receive()
-        if answer is None:
-            raise LocalizeError("the command that started the supervisor is gone")
+        await client.ask(PrivilegesNeeded(0, needs.hosts, needs.ports, needs.addresses))
 
     def _say(self, text: str) -> None:
         log.info("%s", text)
-        self._control.broadcast("change", text=text)
+        self._control.broadcast(Change(text))
 
     def _warn(self, text: str) -> None:
         log.warning("%s", text)
-        self._control.broadcast("warning", text=text)
+        self._control.broadcast(Warn(text))
 
     # -- the state file -----------------------------------------------------------------------------------------------
     async def _tick(self) -> None:
@@ -228,15 +245,12 @@ class App:
         exposures = self._desk.activity
         return forwards[0] + exposures[0], forwards[1] + exposures[1]
 
-    def _document(self) -> dict[str, Any]:
-        """The `ls` document: forwards, exposures, or both."""
-        about = {"pid": os.getpid(), "startedAt": rfc3339(self._since), "version": __version__}
-        document = self._session.document(about) if self._session is not None else self._desk.document(about)
-        return {**document, "items": [*document["items"], *self._desk.items()]}
-
-
-def _unknown(request: dict[str, Any]) -> None:
-    raise ValueError(f"no such request: {request.get('op')}")
+    def _document(self) -> LsDocument:
+        """What `ls` shows of this supervisor: forwards, exposures, or both."""
+        own = SupervisorItem(self._desk.context, os.getpid(), rfc3339(self._since), __version__)
+        if self._session is None:
+            return LsDocument((own,), tuple(self._desk.items()))
+        return LsDocument((self._session.supervisor_item(own),), (*self._session.items(), *self._desk.items()))
 
 
 async def serve(paths: Paths, run: RunPaths, groups: Groups, inherited: socket.socket) -> None:

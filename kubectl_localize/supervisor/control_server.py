@@ -1,76 +1,131 @@
-"""The control socket: requests and events as one JSON object a line, between a command and the supervisor."""
+"""The supervisor's end of the control socket: who is connected, and what each command asks, hears and answers."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
-from typing import Any
 
+from kubectl_localize import __version__
+from kubectl_localize.codec import CodecError
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import socket_address
+from kubectl_localize.protocol import (
+    Accepted,
+    Answer,
+    CommandWanted,
+    ConfirmationNeeded,
+    Event,
+    Failed,
+    PrivilegesNeeded,
+    ReleaseRequest,
+    Request,
+    request_from_line,
+    to_line,
+)
 
 log = logging.getLogger(__name__)
 
 REQUEST_BYTES = 1024 * 1024
+CLOSE_SECONDS = 1.0
+
+Question = PrivilegesNeeded | CommandWanted | ConfirmationNeeded
 
 
 class Client:
-    """One connected command; `holds` says that the supervisor stays for as long as it is connected.
+    """One connected command.
 
-    `leaving` is set as soon as it lets go or is gone, whatever is being done for it at that moment.
+    Attributes:
+        holds: whether the supervisor has to stay for as long as this command is connected.
+        leaving: set as soon as the command lets go or is gone, whatever is being done for it at that moment.
     """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._inbox: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._requests: asyncio.Queue[Request | None] = asyncio.Queue()
+        self._numbers = count(1)
+        self._questions: dict[int, asyncio.Future[bool]] = {}
         self.leaving = asyncio.Event()
         self.holds = False
 
     async def read(self) -> None:
-        """Take requests in until the client is gone, or says what is no request."""
+        """Take requests and answers in until the command is gone, or sends what this version does not know."""
         try:
             while line := await self._reader.readline():
-                request = json.loads(line)
-                if not isinstance(request, dict):
-                    break
-                if request.get("op") == "release":
-                    self.send("accepted")  # here already: what is being done for it may take a while to end
-                    self.leaving.set()
-                self._inbox.put_nowait(request)
-        except (OSError, ValueError) as error:
+                self._take(request_from_line(line))
+        except CodecError as error:
+            log.info("a command sent an unknown request: %s", error)
+            self.fail(_unknown_request())
+        except (OSError, ValueError) as error:  # ValueError: the line is too long
             log.info("a command on the control socket: %s", error)
         finally:
             self.leaving.set()
-            self._inbox.put_nowait(None)
+            self._requests.put_nowait(None)
+            for answer in self._questions.values():
+                if not answer.done():
+                    answer.set_exception(LocalizeError("the command is gone that should have answered"))
 
-    def send(self, event: str, **fields: Any) -> None:
-        """Send an event; one that nobody reads any more is dropped."""
+    def _take(self, request: Request) -> None:
+        if isinstance(request, Answer):
+            answer = self._questions.get(request.question)
+            if answer is None or answer.done():
+                log.info("a command has answered question %d, which nobody asks", request.question)
+            else:
+                answer.set_result(request.granted)
+            return
+        if isinstance(request, ReleaseRequest):
+            self.send(Accepted())  # at once, since what is being done for the command may take a while to end
+            self.leaving.set()
+        self._requests.put_nowait(request)
+
+    async def ask(self, question: Question) -> bool:
+        """Ask the command something, and wait for the answer that has the question's number.
+
+        Args:
+            question: its `question` is replaced by a number that this connection has not used yet.
+
+        Returns: whether the command could do it, or the user said yes.
+        Raises: LocalizeError if the command goes away instead.
+        """
+        number = next(self._numbers)
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._questions[number] = answer
+        try:
+            if self.leaving.is_set():
+                raise LocalizeError("the command is gone that should have answered")
+            self.send(replace(question, question=number))
+            return await answer
+        finally:
+            del self._questions[number]
+
+    def send(self, event: Event) -> None:
+        """Send an event; it is dropped if the command does not read."""
         if not self._writer.is_closing() and self._writer.transport.get_write_buffer_size() < REQUEST_BYTES:
-            self._writer.write(json.dumps({"event": event, **fields}).encode() + b"\n")
+            self._writer.write(to_line(event))
 
     def fail(self, error: BaseException) -> None:
-        """Send an error as the end of what was asked for; the log has all of one that nobody has foreseen."""
+        """Send an error as the request's outcome; the log gets the trace of one that nobody has foreseen."""
         if not isinstance(error, LocalizeError):
             log.error("a command's request", exc_info=error)
             error = LocalizeError(f"internal error: {error}", "`kubectl localize logs` says more; please report it")
-        self.send("error", message=error.message, hint=error.hint)
+        self.send(Failed(error.message, error.hint))
 
-    async def receive(self) -> dict[str, Any] | None:
-        """The next request; None when the client is gone."""
-        return await self._inbox.get()
+    async def receive(self) -> Request | None:
+        """The next request; None if the command is gone."""
+        return await self._requests.get()
 
     async def close(self) -> None:
-        """Close it after what is still to be sent."""
+        """Close the connection after what is still to be sent."""
         self._writer.close()
         with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(1.0):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await self._writer.wait_closed()
 
 
@@ -78,6 +133,7 @@ class ControlServer:
     """Accepts commands on the control socket, and on a socket that the first command handed down.
 
     Args:
+        path: the control socket.
         serve: handles a client to its end.
     """
 
@@ -88,9 +144,9 @@ class ControlServer:
         self._clients: dict[Client, asyncio.Task[None]] = {}
 
     async def start(self) -> None:
-        """Listen.
+        """Listen; the socket is this user's only.
 
-        Raises: OSError where the socket cannot be made.
+        Raises: OSError if the socket cannot be made.
         """
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
@@ -107,16 +163,16 @@ class ControlServer:
         self._connected(reader, writer)
 
     def clients(self) -> list[Client]:
-        """Who is connected now."""
+        """The commands that are connected now."""
         return list(self._clients)
 
-    def broadcast(self, event: str, **fields: Any) -> None:
-        """Send an event to everybody."""
+    def broadcast(self, event: Event) -> None:
+        """Send an event to every connected command."""
         for client in self._clients:
-            client.send(event, **fields)
+            client.send(event)
 
     def stop_listening(self) -> None:
-        """Accept nobody any more and remove the socket; who is connected stays so."""
+        """Accept no more commands and remove the socket; those that are connected stay."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -141,9 +197,16 @@ class ControlServer:
         reading = asyncio.create_task(client.read())
         try:
             await self._serve(client)
-        except Exception as error:  # one request must not end in silence, whatever went wrong here
+        except Exception as error:  # no request may end without an answer, whatever went wrong here
             client.fail(error)
         finally:
             reading.cancel()
             self._clients.pop(client, None)
             await client.close()
+
+
+def _unknown_request() -> LocalizeError:
+    return LocalizeError(
+        f"the supervisor with pid {os.getpid()} runs version {__version__}, which does not know this request",
+        "`kubectl localize stop` first",
+    )

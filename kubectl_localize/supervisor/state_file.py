@@ -6,7 +6,8 @@ import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+from kubectl_localize.ls_document import LsDocument
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +25,9 @@ class StateFile:
         self._last = ""
         self.problem = ""
 
-    def put(self, document: dict[str, Any]) -> None:
-        """Write the document unless the file says it already; a failure is kept in `problem` and tried again."""
-        text = json.dumps(document, separators=(",", ":"))
+    def put(self, document: LsDocument) -> None:
+        """Write the document unless the file says it already; `problem` says what failed until a write succeeds."""
+        text = json.dumps(document.to_json(), separators=(",", ":"))
         if text == self._last:
             return
         try:

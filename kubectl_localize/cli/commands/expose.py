@@ -7,8 +7,6 @@ import select
 import signal
 import sys
 import time
-from dataclasses import asdict
-from typing import Any
 
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.connection import resolve, run_paths
@@ -20,8 +18,29 @@ from kubectl_localize.cli.parsing.arguments import ExposeArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths, make_private
 from kubectl_localize.host.process import owner
+from kubectl_localize.ls_document import ExposureItem, LsDocument
 from kubectl_localize.model import Connection, ServiceKey
-from kubectl_localize.supervisor.exposing.order import ExposeRequest, to_json
+from kubectl_localize.protocol import (
+    Accepted,
+    Answer,
+    Change,
+    CommandWanted,
+    Ended,
+    Event,
+    Exposed,
+    ExposeRequest,
+    ExposureOver,
+    Failed,
+    PlanReady,
+    Progress,
+    Released,
+    ReleaseRequest,
+    Restored,
+    Step,
+    Taken,
+    UnexposeRequest,
+    Warn,
+)
 
 COMMAND_GRACE_SECONDS = 10.0
 CTRL_C = 130
@@ -57,9 +76,11 @@ class Expose:
         self._console = self._steps.console
         self._command: Command | None = None
         self._names = {str(key) for key in keys}
-        order = ExposeRequest(
+        self._request = ExposeRequest(
+            connection,
             services=keys,
             command=bool(args.command),
+            detach=args.detach,
             **{
                 name: getattr(args, name)
                 for name in (
@@ -68,7 +89,6 @@ class Expose:
                 )
             },
         )  # fmt: skip
-        self._request = {**to_json(order, connection), "detach": args.detach}
 
     def run(self) -> int:
         """As the module's `run`."""
@@ -83,12 +103,12 @@ class Expose:
                 control.close()
                 control = another(self._paths)
                 answer = self._begin(control)
-            if answer["event"] == "plan":
-                for line in answer["lines"]:
+            if isinstance(answer, PlanReady):
+                for line in answer.lines:
                     sys.stdout.write(f"{line}\n")
                 return 0
             live = True
-            self._tell(answer["document"])
+            self._tell(answer.document)
             return 0 if self._args.detach else self._hold(control)
         except _CommandEndedError as ended:
             self._console.line(f"{self._args.command[0]} has ended with exit code {ended.code}")
@@ -102,34 +122,34 @@ class Expose:
             self._end_command()
             control.close()
 
-    def _begin(self, control: Control) -> dict[str, Any] | None:
+    def _begin(self, control: Control) -> Exposed | PlanReady | None:
         """The last event of the way up; None where another supervisor has to be asked.
 
         That is so only before one has accepted it: what is stopped afterwards is not begun anew.
         """
         control.patient(ANSWER_SECONDS)
-        control.send("expose", **self._request)
+        control.send(self._request)
         self._steps.doing("checking")
         answered = accepted = False
         while (event := self._next(control)) is not None:
             if not answered:
                 control.patient(None)
                 answered = True
-            match event["event"]:
-                case "step" | "progress" | "warning" | "error" | "over":
+            match event:
+                case Step() | Progress() | Warn() | Failed() | ExposureOver():
                     self._hear(event)
-                case "run":
+                case CommandWanted():
                     self._steps.quiet()
-                    self._start_command(dict(event["variables"]))
-                    control.send("started")
-                case "accepted":
+                    self._start_command(dict(event.variables))
+                    control.send(Answer(event.question))
+                case Accepted():
                     accepted = True
-                case "ended" if accepted:
+                case Ended() if accepted:
                     wait_ended(self._paths)
                     raise LocalizeError("the supervisor was stopped while it began the exposure")
-                case "taken" | "ended":
+                case Taken() | Ended():
                     return None
-                case "exposed" | "plan":
+                case Exposed() | PlanReady():
                     self._steps.quiet()
                     return event
         pid = owner(self._paths.pidfile)
@@ -144,19 +164,19 @@ class Expose:
         self._command.start()
         self._console.line(f"started {self._args.command[0]}")
 
-    def _tell(self, document: dict[str, Any]) -> None:
-        for item in document["items"]:
-            if item["kind"] != "Exposure" or f"{item['namespace']}/{item['name']}" not in self._names:
+    def _tell(self, document: LsDocument) -> None:
+        for item in document.items:
+            if not isinstance(item, ExposureItem) or f"{item.namespace}/{item.name}" not in self._names:
                 continue  # forwards, and what other commands expose
-            ports = ", ".join(f"{port['port']} -> {port['local']}" for port in item["ports"])
+            ports = ", ".join(f"{port.port} -> {port.local}" for port in item.ports)
             end = "`kubectl localize expose --stop` ends it" if self._args.detach else "Ctrl-C ends it"
-            self._console.line(f"Exposed {item['namespace']}/{item['name']}: {ports}; {end}")
+            self._console.line(f"Exposed {item.namespace}/{item.name}: {ports}; {end}")
 
     def _hold(self, control: Control) -> int:
         """Show what happens until the command ends or all of its exposures have."""
         while self._names and (event := self._next(control)) is not None:
             self._hear(event)
-            if event["event"] == "ended":
+            if isinstance(event, Ended):
                 return 0
         if not self._names:
             self._end_command()
@@ -167,7 +187,7 @@ class Expose:
             "`kubectl localize restore` puts the workload back at once",
         )
 
-    def _next(self, control: Control) -> dict[str, Any] | None:
+    def _next(self, control: Control) -> Event | None:
         """The supervisor's next event; None at the end of them.
 
         Raises: _CommandEndedError where the command ends first.
@@ -182,30 +202,30 @@ class Expose:
                 break
         return control.next()
 
-    def _hear(self, event: dict[str, Any]) -> None:
-        match event["event"]:
-            case "step":
-                self._steps.done(event["text"])
-            case "progress":
-                self._steps.doing(event["text"], alone=self._command is None)
-            case "change":
-                self._console.line(event["text"])
-            case "warning":
-                self._console.warning(event["text"])
-            case "error":
-                raise LocalizeError(event["message"], event["hint"])
-            case "over":
+    def _hear(self, event: Event) -> None:
+        match event:
+            case Step(text):
+                self._steps.done(text)
+            case Progress(text):
+                self._steps.doing(text, alone=self._command is None)
+            case Change(text):
+                self._console.line(text)
+            case Warn(text):
+                self._console.warning(text)
+            case Failed(message, hint):
+                raise LocalizeError(message, hint)
+            case ExposureOver():
                 self._hear_over(event)
-            case "ended":
+            case Ended():
                 wait_ended(self._paths)
                 self._console.line("the supervisor was stopped")
 
-    def _hear_over(self, event: dict[str, Any]) -> None:
+    def _hear_over(self, event: ExposureOver) -> None:
         """An exposure has ended, perhaps one of ours: by itself, or because another command has ended it."""
-        ours = self._names & set(event["services"])
-        if ours and event["message"]:
-            raise LocalizeError(event["message"], event["hint"])
-        if event.get("ending"):
+        ours = self._names & set(event.services)
+        if ours and event.message:
+            raise LocalizeError(event.message, event.hint)
+        if event.ending:
             return  # all of them end; the supervisor says so when it is done
         self._names -= ours
         for name in sorted(ours):
@@ -220,11 +240,11 @@ class Expose:
         if not control.is_open:  # turned away from, and nothing there is ours
             return
         self._steps.restart()
-        control.send("release")
+        control.send(ReleaseRequest())
         steps = self._steps
         warn = steps.console.warning
         try:
-            wait_for_release(control, self._paths, until="released", step=steps.done, warn=warn, doing=steps.doing)
+            wait_for_release(control, self._paths, until=Released, step=steps.done, warn=warn, doing=steps.doing)
         except KeyboardInterrupt:
             warn("everything is still being put back; `kubectl localize ls` shows how far it is")
             raise
@@ -293,11 +313,9 @@ def stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int
             "`kubectl localize restore` undoes what a crashed run left",
         )
     steps = _Steps(terminal.stderr_console(args.no_color))
-    control.send("unexpose", services=[asdict(key) for key in keys])
+    control.send(UnexposeRequest(keys))
     try:
-        wait_for_release(
-            control, paths, until="restored", step=steps.done, warn=steps.console.warning, doing=steps.doing
-        )
+        wait_for_release(control, paths, until=Restored, step=steps.done, warn=steps.console.warning, doing=steps.doing)
     finally:
         steps.quiet()
         control.close()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,22 @@ from kubectl_localize.host.addresses import validate_range
 from kubectl_localize.host.paths import RunPaths, make_private
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection, Options
+from kubectl_localize.protocol import (
+    Accepted,
+    Answer,
+    Change,
+    Ended,
+    ExposureOver,
+    Failed,
+    PrivilegesNeeded,
+    Progress,
+    Ready,
+    Released,
+    ReleaseRequest,
+    StartRequest,
+    Taken,
+    Warn,
+)
 
 
 def run(args: StartArgs) -> int:
@@ -39,8 +56,7 @@ def run(args: StartArgs) -> int:
     with discard_new_state_dirs(paths, lambda: start.nothing_happened):
         make_private(paths.directory.parent)
         make_private(paths.directory)
-        request = {"connection": _plain(connection), "selection": _plain(wanted), "options": _plain(how)}
-        return start.run({**request, "detach": args.detach})
+        return start.run(StartRequest(connection, wanted, how, args.detach))
 
 
 class Start:
@@ -61,11 +77,8 @@ class Start:
         self._console = terminal.stderr_console(args.no_color)
         self._progress = terminal.Progress(self._console)
 
-    def run(self, request: dict[str, Any]) -> int:
+    def run(self, request: StartRequest) -> int:
         """Ask for it, and hold it until Ctrl-C unless `-d`; the exit code.
-
-        Args:
-            request: connection, selection and options for the supervisor, and whether to detach.
 
         Raises: LocalizeError where it cannot be started or crashes, and as `hear_out` does.
         """
@@ -89,42 +102,41 @@ class Start:
             return 0
         return self._hold(control, ready)
 
-    def _until_ready(self, control: Control, request: dict[str, Any]) -> dict[str, Any] | None:
+    def _until_ready(self, control: Control, request: StartRequest) -> dict[str, Any] | None:
         """The document once everything is up; None where another supervisor has to be asked.
 
         That is so when two commands start at the same moment, or while the last supervisor is still ending; not after
         one has accepted it, which was stopped then.
         """
         control.patient(ANSWER_SECONDS)
-        control.send("start", **request)
+        control.send(request)
         answered = accepted = False
         for event in control.events():
             if not answered:
                 control.patient(None)
                 answered = True
-            match event["event"]:
-                case "progress":
-                    self._progress.step(event["text"])
-                case "warning":
-                    self._console.warning(event["text"])
-                case "need":
+            match event:
+                case Progress(text):
+                    self._progress.step(text)
+                case Warn(text):
+                    self._console.warning(text)
+                case PrivilegesNeeded():
                     self._progress.done()
-                    control.send("privileges", granted=self._get_helper(event))
-                case "error":
+                    control.send(Answer(event.question, self._get_helper(event)))
+                case Failed():
                     raise self._refused(control, event)
-                case "accepted":
+                case Accepted():
                     accepted = True
-                case "ended" if accepted:
+                case Ended() if accepted:
                     self._progress.done()
                     wait_ended(self._paths)
                     raise LocalizeError("the supervisor was stopped while it started")
-                case "taken" | "ended":
+                case Taken() | Ended():
                     return None
-                case "ready":
+                case Ready(document):
                     self._progress.done()
                     self.nothing_happened = False
-                    document: dict[str, Any] = event["document"]
-                    return document
+                    return document.to_json()
         self._progress.done()
         self.nothing_happened = False
         pid = owner(self._paths.pidfile)
@@ -132,14 +144,14 @@ class Start:
             raise LocalizeError(f"the supervisor with pid {pid} does not answer", "`kubectl localize stop` ends it")
         raise LocalizeError("the supervisor ended while it started", f"its log says why: {_last_line(self._paths.log)}")
 
-    def _refused(self, control: Control, event: dict[str, Any]) -> LocalizeError:
+    def _refused(self, control: Control, event: Failed) -> LocalizeError:
         """Let go; the error."""
         self._progress.done()
         try:
             self._let_go(control)
         except LocalizeError:  # what went wrong first is what there is to say
             self.nothing_happened = False  # but the log has the rest
-        return LocalizeError(event["message"], self._better_hint(event["hint"]))
+        return LocalizeError(event.message, self._better_hint(event.hint))
 
     def _better_hint(self, hint: str) -> str:
         """A first word that is nearly a command was probably meant as one."""
@@ -147,7 +159,7 @@ class Start:
         command = did_you_mean_command(services[0]) if services else None
         return f"did you mean `kubectl localize {command}`?" if command else hint
 
-    def _get_helper(self, needs: dict[str, Any]) -> bool:
+    def _get_helper(self, needs: PrivilegesNeeded) -> bool:
         """Start the privileged helper through sudo, which may ask for a password here."""
         from kubectl_localize.host.helper_server import helper_argv
 
@@ -182,16 +194,17 @@ class Start:
         try:
             self._show(document)
             for event in control.events():
-                if event["event"] == "change":
-                    self._console.line(event["text"])
-                elif event["event"] == "warning":
-                    self._console.warning(event["text"])
-                elif event["event"] == "over" and event["message"]:
-                    self._console.warning(event["message"])
-                elif event["event"] == "ended":
-                    wait_ended(self._paths)
-                    self._console.line("the supervisor was stopped")
-                    return 0
+                match event:
+                    case Change(text):
+                        self._console.line(text)
+                    case Warn(text):
+                        self._console.warning(text)
+                    case ExposureOver() if event.message:
+                        self._console.warning(event.message)
+                    case Ended():
+                        wait_ended(self._paths)
+                        self._console.line("the supervisor was stopped")
+                        return 0
         except KeyboardInterrupt:
             if self._console.live:
                 self._console.line("")  # the terminal has shown ^C, and stands right behind it
@@ -229,11 +242,9 @@ class Start:
             self._progress.done()
 
     def _let_go(self, control: Control) -> None:
-        control.send("release")
+        control.send(ReleaseRequest())
         try:
-            wait_for_release(
-                control, self._paths, until="released", step=self._console.line, warn=self._console.warning
-            )
+            wait_for_release(control, self._paths, until=Released, step=self._console.line, warn=self._console.warning)
         finally:
             control.close()
 
@@ -256,25 +267,19 @@ def _listens_nowhere(item: dict[str, Any]) -> bool:
     return all(port["status"] == "Backoff" and not port["localPort"] for port in ports)
 
 
-def wishes(needs: dict[str, Any], hosts_file: str) -> list[str]:
-    """What sudo is asked for, by the supervisor's `need` event; one of an older version names no addresses."""
-    ports = needs["ports"]
-    found = [f"write names to {hosts_file}"] if needs["hosts"] else []
-    found += [f"bind port{'s' if len(ports) > 1 else ''} {_some(ports)}"] if ports else []
-    return found + (["add addresses to the loopback interface"] if needs.get("addresses") else [])
+def wishes(needs: PrivilegesNeeded, hosts_file: str) -> list[str]:
+    """What sudo is asked for, a phrase each."""
+    ports = needs.ports
+    phrases = [f"write names to {hosts_file}"] if needs.hosts else []
+    phrases += [f"bind port{'s' if len(ports) > 1 else ''} {_some(ports)}"] if ports else []
+    return phrases + (["add addresses to the loopback interface"] if needs.addresses else [])
 
 
 def _as_ctrl_c(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _plain(value: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(value)
-
-
-def _some(ports: list[int]) -> str:
+def _some(ports: Sequence[int]) -> str:
     shown = ", ".join(str(port) for port in ports[:5])
     return shown if len(ports) <= 5 else f"{shown} and {len(ports) - 5} more"
 

@@ -16,6 +16,7 @@ from kubectl_localize.cli.parsing.arguments import StopArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import Pidfile, owner
+from kubectl_localize.protocol import Ended, StopRequest
 
 
 def run(args: StopArgs) -> int:
@@ -64,9 +65,9 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
         return ran  # and was ending already
     if other := other_version(_supervisor(run), __version__):
         console.warning(other)
-    control.send("stop")
+    control.send(StopRequest())
     try:
-        wait_for_release(control, run, until="ended", step=console.line, warn=console.warning)
+        wait_for_release(control, run, until=Ended, step=console.line, warn=console.warning)
     finally:
         control.close()
     return True

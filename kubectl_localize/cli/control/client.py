@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from typing import Any
 
+from kubectl_localize import __version__
 from kubectl_localize.cli.control.waiting import readable
+from kubectl_localize.codec import CodecError
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, socket_address
 from kubectl_localize.host.program import module_argv
+from kubectl_localize.protocol import Event, Request, event_from_line, to_line
 
 END_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
@@ -32,10 +33,10 @@ class Control:
         self._partial = b""
         self.closed = False  # by the supervisor; it may be gone
 
-    def send(self, op: str, **fields: Any) -> None:
-        """Send a request; a supervisor that is gone shows by the end of the events."""
+    def send(self, request: Request) -> None:
+        """Send a request; if the supervisor is gone, the events end."""
         try:
-            self._connection.sendall(json.dumps({"op": op, **fields}).encode() + b"\n")
+            self._connection.sendall(to_line(request))
         except OSError:
             return
 
@@ -57,8 +58,11 @@ class Control:
         """Whether an event is here already."""
         return bool(self._lines)
 
-    def next(self) -> dict[str, Any] | None:
-        """The next event; None when the supervisor has closed the connection, is gone, or does not answer in time."""
+    def next(self) -> Event | None:
+        """The next event; None if the supervisor has closed the connection, is gone, or does not answer in time.
+
+        Raises: LocalizeError if it sends what this version does not know.
+        """
         deadline = None if self._patience is None else time.monotonic() + self._patience
         try:
             while not self._lines:
@@ -73,13 +77,18 @@ class Control:
                     return None
                 *lines, self._partial = (self._partial + data).split(b"\n")
                 self._lines += lines
-            event: dict[str, Any] = json.loads(self._lines.pop(0))
-        except (OSError, ValueError):
+        except OSError:
             self.closed = True
             return None
-        return event
+        try:
+            return event_from_line(self._lines.pop(0))
+        except CodecError as error:
+            raise LocalizeError(
+                f"the supervisor sends what version {__version__} does not know: {error}",
+                "`kubectl localize stop` ends a supervisor of another version",
+            ) from error
 
-    def events(self) -> Iterator[dict[str, Any]]:
+    def events(self) -> Iterator[Event]:
         """Events as they come, until `next` has no more."""
         while (event := self.next()) is not None:
             yield event

@@ -9,6 +9,7 @@ from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, wait_en
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import owner
+from kubectl_localize.protocol import Ended, Failed, Progress, Released, Restored, Step, Taken
 
 
 class _Last(Enum):
@@ -25,7 +26,7 @@ def wait_for_release(
     control: Control,
     run: RunPaths,
     *,
-    until: str,
+    until: type[Released | Restored | Ended],
     step: Callable[[str], None],
     warn: Callable[[str], None],
     doing: Callable[[str], None] = lambda text: None,
@@ -36,7 +37,7 @@ def wait_for_release(
     Silence and a broken connection are no success: nobody knows then how far it came.
 
     Args:
-        until: the event that says so; `ended` says it of everything.
+        until: the event that says so; Ended says it of everything.
         step: takes each step of the way back.
         warn: takes a sentence about what is left all the same.
         doing: takes what is waited for from now on.
@@ -60,27 +61,31 @@ def wait_for_release(
 
 
 def _listen(
-    control: Control, until: str, step: Callable[[str], None], doing: Callable[[str], None], answer_seconds: float
+    control: Control,
+    until: type[Released | Restored | Ended],
+    step: Callable[[str], None],
+    doing: Callable[[str], None],
+    answer_seconds: float,
 ) -> tuple[_Last, LocalizeError | None]:
-    """What a supervisor said last, and the first thing that it could not bring back; see `hear_out`."""
+    """What a supervisor said last, and the first thing that it could not bring back; see `wait_for_release`."""
     last, failure = _Last.NOTHING, None
     control.patient(answer_seconds)  # it says `accepted` at once, and then takes the time that it takes
     for event in control.events():
         control.patient(None)
         last = _Last.SOMETHING if last is _Last.NOTHING else last
-        match event["event"]:
-            case "step":
-                step(event["text"])
-            case "progress":
-                doing(event["text"])
-            case "error":
-                failure = failure or LocalizeError(event["message"], event["hint"])
-            case "taken":
+        match event:
+            case Step(text):
+                step(text)
+            case Progress(text):
+                doing(text)
+            case Failed(message, hint):
+                failure = failure or LocalizeError(message, hint)
+            case Taken():
                 return _Last.TAKEN, None
-            case "ended":
+            case Ended():
                 return _Last.ENDS, failure
-            case name if name == until:
-                if not event["ending"]:
+            case Released() | Restored() if isinstance(event, until):
+                if not event.ending:
                     return _Last.STAYS, failure
                 last = _Last.ENDS  # but what others began may take its time yet
     return last, failure

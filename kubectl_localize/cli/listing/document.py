@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from kubectl_localize.cli.listing.label_selector import Requirement, matches
+from kubectl_localize.cluster.selection import near
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.order import near
 
 API_VERSION = "localize/v1"
 Document = dict[str, Any]

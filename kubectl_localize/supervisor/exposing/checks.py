@@ -21,7 +21,7 @@ from kubectl_localize.cluster.exposing.values import (
 from kubectl_localize.cluster.exposing.workloads import likely_kinds, owners
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.order import ExposeRequest
+from kubectl_localize.protocol import ExposeRequest
 from kubectl_localize.supervisor.exposing.plan import Found, as_workload, groups, plan
 
 Json = dict[str, Any]

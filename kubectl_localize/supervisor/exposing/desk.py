@@ -7,18 +7,30 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
-from kubectl_localize.model import Connection, HostsState
+from kubectl_localize.ls_document import ExposureItem
+from kubectl_localize.model import Connection
+from kubectl_localize.protocol import (
+    Accepted,
+    CommandWanted,
+    ExposeRequest,
+    ExposureOver,
+    Failed,
+    PlanReady,
+    Progress,
+    Released,
+    Restored,
+    Step,
+    UnexposeRequest,
+    Warn,
+)
 from kubectl_localize.supervisor.control_server import Client, ControlServer
-from kubectl_localize.supervisor.exposing import order as orders
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.exposures import Exposures, Listener
-from kubectl_localize.supervisor.exposing.order import ExposeRequest
 from kubectl_localize.supervisor.processes.process import Groups
-from kubectl_localize.supervisor.requests import failed, understood, until_left
+from kubectl_localize.supervisor.requests import failed, until_left
 
 log = logging.getLogger(__name__)
 
@@ -49,15 +61,14 @@ class Desk:
         self._restoring: asyncio.Task[None] | None = None
 
     # -- what commands ask for ----------------------------------------------------------------------------------------
-    async def expose(self, client: Client, request: dict[str, Any]) -> bool:
+    async def expose(self, client: Client, order: ExposeRequest) -> bool:
         """Begin exposures; take back what there is of them when the command lets go, is gone, or it fails.
 
         Returns: whether they are live.
         """
         client.holds = True
-        client.send("accepted")
-        order, connection = understood(request, orders.from_json)
-        work = asyncio.create_task(self._begin(client, order, connection))
+        client.send(Accepted())
+        work = asyncio.create_task(self._begin(client, order))
         await until_left(client, work, self._ending)
         if not work.done():
             failures = await self.let_go(client)
@@ -67,42 +78,40 @@ class Desk:
                 client.fail(failure)
             client.holds = False
             self._quit_if_free()
-            client.send("released", ending=self._ending.is_set())
+            client.send(Released(self._ending.is_set()))
             return False
         if failed(client, work):
             self._quit_if_free()
             return False
         if order.dry_run:
             client.holds = False
-            client.send("plan", lines=work.result())
+            client.send(PlanReady(tuple(work.result())))
             self._quit_if_free()
             return False
-        if request.get("detach") and self._exposures is not None:
+        if order.detach and self._exposures is not None:
             self._exposures.keep(client)
             client.holds = False
         return True
 
-    async def _begin(self, client: Client, order: ExposeRequest, connection: Connection) -> list[str]:
-        exposures = self._reach(connection)
+    async def _begin(self, client: Client, order: ExposeRequest) -> list[str]:
+        exposures = self._reach(order.connection)
 
         async def run(variables: list[tuple[str, str]]) -> None:
-            client.send("run", variables=variables)
-            if await client.receive() is None:
-                raise LocalizeError("the command that started the exposure is gone")
+            await client.ask(CommandWanted(0, tuple(variables)))
 
         def warn(text: str) -> None:
             log.warning("%s", text)
-            client.send("warning", text=text)
+            client.send(Warn(text))
 
         start = run if order.command else None
         return await exposures.expose(order, client, Listener(_teller(client), _progress(client), warn, start))
 
-    async def unexpose(self, client: Client, request: dict[str, Any]) -> None:
+    async def unexpose(self, client: Client, request: UnexposeRequest) -> None:
         """End the exposures of some Services; the command hears when their workloads are back.
 
         Raises: LocalizeError where one is not exposed from here, or its workload could not be brought back.
         """
-        keys = understood(request, orders.services_from_json)
+        keys = request.services
         found = self._exposures.of_services(keys) if self._exposures is not None else []
         missing = [key for key in keys if not any(key in one.plan.services for one in found)]
         if missing and self._exposures is not None:  # perhaps one that could not be brought back when it ended
@@ -114,7 +123,7 @@ class Desk:
         if failures:
             raise failures[0]
         self._quit_if_free()
-        client.send("restored", ending=self._ending.is_set())
+        client.send(Restored(self._ending.is_set()))
 
     async def let_go(self, client: Client) -> list[LocalizeError]:
         """End what a command holds; what could not be brought back."""
@@ -149,8 +158,7 @@ class Desk:
         failure = exposure.failure
         if exposure.exposed.is_set():  # whoever holds it has to hear of it, also where another command has ended it
             message, hint = (failure.message, failure.hint) if failure is not None else ("", "")
-            ending = self._ending.is_set()
-            self._control.broadcast("over", services=names, message=message, hint=hint, ending=ending)
+            self._control.broadcast(ExposureOver(tuple(names), message, hint, self._ending.is_set()))
         log.info("exposure of %s is over: %s", ", ".join(names), failure or "as asked")
         self._quit_if_free()
 
@@ -165,15 +173,14 @@ class Desk:
         """Two numbers that grow with every change and with every byte."""
         return self._exposures.activity if self._exposures is not None else (0, 0)
 
-    def items(self) -> list[dict[str, Any]]:
+    def items(self) -> list[ExposureItem]:
         """The exposures' items of the `ls` document."""
         return self._exposures.items() if self._exposures is not None else []
 
-    def document(self, about: dict[str, Any]) -> dict[str, Any]:
-        """The `ls` document of a supervisor that forwards nothing, without items; `about`: what it knows of itself."""
-        context = self._exposures.connection.context if self._exposures is not None else ""
-        supervisor = {"context": context, **about, "hosts": HostsState.OFF, "children": 0, "warnings": []}
-        return {"apiVersion": "localize/v1", "kind": "List", "supervisors": [supervisor], "items": []}
+    @property
+    def context(self) -> str:
+        """The context that exposures are in; empty before the first one."""
+        return self._exposures.connection.context if self._exposures is not None else ""
 
     async def close(self) -> None:
         """Bring everything back; whoever still listens hears of it."""
@@ -183,11 +190,11 @@ class Desk:
         if self._exposures is None:
             return
         failures = await self._exposures.close(
-            lambda text: self._control.broadcast("step", text=text),
-            lambda text: self._control.broadcast("progress", text=text),
+            lambda text: self._control.broadcast(Step(text)),
+            lambda text: self._control.broadcast(Progress(text)),
         )
         for failure in failures:
-            self._control.broadcast("error", message=failure.message, hint=failure.hint)
+            self._control.broadcast(Failed(failure.message, failure.hint))
 
 
 def _teller(client: Client) -> Callable[[str], None]:
@@ -195,11 +202,11 @@ def _teller(client: Client) -> Callable[[str], None]:
 
     def tell(text: str) -> None:
         log.info("%s", text)
-        client.send("step", text=text)
+        client.send(Step(text))
 
     return tell
 
 
 def _progress(client: Client) -> Callable[[str], None]:
     """Tells a command what is waited for; the log has what is done."""
-    return lambda text: client.send("progress", text=text)
+    return lambda text: client.send(Progress(text))

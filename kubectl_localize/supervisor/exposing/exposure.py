@@ -16,6 +16,7 @@ from kubectl_localize.cluster.exposing.status import is_lost, is_running, not_in
 from kubectl_localize.cluster.exposing.values import ExposurePlan, Provenance
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError, LocalizeError
+from kubectl_localize.ls_document import ExposureItem, rfc3339
 from kubectl_localize.model import Status
 from kubectl_localize.supervisor.exposing import waiter
 from kubectl_localize.supervisor.exposing.handover import hand_over
@@ -31,7 +32,6 @@ from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS, Rollbac
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
 from kubectl_localize.supervisor.exposing.tunnel import Keys, make_keys, remove_keys
 from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
-from kubectl_localize.supervisor.forwarding.forward import rfc3339
 
 log = logging.getLogger(__name__)
 
@@ -387,7 +387,7 @@ class Exposure:
             self.status, self.reason = status, reason
             self._means.changed.fire()
 
-    def items(self, context: str) -> list[dict[str, Any]]:
+    def items(self, context: str) -> list[ExposureItem]:
         """The items of the `ls` document, one for each Service that was asked for."""
         pod = self._pods.name if self._pods is not None else ""
         return [

@@ -22,11 +22,12 @@ from kubectl_localize.host.identity import here, lives
 from kubectl_localize.host.paths import RunPaths, write_durable
 from kubectl_localize.host.resolve import addresses
 from kubectl_localize.host.system import this_system
+from kubectl_localize.ls_document import ExposureItem
 from kubectl_localize.model import Connection, ServiceKey
+from kubectl_localize.protocol import ExposeRequest
 from kubectl_localize.supervisor.exposing import checks, restoring
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
-from kubectl_localize.supervisor.exposing.order import ExposeRequest
 from kubectl_localize.supervisor.exposing.plan import describe
 from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
@@ -260,10 +261,10 @@ class Exposures:
         return f"`kubectl localize expose --stop {held[0].services[0]}` ends it"
 
     # -- what ls shows ------------------------------------------------------------------------------------------------
-    def items(self) -> list[dict[str, Any]]:
+    def items(self) -> list[ExposureItem]:
         """The items of the `ls` document, by namespace and name."""
         found = [item for exposure in self._live for item in exposure.items(self.connection.context)]
-        return sorted(found, key=lambda item: (item["namespace"], item["name"]))
+        return sorted(found, key=lambda item: (item.namespace, item.name))
 
     @property
     def activity(self) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from kubectl_localize.cluster.exposing.values import ExposurePlan, FailsafePlan,
 from kubectl_localize.cluster.exposing.workloads import Owners
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import PortMap, ServiceKey
-from kubectl_localize.supervisor.exposing.order import ExposeRequest
+from kubectl_localize.protocol import ExposeRequest
 
 Json = dict[str, Any]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
+from kubectl_localize.ls_document import ForwardItem, ForwardPod, ForwardPort, PortChild, rfc3339
 from kubectl_localize.model import Endpoint, ServiceKey, Status
 from kubectl_localize.supervisor.forwarding.listener import Listener, Surroundings
 from kubectl_localize.supervisor.forwarding.spec import Binding, ForwardSpec, PortSpec
@@ -127,72 +127,70 @@ class Forward:
         )
 
     # -- what ls shows ------------------------------------------------------------------------------------------------
-    def item(self, context: str, names: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-        """The item of the `ls` document (cli.md).
+    def item(self, context: str, names: Mapping[str, tuple[str, ...]]) -> ForwardItem:
+        """This forward in the `ls` document.
 
         Args:
-            names: hostnames by address.
+            names: host names by address.
         """
         plan = self.plan
-        ports = [self._port_item(port) for port in plan.ports]
+        ports = tuple(self._port_item(port) for port in plan.ports)
         status, reason = self._status(ports)
-        return {
-            "kind": "Forward",
-            "context": context,
-            "namespace": plan.key.namespace,
-            "name": plan.key.name,
-            "status": status,
-            "reason": reason,
-            "address": self.address(),
-            "pods": [
-                {"name": pod.pod, "address": address, "hostnames": list(names.get(address, ()))}
+        return ForwardItem(
+            context=context,
+            namespace=plan.key.namespace,
+            name=plan.key.name,
+            status=status,
+            reason=reason,
+            address=self.address(),
+            pods=tuple(
+                ForwardPod(pod.pod, address, names.get(address, ()))
                 for pod in plan.pods
                 if (address := self.address(pod.label))
-            ],
-            "hostnames": list(names.get(self.address(), ())),
-            "ports": ports,
-            "endpoints": sorted({endpoint.pod for endpoint in plan.endpoints}),
-            "labels": dict(plan.service.labels),
-            "since": rfc3339(self.since) if not plan.skipped else "",
-        }  # fmt: skip
+            ),
+            hostnames=names.get(self.address(), ()),
+            ports=ports,
+            endpoints=tuple(sorted({endpoint.pod for endpoint in plan.endpoints})),
+            labels=dict(plan.service.labels),
+            since=rfc3339(self.since) if not plan.skipped else "",
+        )
 
-    def _status(self, ports: list[dict[str, Any]]) -> tuple[str, str]:
+    def _status(self, ports: Sequence[ForwardPort]) -> tuple[Status, str]:
         if self.plan.skipped:
             return Status.SKIPPED, self.plan.skipped
-        open_ports = [port for port in ports if port["status"] != Status.SKIPPED]
-        worst = min(open_ports, key=lambda port: WORST_FIRST.index(Status(port["status"])))
-        reasons = [worst["reason"], *(port["reason"] for port in ports), self.plan.note]
-        return worst["status"], next((reason for reason in reasons if reason), "")
+        open_ports = [port for port in ports if port.status is not Status.SKIPPED]
+        worst = min(open_ports, key=lambda port: WORST_FIRST.index(port.status))
+        reasons = [worst.reason, *(port.reason for port in ports), self.plan.note]
+        return worst.status, next((reason for reason in reasons if reason), "")
 
-    def _port_item(self, planned: PortSpec) -> dict[str, Any]:
-        port = planned.port
+    def _port_item(self, spec: PortSpec) -> ForwardPort:
+        port = spec.port
         own = [
-            self._listeners[Binding("", number)] for number in planned.numbers if Binding("", number) in self._listeners
+            self._listeners[binding] for number in spec.numbers if (binding := Binding("", number)) in self._listeners
         ]
-        every = [found for binding, found in self._listeners.items() if binding.number in planned.numbers]
-        skipped = planned.skipped or self.plan.skipped
+        listeners = [listener for binding, listener in self._listeners.items() if binding.number in spec.numbers]
+        skipped = spec.skipped or self.plan.skipped
         status, reason = (Status.SKIPPED, skipped) if skipped else _worst(own)
         local = own[0].local_port if own else 0
-        if not reason and own and local not in planned.numbers:
-            reason = f"port {planned.numbers[0]} needs sudo, so it is {local} here"
-        children = {child.target: child for found in own for child in found.children() if child.pid}
-        return {
-            "name": port.name,
-            "port": port.port,
-            "localPort": local,
-            "targetPort": port.target_port,
-            "protocol": port.protocol,
-            "status": status,
-            "reason": reason,
-            "connections": sum(found.traffic.open for found in every),
-            "bytesIn": sum(found.traffic.bytes_in for found in every),
-            "bytesOut": sum(found.traffic.bytes_out for found in every),
-            "restarts": sum(child.restarts for found in own for child in found.children()),
-            "children": [
-                {"pod": child.target.pod, "pid": child.pid, "connections": child.connections}
-                for child in children.values()
-            ],
-        }  # fmt: skip
+        if not reason and own and local not in spec.numbers:
+            reason = f"port {spec.numbers[0]} needs sudo, so it is {local} here"
+        children = {child.target: child for listener in own for child in listener.children() if child.pid}
+        return ForwardPort(
+            name=port.name,
+            port=port.port,
+            local_port=local,
+            target_port=port.target_port,
+            protocol=port.protocol,
+            status=status,
+            reason=reason,
+            connections=sum(listener.traffic.open for listener in listeners),
+            bytes_in=sum(listener.traffic.bytes_in for listener in listeners),
+            bytes_out=sum(listener.traffic.bytes_out for listener in listeners),
+            restarts=sum(child.restarts for listener in own for child in listener.children()),
+            children=tuple(
+                PortChild(child.target.pod, child.pid, child.connections) for child in children.values() if child.pid
+            ),
+        )
 
 
 def _worst(listeners: list[Listener]) -> tuple[Status, str]:
@@ -204,8 +202,3 @@ def _worst(listeners: list[Listener]) -> tuple[Status, str]:
 def pods_in_words(endpoints: tuple[Endpoint, ...]) -> str:
     """The pods of endpoints: `web-abc, web-def`."""
     return ", ".join(sorted({endpoint.pod for endpoint in endpoints}))
-
-
-def rfc3339(moment: datetime) -> str:
-    """A moment in UTC with whole seconds, as Kubernetes writes it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

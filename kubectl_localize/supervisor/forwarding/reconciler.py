@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from kubectl_localize.cluster.selection import selected
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import AddressRegistry
+from kubectl_localize.ls_document import ForwardItem
 from kubectl_localize.model import Connection, HostsState, Selection, ServiceKey
 from kubectl_localize.supervisor.forwarding.dns_names import Named
 from kubectl_localize.supervisor.forwarding.forward import Forward, address_name, pods_in_words, wanted_addresses
@@ -136,7 +136,7 @@ class Reconciler:
             await asyncio.gather(*(forward.close() for forward in self._forwards.values()))
             self._forwards.clear()
 
-    def items(self) -> list[dict[str, Any]]:
+    def items(self) -> list[ForwardItem]:
         """The items of the `ls` document, by namespace and name."""
         names = {line.address: line.names for line in self._naming.names.lines}
         return [

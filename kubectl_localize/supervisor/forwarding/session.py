@@ -7,10 +7,11 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
 
 from kubectl_localize.cluster import kubectl
+from kubectl_localize.cluster.selection import nothing_selected
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.helper_server import Helper, HelperError, HelperServer, helper_argv
@@ -19,13 +20,15 @@ from kubectl_localize.host.resolve import addresses, exists_publicly
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.tlds import top_level_domains
+from kubectl_localize.ls_document import ForwardItem, SupervisorItem
 from kubectl_localize.model import HostsState, Options
+from kubectl_localize.protocol import StartRequest
 from kubectl_localize.supervisor.forwarding.hosts_writer import Naming
 from kubectl_localize.supervisor.forwarding.informer import Informer
 from kubectl_localize.supervisor.forwarding.listener import Surroundings
+from kubectl_localize.supervisor.forwarding.privileges import PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
 from kubectl_localize.supervisor.forwarding.unprivileged_helper import UnprivilegedHelper
-from kubectl_localize.supervisor.order import PrivilegeRequest, StartRequest, nothing_selected
 from kubectl_localize.supervisor.probe import ApiServerProbe, probe_address
 from kubectl_localize.supervisor.processes.child import Target
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
@@ -153,7 +156,7 @@ class Session:
         await self.discovery.begin()
         plans = self.reconciler.selected()
         if not plans:
-            raise nothing_selected(self.order, self._view.keys())
+            raise nothing_selected(self.order.selection, self.order.connection.context, self._view.keys())
         first = self._system.unprivileged_port_start() if os.geteuid() else 0
         numbers = {binding.number for found in plans for binding in found.bindings if binding.number < first}
         own_hosts = _writable(self.order.options.hosts_file)
@@ -283,21 +286,19 @@ class Session:
         """Two numbers that grow with every change and with every byte."""
         return self.changed.count, self.buffer.reads
 
-    def document(self, about: dict[str, Any]) -> dict[str, Any]:
-        """The `ls` document; `about` is what the supervisor knows of itself."""
-        supervisor = {
-            "context": self.order.connection.context,
-            **about,
-            "hosts": self.naming.state,
-            "children": sum(1 for child in self.pool.live() if child.pid),
-            "warnings": self._lasting_warnings(),
-        }
-        return {
-            "apiVersion": "localize/v1",
-            "kind": "List",
-            "supervisors": [supervisor],
-            "items": self.reconciler.items(),
-        }
+    def supervisor_item(self, own: SupervisorItem) -> SupervisorItem:
+        """The supervisor in the `ls` document; `own` is what it knows of itself."""
+        return replace(
+            own,
+            context=self.order.connection.context,
+            hosts=self.naming.state,
+            children=sum(1 for child in self.pool.live() if child.pid),
+            warnings=tuple(self._lasting_warnings()),
+        )
+
+    def items(self) -> list[ForwardItem]:
+        """The forwards in the `ls` document, by namespace and name."""
+        return self.reconciler.items()
 
     async def end(self) -> None:
         """Undo everything: names first, so that nobody is led to an address where nobody listens."""

@@ -9,18 +9,34 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from kubectl_localize import __version__
 from kubectl_localize.host.paths import Paths
+from kubectl_localize.model import ServiceKey
+from kubectl_localize.protocol import (
+    Accepted,
+    Ended,
+    Event,
+    ExposeRequest,
+    Failed,
+    Released,
+    ReleaseRequest,
+    Request,
+    StopRequest,
+    Taken,
+    UnexposeRequest,
+    event_from_line,
+    to_line,
+)
 from kubectl_localize.supervisor.app import App
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.groups import Groups
-from tests.unit.supervisor.loop import play, until
+from tests.unit.supervisor.loop import until
+
+CART = (ServiceKey("shop", "cart"),)
 
 
 class Command:
@@ -30,14 +46,18 @@ class Command:
         self._reader = reader
         self._writer = writer
 
-    def send(self, op: str, **fields: Any) -> None:
+    def send(self, *requests: Request) -> None:
         """Ask for something."""
-        self._writer.write(json.dumps({"op": op, **fields}).encode() + b"\n")
+        self.send_bytes(b"".join(map(to_line, requests)))
 
-    async def rest(self) -> list[dict[str, Any]]:
+    def send_bytes(self, line: bytes) -> None:
+        """Send what is perhaps no request of this version."""
+        self._writer.write(line)
+
+    async def rest(self) -> list[Event]:
         """All events until the supervisor closes the connection."""
         lines = (await self._reader.read()).splitlines()
-        return [json.loads(line) for line in lines]
+        return [event_from_line(line) for line in lines]
 
     async def close(self) -> None:
         """Go."""
@@ -56,9 +76,9 @@ class Stage:
 
     async def command(self) -> Command:
         """One more command."""
-        found = Command(*await asyncio.open_unix_connection(str(self.run.control)))
-        self.commands.append(found)
-        return found
+        command = Command(*await asyncio.open_unix_connection(str(self.run.control)))
+        self.commands.append(command)
+        return command
 
 
 @asynccontextmanager
@@ -79,59 +99,45 @@ async def supervisor(tmp_path: Path) -> AsyncIterator[tuple[Stage, Command]]:
         await running  # nobody holds it any more
 
 
-def test_who_comes_too_late_asks_another_supervisor(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with supervisor(tmp_path) as (_, first):
-            first.send("stop")
-            first.send("expose", order={}, connection={})
-            said = [event["event"] for event in await first.rest()]
-            assert said[-2:] == ["taken", "ended"]
-            assert "error" not in said
-
-    play(run())
+async def test_who_comes_too_late_asks_another_supervisor(tmp_path: Path) -> None:
+    async with supervisor(tmp_path) as (_, first):
+        first.send(StopRequest(), ExposeRequest(CONNECTION, CART))
+        events = await first.rest()
+        assert events[-2:] == [Taken(), Ended()]
+        assert not any(isinstance(event, Failed) for event in events)
 
 
 @pytest.mark.parametrize(
-    ("op", "said"),
+    ("request_", "kinds"),
     [
-        ("stop", ["accepted", "ended"]),
-        ("release", ["accepted", "released", "ended"]),
-        ("unexpose", ["accepted", "error"]),
+        (StopRequest(), [Accepted, Ended]),
+        (ReleaseRequest(), [Accepted, Released, Ended]),
+        (UnexposeRequest(CART), [Accepted, Failed]),
     ],
 )
-def test_what_ends_something_is_accepted_at_once(op: str, said: list[str], tmp_path: Path) -> None:
-    async def run() -> None:
-        async with supervisor(tmp_path) as (stage, _):
-            command = await stage.command()
-            command.send(op, services=[{"namespace": "shop", "name": "cart"}])
-            assert [event["event"] for event in await command.rest()] == said
-
-    play(run())
-
-
-SERVICE = {"namespace": "shop", "name": "cart"}
-CONNECTION_FIELDS = asdict(CONNECTION)
+async def test_what_ends_something_is_accepted_at_once(
+    request_: Request, kinds: list[type[Event]], tmp_path: Path
+) -> None:
+    async with supervisor(tmp_path) as (stage, _):
+        command = await stage.command()
+        command.send(request_)
+        assert [type(event) for event in await command.rest()] == kinds
 
 
 @pytest.mark.parametrize(
-    "request_",
+    "change",
     [
-        {"op": "expose", "order": {"services": [SERVICE], "maps": [], "new": 1}, "connection": CONNECTION_FIELDS},
-        {"op": "expose", "order": {"services": [SERVICE]}, "connection": CONNECTION_FIELDS},
-        {"op": "expose", "order": {"services": [SERVICE], "maps": []}, "connection": {**CONNECTION_FIELDS, "new": 1}},
-        {"op": "unexpose", "services": [{**SERVICE, "new": 1}]},
-        {"op": "start", "connection": CONNECTION_FIELDS, "selection": {"new": 1}, "options": {}},
         {"op": "new"},
+        {"new": 1},
+        {"services": [{"namespace": "shop", "name": "cart", "new": 1}]},
+        {"connection": {"kubectl": "/usr/bin/kubectl"}},
     ],
 )
-def test_a_request_of_another_version_is_answered(request_: dict[str, Any], tmp_path: Path) -> None:
-    async def run() -> None:
-        async with supervisor(tmp_path) as (stage, _):
-            command = await stage.command()
-            command.send(**request_)
-            errors = [event for event in await command.rest() if event["event"] == "error"]
-            [message] = [event["message"] for event in errors]
-            assert f"pid {os.getpid()} runs version {__version__}" in message
-            assert errors[0]["hint"] == "`kubectl localize stop` first"
-
-    play(run())
+async def test_a_request_of_another_version_is_answered(change: dict[str, object], tmp_path: Path) -> None:
+    async with supervisor(tmp_path) as (stage, _):
+        command = await stage.command()
+        request = {**json.loads(to_line(ExposeRequest(CONNECTION, CART))), **change}
+        command.send_bytes(json.dumps(request).encode() + b"\n")
+        [failed] = [event for event in await command.rest() if isinstance(event, Failed)]
+        assert f"pid {os.getpid()} runs version {__version__}" in failed.message
+        assert failed.hint == "`kubectl localize stop` first"

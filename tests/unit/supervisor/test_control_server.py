@@ -1,45 +1,101 @@
-"""The control socket: one JSON object a line, from commands that come, ask and go."""
+"""The control socket: requests, events and answers, from commands that come, ask and go."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import os
 import socket
 import stat
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from kubectl_localize import __version__
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.model import ServiceKey
+from kubectl_localize.protocol import (
+    Accepted,
+    Answer,
+    Change,
+    CommandWanted,
+    Event,
+    Failed,
+    PrivilegesNeeded,
+    Released,
+    ReleaseRequest,
+    Request,
+    StopRequest,
+    UnexposeRequest,
+    event_from_line,
+    to_line,
+)
 from kubectl_localize.supervisor.control_server import REQUEST_BYTES, Client, ControlServer
-from tests.unit.supervisor.loop import play, until
+from tests.unit.supervisor.loop import until
+
+FAIL = UnexposeRequest((ServiceKey("shop", "fail"),))
+BREAK = UnexposeRequest((ServiceKey("shop", "break"),))
+ASK = UnexposeRequest((ServiceKey("shop", "ask"),))
+
+
+class Peer:
+    """A command's end of a connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, *requests: Request) -> None:
+        """Send requests at once."""
+        self.writer.write(b"".join(map(to_line, requests)))
+
+    async def event(self) -> Event:
+        """The next event."""
+        return event_from_line(await self.reader.readline())
+
+    async def close(self) -> None:
+        """Go."""
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
 
 
 class Stage:
-    """A server that echoes requests and fails on `fail`."""
+    """A server that says `Accepted` to each request, fails on FAIL and BREAK, and asks two things on ASK."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.served: list[dict[str, Any] | None] = []
+        self.served: list[Request | None] = []
+        self.answers: list[bool] = []
+        self.failures: list[LocalizeError] = []
         self.server = ControlServer(path, self._serve)
 
     async def _serve(self, client: Client) -> None:
-        while request := await client.receive():
+        while (request := await client.receive()) is not None:
             self.served.append(request)
-            if request.get("op") == "fail":
+            if request == FAIL:
                 raise LocalizeError("it cannot be done", "do something else")
-            if request.get("op") == "break":
+            if request == BREAK:
                 raise TypeError("nobody thought of this")
-            client.send("echo", request=request)
+            if request == ASK:
+                await self._ask_twice(client)
+            client.send(Accepted())
         self.served.append(None)
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await asyncio.open_unix_connection(str(self.path))
+    async def _ask_twice(self, client: Client) -> None:
+        try:
+            self.answers += await asyncio.gather(
+                client.ask(PrivilegesNeeded(0, True, ())), client.ask(CommandWanted(0, ()))
+            )
+        except LocalizeError as error:
+            self.failures.append(error)
+
+    async def connect(self) -> Peer:
+        """One more command."""
+        return Peer(*await asyncio.open_unix_connection(str(self.path)))
 
 
 @asynccontextmanager
@@ -54,128 +110,144 @@ async def listening() -> AsyncIterator[Stage]:
             await stage.server.close()
 
 
-async def answer(reader: asyncio.StreamReader) -> dict[str, Any]:
-    """The next event."""
-    found = json.loads(await reader.readline())
-    assert isinstance(found, dict)
-    return found
+async def test_requests_come_in_and_events_go_out() -> None:
+    async with listening() as stage:
+        assert stat.S_IMODE(stage.path.stat().st_mode) == 0o600
+        command = await stage.connect()
+        line = to_line(StopRequest())
+        command.writer.write(line + line[:5])
+        assert await command.event() == Accepted()
+        command.writer.write(line[5:])
+        assert await command.event() == Accepted()
+        assert len(stage.server.clients()) == 1
+        await command.close()
+        await until(lambda: not stage.server.clients())
+        assert stage.served == [StopRequest(), StopRequest(), None]
 
 
-async def close(writer: asyncio.StreamWriter) -> None:
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
+async def test_an_error_is_the_outcome_of_a_request() -> None:
+    async with listening() as stage:
+        command = await stage.connect()
+        command.send(FAIL)
+        assert await command.event() == Failed("it cannot be done", "do something else")
+        assert await command.reader.read() == b""
+        await command.close()
 
 
-def test_requests_and_events() -> None:
-    async def run() -> None:
-        async with listening() as stage:
-            assert stat.S_IMODE(stage.path.stat().st_mode) == 0o600
-            reader, writer = await stage.connect()
-            writer.write(b'{"op":"one"}\n{"op":')
-            assert await answer(reader) == {"event": "echo", "request": {"op": "one"}}
-            writer.write(b'"two"}\n')
-            assert (await answer(reader))["request"] == {"op": "two"}
-            assert len(stage.server.clients()) == 1
-            await close(writer)
-            await until(lambda: stage.served[-1] is None)
-            await until(lambda: not stage.server.clients())
-
-    play(run())
-
-
-def test_an_error_is_the_end_of_what_was_asked_for() -> None:
-    async def run() -> None:
-        async with listening() as stage:
-            reader, writer = await stage.connect()
-            writer.write(b'{"op":"fail"}\n')
-            assert await answer(reader) == {
-                "event": "error",
-                "message": "it cannot be done",
-                "hint": "do something else",
-            }
-            assert await reader.read() == b""
-            await close(writer)
-
-    play(run())
-
-
-def test_what_nobody_has_foreseen_is_said_too_and_its_trace_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    async def run() -> None:
-        async with listening() as stage:
-            reader, writer = await stage.connect()
-            writer.write(b'{"op":"break"}\n')
-            found = await answer(reader)
-            assert (found["event"], found["message"]) == ("error", "internal error: nobody thought of this")
-            assert "kubectl localize logs" in found["hint"]
-            await close(writer)
-
-    play(run())
+async def test_what_nobody_has_foreseen_is_said_too_and_its_trace_is_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with listening() as stage:
+        command = await stage.connect()
+        command.send(BREAK)
+        failed = await command.event()
+        assert isinstance(failed, Failed)
+        assert failed.message == "internal error: nobody thought of this"
+        assert "kubectl localize logs" in failed.hint
+        await command.close()
     assert "Traceback" in caplog.text
 
 
-@pytest.mark.parametrize("garbage", [b"no JSON\n", b"[1]\n", b"\xff\xfe\n", b"x" * (REQUEST_BYTES + 2)])
-def test_who_says_what_is_no_request_is_sent_away_and_the_others_stay(garbage: bytes) -> None:
-    async def run() -> None:
-        async with listening() as stage:
-            reader, writer = await stage.connect()
-            other, other_writer = await stage.connect()
-            writer.write(garbage)
-            with contextlib.suppress(ConnectionResetError):
-                assert await reader.read() == b""
-            other_writer.write(b'{"op":"still here"}\n')
-            assert (await answer(other))["request"] == {"op": "still here"}
-            await close(writer)
-            await close(other_writer)
-
-    play(run())
+async def test_an_answer_goes_to_the_question_that_has_its_number_and_no_other_request_is_one() -> None:
+    async with listening() as stage:
+        command = await stage.connect()
+        command.send(ASK)
+        first, second = await command.event(), await command.event()
+        assert isinstance(first, PrivilegesNeeded)
+        assert isinstance(second, CommandWanted)
+        command.send(StopRequest(), Answer(99), Answer(second.question, granted=False), Answer(first.question))
+        await until(lambda: stage.served == [ASK, StopRequest()])
+        assert stage.answers == [True, False]
+        await command.close()
 
 
-def test_the_starting_commands_socket_is_adopted() -> None:
-    async def run() -> None:
-        async with listening() as stage:
-            theirs, ours = socket.socketpair()
-            await stage.server.adopt(ours)
-            reader, writer = await asyncio.open_connection(sock=theirs)
-            writer.write(b'{"op":"start"}\n')
-            assert (await answer(reader))["request"] == {"op": "start"}
-            stage.server.broadcast("change", text="web is Ready")
-            assert await answer(reader) == {"event": "change", "text": "web is Ready"}
-            await close(writer)
-
-    play(run())
+@pytest.mark.parametrize("releases", [False, True])
+async def test_a_question_ends_if_the_command_goes(releases: bool) -> None:
+    async with listening() as stage:
+        command = await stage.connect()
+        command.send(ASK)
+        await command.event()
+        if releases:
+            command.send(ReleaseRequest())
+        await command.close()
+        await until(lambda: stage.failures)
+        assert stage.answers == []
 
 
-def test_who_does_not_read_does_not_fill_our_memory() -> None:
-    async def run() -> None:
-        async with listening() as stage:
-            _, writer = await stage.connect()
-            await until(stage.server.clients)
-            for _ in range(200):
-                stage.server.broadcast("change", text="x" * 100_000)
-            [client] = stage.server.clients()
-            assert client._writer.transport.get_write_buffer_size() < 2 * REQUEST_BYTES
-            writer.transport.abort()
-            await close(writer)
+async def test_to_let_go_is_heard_while_something_else_is_done() -> None:
+    async with listening() as stage:
+        command = await stage.connect()
+        command.send(ASK)
+        question = await command.event()
+        assert isinstance(question, PrivilegesNeeded)
+        await command.event()
+        command.send(ReleaseRequest())
+        assert await command.event() == Accepted()
+        [client] = stage.server.clients()
+        assert client.leaving.is_set()
+        await command.close()
 
-    play(run())
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"no JSON\n", b"[1]\n", b"\xff\xfe\n", b'{"op":"sing"}\n', b'{"op":"stop","at":1}\n', b"x" * (REQUEST_BYTES + 2)],
+)
+async def test_who_says_what_is_no_request_is_sent_away_and_the_others_stay(garbage: bytes) -> None:
+    async with listening() as stage:
+        command, other = await stage.connect(), await stage.connect()
+        command.writer.write(garbage)
+        with contextlib.suppress(ConnectionResetError):
+            lines = (await command.reader.read()).splitlines()
+            for failed in map(event_from_line, lines):
+                assert isinstance(failed, Failed)
+                assert f"pid {os.getpid()} runs version {__version__}" in failed.message
+                assert failed.hint == "`kubectl localize stop` first"
+        other.send(StopRequest())
+        assert await other.event() == Accepted()
+        await command.close()
+        await other.close()
 
 
-def test_the_socket_goes_and_a_stale_one_is_replaced() -> None:
-    async def run() -> None:
-        async with listening() as stage:
-            reader, writer = await stage.connect()
-            await until(stage.server.clients)
-            stage.server.stop_listening()
-            assert not stage.path.exists()
-            writer.write(b'{"op":"still served"}\n')
-            assert (await answer(reader))["request"] == {"op": "still served"}
-            await stage.server.close()
-            assert await reader.read() == b""
-            await close(writer)
-            stage.path.touch()
-            await stage.server.start()
-            _, again = await stage.connect()
-            await close(again)
+async def test_the_starting_commands_socket_is_adopted() -> None:
+    async with listening() as stage:
+        theirs, ours = socket.socketpair()
+        await stage.server.adopt(ours)
+        command = Peer(*await asyncio.open_connection(sock=theirs))
+        command.send(StopRequest())
+        assert await command.event() == Accepted()
+        stage.server.broadcast(Change("web is Ready"))
+        assert await command.event() == Change("web is Ready")
+        await command.close()
 
-    play(run())
+
+async def test_who_does_not_read_does_not_fill_our_memory() -> None:
+    async with listening() as stage:
+        command = await stage.connect()
+        await until(stage.server.clients)
+        for _ in range(200):
+            stage.server.broadcast(Change("x" * 100_000))
+        stage.server.broadcast(Released())
+        lines = 0
+        stage.server.stop_listening()
+        closing = asyncio.create_task(stage.server.close())
+        while await command.reader.readline():
+            lines += 1
+        assert lines < 30, "the rest was dropped"
+        await closing
+        await command.close()
+
+
+async def test_the_socket_goes_and_a_stale_one_is_replaced() -> None:
+    async with listening() as stage:
+        command = await stage.connect()
+        await until(stage.server.clients)
+        stage.server.stop_listening()
+        assert not stage.path.exists()
+        command.send(StopRequest())
+        assert await command.event() == Accepted()
+        await stage.server.close()
+        assert await command.reader.read() == b""
+        await command.close()
+        stage.path.touch()
+        await stage.server.start()
+        await (await stage.connect()).close()

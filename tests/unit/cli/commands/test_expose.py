@@ -18,16 +18,17 @@ from kubectl_localize.cli.commands.expose import CTRL_C, Expose
 from kubectl_localize.cli.parsing.arguments import ExposeArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, LsDocument
+from kubectl_localize.model import ServiceKey, Status
 from tests.cluster.commands import wait_until
 from tests.unit.cli.scripted import HANG_UP, Event, scripted
 from tests.unit.cluster.samples import CONNECTION
 
 ACCEPTED: Event = {"event": "accepted"}
-EXPOSED: Event = {"event": "exposed", "document": {"items": []}}
+EXPOSED: Event = {"event": "exposed", "document": LsDocument().to_json()}
 RELEASED: Event = {"event": "released", "ending": False}
 STOPPED: list[Event] = [{"event": "released", "ending": True}, {"event": "ended"}]
-RUN: Event = {"event": "run", "variables": []}
+RUN: Event = {"event": "run", "question": 7, "variables": []}
 END = "\x04"  # after all that a terminal is sent
 
 
@@ -73,7 +74,7 @@ def _expose(run: RunPaths, *command: str, services: tuple[str, ...] = ("cart",))
 def test_what_is_stopped_on_the_way_up_is_not_begun_anew(way_up: list[Event], tmp_path: Path) -> None:
     run = RunPaths(tmp_path / "k")
     again = {"expose": [ACCEPTED, EXPOSED], "release": [RELEASED]}
-    first = {"expose": way_up, "started": STOPPED} if RUN in way_up else {"expose": [*way_up, *STOPPED]}
+    first = {"expose": way_up, "answer": STOPPED} if RUN in way_up else {"expose": [*way_up, *STOPPED]}
     with scripted(run, first, again) as supervisor:
         with pytest.raises(LocalizeError, match="the supervisor was stopped"):
             _expose(run, "sleep", "60")
@@ -98,7 +99,7 @@ def test_what_another_command_has_ended_is_let_go(
 ) -> None:
     run = RunPaths(tmp_path / "k")
     live = [EXPOSED, _over("shop/other"), _over("shop/cart")]
-    way = {"expose": [ACCEPTED, RUN], "started": live} if command else {"expose": [ACCEPTED, *live]}
+    way = {"expose": [ACCEPTED, RUN], "answer": live} if command else {"expose": [ACCEPTED, *live]}
     with scripted(run, {**way, "release": [RELEASED]}) as supervisor:
         assert _expose(run, *command) == 0
         assert supervisor.asked[-1] == "release"
@@ -151,12 +152,13 @@ def test_a_supervisor_that_is_stopped_ends_it(tmp_path: Path, capsys: pytest.Cap
 
 def test_it_tells_of_its_own_exposures_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = RunPaths(tmp_path / "k")
-    ports = [{"port": 80, "local": "127.0.0.1:3000"}]
-    items = [
-        {"kind": kind, "namespace": "shop", "name": name, "status": "Exposed", "ports": ports}
-        for kind, name in (("Forward", "cart"), ("Exposure", "cart"), ("Exposure", "web"))
-    ]
-    exposed = {"event": "exposed", "document": {"items": items}}
+    ports = (ExposurePort(80, 3000, "127.0.0.1:3000"),)
+    items = (
+        ForwardItem("dev", "shop", "cart", Status.ACTIVE),
+        ExposureItem("dev", "shop", "cart", Status.EXPOSED, ports=ports),
+        ExposureItem("dev", "shop", "web", Status.EXPOSED, ports=ports),
+    )
+    exposed = {"event": "exposed", "document": LsDocument((), items).to_json()}
     with scripted(run, {"expose": [ACCEPTED, exposed, _over("shop/cart")], "release": [RELEASED]}):
         assert _expose(run) == 0
     lines = capsys.readouterr().err.splitlines()
@@ -219,7 +221,7 @@ def test_beside_a_command_what_is_waited_for_has_a_line_of_its_own(
     up = [_progress("waiting for it to listen"), READY, EXPOSED, _over("shop/cart")]
 
     def work() -> None:
-        with scripted(run, {"expose": [ACCEPTED, RUN], "started": up, "release": [RELEASED]}):
+        with scripted(run, {"expose": [ACCEPTED, RUN], "answer": up, "release": [RELEASED]}):
             assert _expose(run, "sleep", "60") == 0
 
     text = _on_a_terminal(work, monkeypatch)

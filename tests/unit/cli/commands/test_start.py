@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,8 @@ from kubectl_localize.cli.parsing.arguments import StartArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
-from kubectl_localize.model import Options
+from kubectl_localize.model import Options, Selection
+from kubectl_localize.protocol import PrivilegesNeeded, StartRequest
 from tests.unit.cli.samples import document, exposure, forward, port, webshop
 from tests.unit.cli.scripted import GONE, NOT_ANY_MORE, TERMINATE, Event, scripted
 from tests.unit.cluster.samples import CONNECTION
@@ -23,14 +23,14 @@ from tests.unit.cluster.samples import CONNECTION
 @pytest.mark.parametrize(
     ("needs", "expected"),
     [
-        ({"hosts": True, "ports": [], "addresses": False}, ["write names to /etc/hosts"]),
-        ({"hosts": False, "ports": [80], "addresses": False}, ["bind port 80"]),
-        ({"hosts": True, "ports": [80, 443]}, ["write names to /etc/hosts", "bind ports 80, 443"]),
-        ({"hosts": False, "ports": list(range(80, 87))}, ["bind ports 80, 81, 82, 83, 84 and 2 more"]),
-        ({"hosts": False, "ports": [], "addresses": True}, ["add addresses to the loopback interface"]),
+        (PrivilegesNeeded(1, True, ()), ["write names to /etc/hosts"]),
+        (PrivilegesNeeded(1, False, (80,)), ["bind port 80"]),
+        (PrivilegesNeeded(1, True, (80, 443)), ["write names to /etc/hosts", "bind ports 80, 443"]),
+        (PrivilegesNeeded(1, False, tuple(range(80, 87))), ["bind ports 80, 81, 82, 83, 84 and 2 more"]),
+        (PrivilegesNeeded(1, False, (), addresses=True), ["add addresses to the loopback interface"]),
     ],
 )
-def test_wishes(needs: dict[str, Any], expected: list[str]) -> None:
+def test_wishes(needs: PrivilegesNeeded, expected: list[str]) -> None:
     assert wishes(needs, "/etc/hosts") == expected
 
 
@@ -58,6 +58,7 @@ def test_the_summary_of_nothing_but_taken_ports_is_none() -> None:
 
 
 ACCEPTED: Event = {"event": "accepted"}
+REQUEST = StartRequest(CONNECTION, Selection(), Options())
 RELEASED: Event = {"event": "released", "ending": False}
 
 
@@ -70,7 +71,7 @@ def _signals() -> Iterator[None]:
 
 
 def _start(run: RunPaths) -> int:
-    return Start(StartArgs(), CONNECTION, run, Options()).run({})
+    return Start(StartArgs(), CONNECTION, run, Options()).run(REQUEST)
 
 
 def test_it_lets_go_when_told_to_end(tmp_path: Path) -> None:
@@ -118,5 +119,5 @@ def test_the_log_of_a_supervisor_that_broke_off_stays(tmp_path: Path) -> None:
     with scripted(run, {"start": [ACCEPTED, refused], "release": [ACCEPTED, GONE]}):
         start = Start(StartArgs(), CONNECTION, run, Options())
         with pytest.raises(LocalizeError):
-            start.run({})
+            start.run(REQUEST)
         assert not start.nothing_happened

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from kubectl_localize.cli.control.client import Control
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.protocol import Accepted, Ended, Taken
 
 STUCK_SECONDS = 5.0
 
@@ -28,13 +30,22 @@ def ends() -> Iterator[tuple[Control, socket.socket]]:
 
 def test_events_come_one_by_one_however_they_are_cut(ends: tuple[Control, socket.socket]) -> None:
     control, supervisor = ends
-    supervisor.sendall(b'{"event": "a"}\n{"event": "b"}\n{"ev')
-    assert (control.next(), control.waiting) == ({"event": "a"}, True)
-    assert (control.next(), control.waiting) == ({"event": "b"}, False)
-    supervisor.sendall(b'ent": "c"}\n')
-    assert control.next() == {"event": "c"}
+    supervisor.sendall(b'{"event": "accepted"}\n{"event": "taken"}\n{"ev')
+    assert (control.next(), control.waiting) == (Accepted(), True)
+    assert (control.next(), control.waiting) == (Taken(), False)
+    supervisor.sendall(b'ent": "ended"}\n')
+    assert control.next() == Ended()
     supervisor.shutdown(socket.SHUT_WR)
     assert control.next() is None
+
+
+def test_what_this_version_does_not_know_is_an_error_with_a_hint(ends: tuple[Control, socket.socket]) -> None:
+    control, supervisor = ends
+    supervisor.sendall(b'{"event": "sung"}\n{"event": "ended"}\n')
+    with pytest.raises(LocalizeError, match="does not know") as caught:
+        control.next()
+    assert "kubectl localize stop" in caught.value.hint
+    assert control.next() == Ended()
 
 
 def test_patience_has_an_end(ends: tuple[Control, socket.socket]) -> None:
@@ -58,7 +69,7 @@ def _signal_elsewhere(number: signal.Signals, then: socket.socket) -> Iterator[N
             os.kill(os.getpid(), number)
         if not over.wait(STUCK_SECONDS):
             late.set()
-            then.sendall(b'{"event": "too late"}\n')
+            then.sendall(b'{"event": "taken"}\n')
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     thread = threading.Thread(target=take)
@@ -84,12 +95,12 @@ def test_a_signal_that_nobody_minds_does_not_end_the_wait(ends: tuple[Control, s
 
     def note(number: int, _: object) -> None:
         seen.append(number)
-        supervisor.sendall(b'{"event": "after the signal"}\n')
+        supervisor.sendall(b'{"event": "accepted"}\n')
 
     before = signal.signal(signal.SIGUSR1, note)
     try:
         with _signal_elsewhere(signal.SIGUSR1, supervisor):
-            assert control.next() == {"event": "after the signal"}
+            assert control.next() == Accepted()
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert seen == [signal.SIGUSR1]

@@ -20,6 +20,7 @@ from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths, write_atomic
 from kubectl_localize.host.process import Pidfile
 from kubectl_localize.model import ServiceKey
+from kubectl_localize.protocol import Released, ReleaseRequest, Restored
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from tests.unit.cli.scripted import GONE, Event, scripted
 
@@ -50,8 +51,8 @@ def _stop_exposure(run: RunPaths) -> str:
 def _release(run: RunPaths) -> str:
     said: list[str] = []
     with contextlib.closing(_connected(run)) as control:
-        control.send("release")
-        wait_for_release(control, run, until="released", step=said.append, warn=said.append)
+        control.send(ReleaseRequest())
+        wait_for_release(control, run, until=Released, step=said.append, warn=said.append)
     return "\n".join(said)
 
 
@@ -134,7 +135,7 @@ def test_a_supervisor_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> 
         held = Pidfile.acquire(run.pidfile)
         assert held is not None
         with pytest.raises(LocalizeError, match=rf"pid {os.getpid()} does not answer") as caught:
-            wait_for_release(control, run, until="released", step=print, warn=print, answer_seconds=0.05)
+            wait_for_release(control, run, until=Released, step=print, warn=print, answer_seconds=0.05)
         held.release()
     assert f"kill -CONT {os.getpid()}" in caught.value.hint
 
@@ -145,7 +146,7 @@ def test_what_is_waited_for_goes_where_it_is_wanted(tmp_path: Path) -> None:
     said: list[str] = []
     with scripted(run, {"release": [waiting, STEP, RESTORED]}, {"stop": [waiting, STEP, ENDED]}):
         with contextlib.closing(_connected(run)) as control:
-            control.send("release")
-            wait_for_release(control, run, until="restored", step=said.append, warn=said.append, doing=said.append)
+            control.send(ReleaseRequest())
+            wait_for_release(control, run, until=Restored, step=said.append, warn=said.append, doing=said.append)
         assert said == [waiting["text"], STEP["text"]]
         assert _stop(run) == f"{STEP['text']}\n", "who does not ask for it gets steps only"

@@ -14,8 +14,8 @@ from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import PortMap, ServiceKey
+from kubectl_localize.protocol import ExposeRequest
 from kubectl_localize.supervisor.exposing.checks import Checks, Findings
-from kubectl_localize.supervisor.exposing.order import ExposeRequest
 from kubectl_localize.supervisor.exposing.plan import describe, journal_entries
 from tests.unit.cluster.answering import Done
 from tests.unit.cluster.samples import CONNECTION
@@ -60,7 +60,7 @@ def checks(
 ) -> Checks:
     return Checks(
         api,
-        ExposeRequest(keys or (CART,), **order),
+        ExposeRequest(CONNECTION, keys or (CART,), **order),
         listens=listens,
         now=lambda: NOW,
         advice=lambda held: f"ask {held[0].owner.user}",

@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 
 from kubectl_localize.cluster.store import Store
+from kubectl_localize.codec import to_json
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.helper_server import Helper, HelperError
 from kubectl_localize.host.hosts import render_block
@@ -113,7 +114,8 @@ class Stage:
 
     def item(self, name: str = "web") -> dict[str, Any]:
         """What `ls` shows of a Service."""
-        return next(item for item in self.reconciler.items() if item["name"] == name)
+        document: dict[str, Any] = to_json(next(item for item in self.reconciler.items() if item.name == name))
+        return document
 
     async def listens(self, port: int = PORT) -> bool:
         """Whether the Service's address accepts connections on a port."""
@@ -195,7 +197,7 @@ def test_a_new_service_changed_ports_and_a_removed_service(tmp_path: Path) -> No
             assert stage.item("api")["address"] != address
             stage.view.put_service("shop/web", None)
             await stage.reconciler.reconcile()
-            assert [item["name"] for item in stage.reconciler.items()] == ["api"]
+            assert [item.name for item in stage.reconciler.items()] == ["api"]
             assert stage.names(address) == ()
             assert sorted(stage.said) == [
                 "shop/api: a new Service",
@@ -211,7 +213,7 @@ def test_services_outside_the_selection_do_not_run(tmp_path: Path) -> None:
         async with stage_with(tmp_path, "a") as stage:
             stage.put(replace(SERVICE, key=ServiceKey("kube-system", "dns")), "b")
             await stage.reconciler.reconcile()
-            assert [item["namespace"] for item in stage.reconciler.items()] == ["shop"]
+            assert [item.namespace for item in stage.reconciler.items()] == ["shop"]
 
     play(run())
 
@@ -260,7 +262,7 @@ def test_without_addresses_new_services_wait_and_the_others_are_followed(tmp_pat
             stage.put(SERVICE, "b")
             stage.put(replace(SERVICE, key=ServiceKey("shop", "api")), "z")
             await stage.reconciler.reconcile()
-            assert [item["name"] for item in stage.reconciler.items()] == ["web"]
+            assert [item.name for item in stage.reconciler.items()] == ["web"]
             assert stage.item()["endpoints"] == ["b"]
             [problem] = stage.reconciler.problems()
             assert problem.startswith("no addresses for new Services and pods: ")
