@@ -13,7 +13,7 @@ from krew.carried.unpack import BUILD, PACKAGES
 
 CARRIED = Path(__file__).resolve().parent / "carried"
 PROGRAM = "kubectl-localize"
-STARTER = "kubectl_localize_start.py"  # kubectl_localize/host/program.py looks for it
+STARTER = "kubectl_localize_start.py"  # kubectl_localize/host/process.py looks for it
 INTERPRETER = b"#!/usr/bin/env python3\n"
 EPOCH_SECONDS = 315532800  # 1980, the earliest time that a zip file can say; what is built twice is the same
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)

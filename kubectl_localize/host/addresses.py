@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import ipaddress
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 
 from kubectl_localize.errors import LocalizeError, UsageError
-from kubectl_localize.host.paths import make_private, write_atomic
+from kubectl_localize.host.blocking import in_daemon_thread
+from kubectl_localize.host.paths import locked, make_private, write_atomic
+
+LOCK_SECONDS = 5.0
 
 _VERSION = 1
 _UNUSED_DAYS = 90
@@ -36,6 +37,9 @@ class _Entry:
 def validate_range(text: str) -> ipaddress.IPv4Network:
     """Return the network that `--ip-range` names.
 
+    Args:
+        text: in CIDR notation, such as `127.64.0.0/10`.
+
     Raises:
         UsageError: it is no IPv4 network within 127.0.0.0/8, touches 127.0.0.0/16, or has fewer than 256 addresses.
     """
@@ -54,37 +58,60 @@ def validate_range(text: str) -> ipaddress.IPv4Network:
 
 
 class AddressRegistry:
-    """Assigns addresses; the file is shared by all of the user's supervisors, one at a time.
+    """Assigns addresses from a file that all of the user's supervisors share.
 
     Args:
-        path: the registry's file, JSON.
-        lock: the file that is locked meanwhile.
+        path: the file, JSON.
+        lock: the file that is locked while the registry is read and written.
         network: where new addresses come from.
         today: the current day; entries that nobody asked for in 90 days are dropped.
+        lock_seconds: how long to wait for another process that holds the lock.
     """
 
-    def __init__(self, path: Path, lock: Path, network: ipaddress.IPv4Network, today: Callable[[], date]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lock: Path,
+        network: ipaddress.IPv4Network,
+        today: Callable[[], date],
+        lock_seconds: float = LOCK_SECONDS,
+    ) -> None:
         self._path = path
         self._lock = lock
         self._network = network
         self._today = today
+        self._lock_seconds = lock_seconds
 
-    def assign(self, context_key: str, wanted: Iterable[str]) -> dict[str, str]:
-        """Return an address for each name; names that have one keep it.
+    async def assign(self, context_key: str, names: Iterable[str]) -> dict[str, str]:
+        """Return an address for each name; a name that has one keeps it.
 
-        Ask for all names that are in use, not only for new ones: asking is what keeps an entry alive.
-        The file is written only when something changed, at least once a day.
+        Ask for all names that are in use, not only for new ones: asking keeps an entry alive. The file is written only
+        if something changed, at least once a day. The event loop goes on meanwhile: another process may hold the lock.
+
+        Args:
+            context_key: the key of the context that the names belong to.
+            names: such as `webshop/web`, in any order.
 
         Raises:
-            LocalizeError: the network has no free address left, or the registry cannot be read or written.
+            LocalizeError: the network has no free address left, another process holds the lock for too long, or the
+                registry cannot be read or written.
         """
-        names = sorted(set(wanted))
+        wanted = sorted(set(names))
+        return await in_daemon_thread(lambda: self._assign(context_key, wanted), "address-registry")
+
+    def _assign(self, context_key: str, names: list[str]) -> dict[str, str]:
+        make_private(self._lock.parent)
         try:
-            with self._locked():
+            with locked(self._lock, self._lock_seconds):
                 before = self._read()
                 after = self._updated(before, context_key, names)
                 if after != before:
                     write_atomic(self._path, _to_json(after))
+        except TimeoutError as error:
+            raise LocalizeError(
+                f"the address registry {self._path} is locked by another process",
+                f"`fuser {self._lock}` names it: continue or end it; this is tried again",
+            ) from error
         except OSError as error:
             raise LocalizeError(f"the address registry {self._path} cannot be used: {error.strerror}") from error
         return {name: after[context_key, name].address for name in names}
@@ -129,16 +156,6 @@ class AddressRegistry:
             f"no address is left in {self._network}", f"choose a larger --ip-range, or remove {self._path}"
         )
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        make_private(self._lock.parent)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
     def _read(self) -> dict[_Holder, _Entry]:
         try:
             text = self._path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -147,7 +164,7 @@ class AddressRegistry:
         try:
             return _from_json(text)
         except (ValueError, TypeError, KeyError, AttributeError):
-            # Kept for whoever wants to know; addresses are derived anew and mostly come out the same.
+            # Kept for a look at what went wrong. Addresses are derived anew, and nearly all come out the same.
             os.replace(self._path, self._path.with_name(self._path.name + ".broken"))
             return {}
 

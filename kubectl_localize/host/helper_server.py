@@ -14,7 +14,7 @@ from typing import Any
 
 from kubectl_localize.host import helper as helper_program
 from kubectl_localize.host.helper_client import AddressInUseError, DeniedError, Helper, HelperError
-from kubectl_localize.host.paths import socket_address
+from kubectl_localize.host.sockets import socket_address
 
 __all__ = [
     "AddressInUseError",
@@ -116,7 +116,8 @@ class HelperServer:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.setblocking(False)
-            listener.bind(socket_address(self._path))
+            with socket_address(self._path) as address:
+                listener.bind(address)
             self._path.chmod(0o600)
             listener.listen(8)
         except BaseException:

@@ -1,21 +1,24 @@
-"""Where the files of this user's supervisors are, and how such files are written."""
+"""Where the files of this user's supervisors are, and how such files are written and locked."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.system import System, this_system
 
 HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
 
 _SLUG_CHARACTERS = 40
+_LOCK_RETRY_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -56,8 +59,13 @@ class RunPaths:
 
     @property
     def exposures(self) -> Path:
-        """The record of the exposures that were begun and not ended."""
+        """The session ledger: the exposures that were begun and not ended."""
         return self.directory / "exposures.json"
+
+    @property
+    def exposures_lock(self) -> Path:
+        """Locked while a session ledger changes; beside the directory, which goes when all in it is done."""
+        return self.directory.parent / "exposures.lock"
 
     @property
     def log(self) -> Path:
@@ -73,7 +81,7 @@ class Paths:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Paths:
-        """Return `$KUBECTL_LOCALIZE_HOME` where it is set, else `~/.kube/localize`, as an absolute path."""
+        """Return `$KUBECTL_LOCALIZE_HOME` if it is set, else `~/.kube/localize`, as an absolute path."""
         chosen = environ.get(HOME_VARIABLE)
         if chosen:
             return cls(Path(chosen).expanduser().absolute())
@@ -87,7 +95,7 @@ class Paths:
 
     @property
     def addresses_lock(self) -> Path:
-        """What is locked while the registry is read and written."""
+        """Locked while the registry is read and written."""
         return self.root / "addresses.lock"
 
     def run(self, key: str) -> RunPaths:
@@ -95,7 +103,7 @@ class Paths:
         return RunPaths(self.root / key)
 
     def all_runs(self) -> list[RunPaths]:
-        """Return, sorted by key, the directories that hold a state file, a pidfile or a record of exposures."""
+        """Return, sorted by key, the directories that hold a state file, a pidfile or a session ledger."""
         try:
             names = sorted(os.listdir(self.root))
         except OSError:
@@ -119,16 +127,16 @@ def context_key(context: str, server: str, uid: int, root: Path) -> str:
 
 
 def make_private(directory: Path) -> None:
-    """Make the directory and its parents where they are missing, so that nobody else can enter it (mode 0700).
+    """Make the directory and its missing parents, so that nobody else can enter them (mode 0700).
 
-    One that is there already is left as it is: it may be there for something else, such as /tmp.
+    A directory that exists is left as it is: it may serve something else, such as /tmp.
 
     Raises:
         LocalizeError: it cannot be made or written to, or others can enter it.
     """
     try:
-        for missing in [path for path in (*reversed(directory.parents), directory) if not path.exists()]:
-            missing.mkdir(exist_ok=True, mode=0o700)
+        for path in [path for path in (*reversed(directory.parents), directory) if not path.exists()]:
+            path.mkdir(exist_ok=True, mode=0o700)
         status = directory.stat()
     except OSError as error:
         raise _not_writable(directory, error.strerror or str(error)) from error
@@ -149,41 +157,17 @@ def _not_writable(directory: Path, reason: str) -> LocalizeError:
     )
 
 
-def socket_address(path: Path, system: System | None = None) -> str:
-    """Return what to bind or connect to in order to reach this Unix socket; the path itself where it is short enough.
-
-    A longer path goes by way of `/proc/self/fd/N/NAME` on Linux, where N is a descriptor of the directory that stays
-    open for the rest of the process's life (a handful of calls in a process). Elsewhere it is made relative to the
-    current directory. The socket's file is removed by its real path.
-
-    Raises:
-        LocalizeError: the path is too long and there is no way round, or its directory cannot be opened.
-    """
-    system = system or this_system()
-    text = str(path)
-    if len(os.fsencode(text)) <= system.socket_path_bytes:
-        return text
-    descriptors = system.descriptors
-    if descriptors:
-        try:
-            directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise LocalizeError(f"{path.parent} cannot be opened: {error.strerror}") from error
-        return f"{descriptors}/{directory}/{path.name}"
-    relative = os.path.relpath(text)
-    if len(os.fsencode(relative)) <= system.socket_path_bytes:
-        return relative
-    raise LocalizeError(f"the path {text} is too long for a socket", f"set {HOME_VARIABLE} to a shorter directory")
-
-
 def write_atomic(path: Path, text: str, mode: int = 0o600, *, durable: bool = False) -> None:
     """Replace the file's content at once, so that a reader sees the old text or the new one.
 
     Args:
-        durable: return only when that is on the disk, so that a machine which loses power right then still has it.
+        path: the file; its directory has to exist.
+        text: the new content, written as UTF-8.
+        mode: the file's permissions.
+        durable: return only when the text is on the disk, so that it survives a power failure.
 
     Raises:
-        OSError: as it comes; the old file is then untouched and no temporary file is left.
+        OSError: the file cannot be written; the old one is untouched and no temporary file is left.
     """
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -202,14 +186,44 @@ def write_atomic(path: Path, text: str, mode: int = 0o600, *, durable: bool = Fa
 
 
 def write_durable(path: Path, text: str) -> None:
-    """Replace the file's content at once and for good: `write_atomic`, on the disk when it returns."""
+    """Replace the file's content at once; it is on the disk when this returns. Blocks for an fsync."""
     write_atomic(path, text, durable=True)
 
 
 def _sync_directory(directory: Path) -> None:
-    """Have the names in it on the disk: a file without its name is lost all the same."""
+    """Have the directory's names on the disk: a file without its name is lost all the same."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(path: Path, timeout_seconds: float) -> Iterator[None]:
+    """Hold an exclusive lock on a file, which is made if it is missing. Blocks, so keep it out of the event loop.
+
+    The wait is bounded, since a stopped process (SIGSTOP, a debugger) may hold the lock for ever.
+
+    Args:
+        path: the lock file, in a directory that exists; it stays there.
+        timeout_seconds: how long to wait for another holder.
+
+    Raises:
+        TimeoutError: another process held the lock all the time.
+        OSError: the file cannot be opened or locked.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(f"{path} is locked by another process") from None
+            time.sleep(_LOCK_RETRY_SECONDS)
+        yield
     finally:
         os.close(descriptor)

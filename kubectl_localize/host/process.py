@@ -1,29 +1,22 @@
-"""Which processes live: start times, and the pidfile that the live supervisor holds."""
+"""Our own processes: the pidfile that the live supervisor holds, and how a module of ours is started."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
+import kubectl_localize
+from kubectl_localize.host.system import this_system
+
+# Lies beside the packages that were unpacked from an archive (krew/carried/start.py), and nowhere else.
+STARTER = "kubectl_localize_start.py"
+
 _ACQUIRE_SECONDS = 1.0
 _RETRY_SECONDS = 0.005
-
-
-def start_time(pid: int) -> float | None:
-    """Return when the process started, in seconds since the epoch; None where there is no such process.
-
-    One that has ended is none, though its parent has not taken notice yet: in many containers nobody ever does.
-    """
-    import psutil  # 30 ms that `ls` need not pay
-
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
-    except (psutil.Error, ValueError, OverflowError):
-        return None
 
 
 class Pidfile:
@@ -35,15 +28,21 @@ class Pidfile:
 
     @classmethod
     def acquire(cls, path: Path) -> Pidfile | None:
-        """Take the pidfile and write pid and start time into it; None where another process holds it.
+        """Take the pidfile and write this process's pid and start mark into it.
 
-        The descriptor stays open: a process that forks without exec must close it, or it holds the lock too.
+        The descriptor stays open: a process that forks without exec must close it, or it holds the lock, too.
+
+        Args:
+            path: the pidfile, in a directory that exists.
+
+        Returns:
+            The held pidfile; None if another process holds it.
 
         Raises:
             OSError: the file cannot be opened or written.
         """
         pid = os.getpid()
-        content = json.dumps({"pid": pid, "createTime": start_time(pid)}).encode()
+        content = json.dumps({"pid": pid, "started": this_system().start_mark(pid)}).encode()
         deadline = time.monotonic() + _ACQUIRE_SECONDS
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -55,7 +54,7 @@ class Pidfile:
                         pidfile, descriptor = cls(path, descriptor), -1
                         return pidfile
                 elif not _try_lock(descriptor, fcntl.LOCK_SH) or time.monotonic() > deadline:
-                    return None  # not even shared: somebody holds it for themselves
+                    return None  # not even shared: a supervisor holds it
             finally:
                 if descriptor >= 0:
                     os.close(descriptor)
@@ -69,12 +68,12 @@ class Pidfile:
             os.close(self._descriptor)
 
     def leave(self) -> None:
-        """Remove the file; whoever waits for this process (`wait_released`) waits until it has ended."""
+        """Remove the file but keep the lock: `wait_released` goes on waiting until this process has ended."""
         self._path.unlink(missing_ok=True)
 
 
 def owner(path: Path) -> int | None:
-    """Return the pid of the live process that holds the pidfile; None where nobody does or it cannot be read."""
+    """Return the pid of the live process that holds the pidfile; None if there is none or the file cannot be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -88,9 +87,14 @@ def owner(path: Path) -> int | None:
 
 
 def wait_released(path: Path, timeout_seconds: float) -> bool:
-    """Wait until the process that holds the pidfile now has ended, or let go; whether it has.
+    """Wait until the process that holds the pidfile now has ended or has let go. Blocks.
 
-    The lock is looked at in the open file, so it counts even when that has been removed meanwhile.
+    Args:
+        path: the pidfile; its lock counts though the file is removed in the meantime.
+        timeout_seconds: how long to wait at most.
+
+    Returns:
+        Whether nobody holds it any more.
     """
     deadline = time.monotonic() + timeout_seconds
     try:
@@ -126,7 +130,23 @@ def _try_lock(descriptor: int, kind: int) -> bool:
 def _is_same_file(descriptor: int, path: Path) -> bool:
     """Whether the path still leads to the open file: its last holder may have removed it in between."""
     try:
-        there = os.stat(path)
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
         return False
-    return os.path.samestat(os.fstat(descriptor), there)
+
+
+def module_argv(module: str, *words: str, package: Path | None = None) -> list[str]:
+    """Return the command that runs a module of ours, independent of the current directory.
+
+    If the program was unpacked from an archive, the command names the directory of its packages. PYTHONPATH could do
+    that, too, but kubectl and the user's own commands would inherit it.
+
+    Args:
+        module: its dotted name.
+        words: its arguments.
+        package: the directory of `kubectl_localize`; by default the one that runs now.
+    """
+    starter = (package or Path(kubectl_localize.__file__).parent).parent / STARTER
+    if starter.is_file():
+        return [sys.executable, "-P", str(starter), module, *words]
+    return [sys.executable, "-P", "-m", module, *words]

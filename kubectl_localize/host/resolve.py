@@ -1,14 +1,14 @@
-"""What this machine's resolver makes of names."""
+"""What this machine's resolver makes of names, and which names public DNS may have."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import threading
 from collections.abc import Callable, Sequence
+from importlib import resources
 from typing import TypeVar
 
+from kubectl_localize.host.blocking import in_daemon_thread
 from kubectl_localize.model import HostsLine
 
 T = TypeVar("T")
@@ -20,33 +20,35 @@ _MOST_UNRESOLVED = 5
 
 
 def lookup(name: str) -> frozenset[str]:
-    """Return the IPv4 addresses that the resolver has for the name, none where it does not know it. Blocks."""
-    try:
-        found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return frozenset()
-    return frozenset(str(address[0]) for *_, address in found)
+    """Return the IPv4 addresses that the resolver has for a name; none if it does not know the name. Blocks."""
+    return frozenset(_ask(name, socket.AF_INET))
 
 
-def unresolved(
+async def unresolved(
     lines: Sequence[HostsLine],
     resolver: Callable[[str], frozenset[str]] = lookup,
     limit: int = _MOST_UNRESOLVED,
 ) -> list[str]:
-    """Return names that do not lead to their addresses: the last one on each line is tried. Blocks.
+    """Return names that do not lead to their addresses.
+
+    Only the last name of each line is tried: a resolver that knows one has read the line.
 
     Args:
         lines: what the managed block says.
-        resolver: name to addresses.
+        resolver: name to addresses; it may block.
         limit: stop at this many.
     """
-    missing: list[str] = []
-    for line in lines:
-        if line.names and line.address not in resolver(line.names[-1]):
-            missing.append(line.names[-1])
-            if len(missing) >= limit:
-                break
-    return missing
+
+    def missing_names() -> list[str]:
+        missing: list[str] = []
+        for line in lines:
+            if line.names and line.address not in resolver(line.names[-1]):
+                missing.append(line.names[-1])
+                if len(missing) >= limit:
+                    break
+        return missing
+
+    return await in_daemon_thread(missing_names, "resolver")
 
 
 async def exists_publicly(
@@ -54,47 +56,49 @@ async def exists_publicly(
     resolver: Callable[[str], frozenset[str]] = lookup,
     timeout_seconds: float = _PUBLIC_SECONDS,
 ) -> bool:
-    """Whether somebody really has this name in DNS; False, too, where no answer comes in time.
+    """Whether somebody has this name in public DNS.
 
-    Ask before the name is written to the hosts file: the final dot keeps glibc from looking there, but not
-    systemd-resolved.
+    Ask before the name is in the hosts file: the final dot keeps glibc from looking there, but not systemd-resolved.
+
+    Args:
+        name: a DNS name, with or without its final dot.
+        resolver: name to addresses; it may block.
+        timeout_seconds: without an answer in this time, the name counts as free.
     """
-    return bool(await _in_thread(lambda: resolver(name.rstrip(".") + "."), frozenset(), timeout_seconds))
+    return bool(await _within(timeout_seconds, lambda: resolver(name.rstrip(".") + "."), frozenset()))
 
 
 async def addresses(host: str, timeout_seconds: float = _ADDRESS_SECONDS) -> list[str]:
-    """Every address of a host, in the resolver's order; none where no answer comes in time."""
+    """Return every address of a host, in the resolver's order.
 
-    def ask() -> list[str]:
-        try:
-            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            return []
-        return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-    return await _in_thread(ask, [], timeout_seconds)
-
-
-async def _in_thread(ask: Callable[[], T], otherwise: T, timeout_seconds: float) -> T:
-    """What `ask` returns, or `otherwise` where that takes too long.
-
-    Not in the loop's executor: at exit Python waits for that one's threads, and getaddrinfo cannot be interrupted.
+    Args:
+        host: a name or an IP address.
+        timeout_seconds: without an answer in this time, there are none.
     """
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[T] = loop.create_future()
+    return await _within(timeout_seconds, lambda: _ask(host, socket.AF_UNSPEC), [])
 
-    def settle(found: T) -> None:
-        if not answer.done():
-            answer.set_result(found)
 
-    def run() -> None:
-        found = ask()
-        with contextlib.suppress(RuntimeError):  # the loop may have closed in the meantime
-            loop.call_soon_threadsafe(settle, found)
+def top_level_domains() -> frozenset[str]:
+    """Return the top-level domains of public DNS, international ones in their ASCII form (`xn--…`).
 
+    The list is the data file `tlds.txt`, which `make tlds` refreshes.
+    """
+    text = resources.files("kubectl_localize.host").joinpath("tlds.txt").read_text(encoding="ascii")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def _ask(host: str, family: socket.AddressFamily) -> list[str]:
     try:
-        threading.Thread(target=run, name="resolver", daemon=True).start()
+        answers = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return []
+    return list(dict.fromkeys(str(socket_address[0]) for *_, socket_address in answers))
+
+
+async def _within(timeout_seconds: float, call: Callable[[], T], otherwise: T) -> T:
+    """Return what a blocking call returns, or `otherwise` if it takes too long or no thread can be started."""
+    try:
         async with asyncio.timeout(timeout_seconds):
-            return await answer
-    except (TimeoutError, RuntimeError):  # the latter where no thread can be had
+            return await in_daemon_thread(call, "resolver")
+    except (TimeoutError, RuntimeError):
         return otherwise

@@ -1,12 +1,17 @@
-"""Listening sockets on loopback addresses, and how many descriptors there may be."""
+"""Sockets of this machine: bound to loopback addresses, at Unix paths of any length, and how many there may be."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import socket
+from collections.abc import Iterator
+from pathlib import Path
 
-from kubectl_localize.host.system import this_system
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import HOME_VARIABLE
+from kubectl_localize.host.system import System, this_system
 
 
 def bind_loopback(address: str, port: int) -> socket.socket:
@@ -14,7 +19,7 @@ def bind_loopback(address: str, port: int) -> socket.socket:
 
     Raises:
         PermissionError: the port is privileged (below the system's `unprivileged_port_start()`).
-        OSError: as it comes; EADDRINUSE where somebody else listens there.
+        OSError: it cannot be bound; EADDRINUSE if another process listens there.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
@@ -27,10 +32,50 @@ def bind_loopback(address: str, port: int) -> socket.socket:
     return listener
 
 
-def raise_descriptor_limit() -> int:
-    """Raise this process's soft limit of open descriptors as far as it goes; return what it was.
+@contextlib.contextmanager
+def socket_address(path: Path, system: System | None = None) -> Iterator[str]:
+    """Yield the address by which a Unix socket at this path is bound or reached, for as long as the block runs.
 
-    The previous limit is for children: kubectl and ssh sessions need no more than they had.
+    The kernel takes about 100 bytes; a context such as an EKS ARN makes longer paths. On Linux those go by
+    `/proc/self/fd/N/NAME`, with a descriptor N of the directory that is closed at the end of the block. Elsewhere the
+    path is made relative to the current directory. Remove the socket's file by its real path.
+
+    Args:
+        path: the socket's path.
+        system: whose limits count; this machine's by default.
+
+    Raises:
+        LocalizeError: the path is too long and cannot be shortened, or its directory cannot be opened.
+    """
+    system = system or this_system()
+    if _fits(str(path), system):
+        yield str(path)
+    elif system.descriptors:
+        try:
+            directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise LocalizeError(f"{path.parent} cannot be opened: {error.strerror}") from error
+        try:
+            yield f"{system.descriptors}/{directory}/{path.name}"
+        finally:
+            os.close(directory)
+    else:
+        relative = os.path.relpath(path)
+        if not _fits(relative, system):
+            hint = f"set {HOME_VARIABLE} to a shorter directory"
+            raise LocalizeError(f"the path {path} is too long for a socket", hint)
+        yield relative
+
+
+def _fits(address: str, system: System) -> bool:
+    return len(os.fsencode(address)) <= system.socket_path_bytes
+
+
+def raise_descriptor_limit() -> int:
+    """Raise this process's soft limit of open descriptors as far as it goes.
+
+    Returns:
+        The limit as it was, for children: kubectl and ssh need no more than they had.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = this_system().most_descriptors

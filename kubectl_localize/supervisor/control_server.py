@@ -15,7 +15,7 @@ from pathlib import Path
 from kubectl_localize import __version__
 from kubectl_localize.codec import CodecError
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import socket_address
+from kubectl_localize.host.sockets import socket_address
 from kubectl_localize.protocol import (
     Accepted,
     Answer,
@@ -151,9 +151,8 @@ class ControlServer:
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(
-                self._connected, socket_address(self._path), limit=REQUEST_BYTES
-            )
+            with socket_address(self._path) as address:
+                self._server = await asyncio.start_unix_server(self._connected, address, limit=REQUEST_BYTES)
         finally:
             os.umask(before)
 

@@ -17,7 +17,7 @@ from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
-from kubectl_localize.host.paths import Paths, RunPaths, write_durable
+from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.exposing import restoring
@@ -70,7 +70,7 @@ async def restore(
     Returns: what could not be undone or looked for, and whether there was anything, left alone or not.
     Raises: KubectlError where the cluster cannot be asked.
     """
-    record = SessionLedger(files.exposures, write_durable)
+    record = SessionLedger(files.exposures, files.exposures_lock)
     recorded = record.sessions()
     found = await find(api, [*args.namespaces, *recorded.values(), api.connection.namespace])
     now = datetime.now(UTC)
@@ -97,7 +97,7 @@ async def restore(
     if owner(files.pidfile) is None:  # else a session without a journal may be one that begins
         gone |= {session for session, namespace in recorded.items() if found.is_gone(session, namespace)}
     for session in gone:
-        record.remove(session)
+        await record.remove(session)
         remove_keys(files.directory, session)
     return [*failures, *undone.failures], there
 

@@ -13,8 +13,9 @@ from kubectl_localize import __version__
 from kubectl_localize.cli.control.waiting import readable
 from kubectl_localize.codec import CodecError
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, socket_address
-from kubectl_localize.host.program import module_argv
+from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths
+from kubectl_localize.host.process import module_argv
+from kubectl_localize.host.sockets import socket_address
 from kubectl_localize.protocol import Event, Request, event_from_line, to_line
 
 END_SECONDS = 30.0
@@ -103,7 +104,8 @@ def connect(run: RunPaths) -> Control | None:
     with contextlib.ExitStack() as failing:
         connection = failing.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         try:
-            connection.connect(socket_address(run.control))
+            with socket_address(run.control) as address:
+                connection.connect(address)
         except (OSError, LocalizeError):
             return None
         failing.pop_all()

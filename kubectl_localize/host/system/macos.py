@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from kubectl_localize.host.process import start_time
-
 MACHINE_ID_COMMAND = ("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
 UNKNOWN = "-"
 _COMMAND_SECONDS = 5
@@ -76,7 +74,13 @@ class MacOS:
 
     def start_mark(self, pid: int) -> float | None:
         """See `System`: the start time in seconds since the epoch, which the system keeps as it was read then."""
-        return start_time(pid)
+        import psutil
+
+        try:
+            process = psutil.Process(pid)
+            return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+        except (psutil.Error, ValueError, OverflowError):
+            return None
 
     def is_ending(self, pid: int) -> bool:
         """See `System`: known only when it is a zombie. (os.waitid came to macOS with Python 3.13.)"""

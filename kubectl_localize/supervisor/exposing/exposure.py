@@ -172,7 +172,7 @@ class Exposure:
     # -- the way up ---------------------------------------------------------------------------------------------------
     async def _up(self) -> None:
         with self._what_this_machine_refuses():
-            self._means.record.add(self.plan.session, self.plan.namespace)
+            await self._means.record.add(self.plan.session, self.plan.namespace)
         if self._pods is None:
             await self.prepare()
         assert self._pods is not None
@@ -309,8 +309,8 @@ class Exposure:
             entries = self._replaced.to_undo(self._journals.written)
             await Rollback(self._means.api, entries, self._means.clock, self.step, self.doing).run()
         try:
-            self._means.record.remove(self.plan.session)
-        except OSError as error:  # the next start finds nothing, and tries it again
+            await self._means.record.remove(self.plan.session)
+        except (OSError, LocalizeError) as error:  # the next start finds nothing, and tries it again
             log.warning("the record of %s: %s", self.plan.session, error)
 
     async def _let_go(self, handing: asyncio.Task[None] | None) -> None:

@@ -19,7 +19,7 @@ from kubectl_localize.cluster.exposing.journal import Entry, Owner, by_hand
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
-from kubectl_localize.host.paths import RunPaths, write_durable
+from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.resolve import addresses
 from kubectl_localize.host.system import this_system
 from kubectl_localize.ls_document import ExposureItem
@@ -78,7 +78,7 @@ class Exposures:
         self.changed = Notifier()
         self._over = over
         self._here = here()
-        self._record = SessionLedger(run.exposures, write_durable)
+        self._record = SessionLedger(run.exposures, run.exposures_lock)
         self._live: dict[Exposure, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._system = this_system()

@@ -101,7 +101,7 @@ class Recovery:
                 say(restoring.early_in_words(some, self._now()))
             for session, namespace in recorded.items():
                 if found.is_gone(session, namespace):
-                    self._forget(session)
+                    await self._forget(session)
             stuck = sessions([entry for entry in judged.others if self._is_mine(entry)])
             work = self._undo([*judged.dead, *stuck], found.unread, say)
             return await _to_its_end(work, say), max(
@@ -111,14 +111,14 @@ class Recovery:
     async def _undo(self, dead: Sequence[Sequence[Entry]], unread: frozenset[str], say: Say) -> set[str]:
         undone = await restoring.undo(self._api, dead, self._clock, say)
         for session in undone.sessions - unread:
-            self._forget(session)
+            await self._forget(session)
         if undone.failures:
             raise undone.failures[0]
         return {service for some in dead for entry in some for service in entry.services}
 
-    def _forget(self, session: str) -> None:
-        with contextlib.suppress(OSError):  # the next pass finds nothing of it either
-            self._record.remove(session)
+    async def _forget(self, session: str) -> None:
+        with contextlib.suppress(OSError, LocalizeError):  # the next pass finds nothing of it either
+            await self._record.remove(session)
             remove_keys(self._directory, session)
 
     def _is_mine(self, entry: Entry) -> bool:

@@ -1,48 +1,88 @@
-"""Which exposures this machine has begun and not ended, so that the next start knows where to look after a crash."""
+"""The session ledger: which exposures this machine has begun and not ended, so that a start after a crash knows."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
 
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.blocking import in_daemon_thread
+from kubectl_localize.host.paths import locked, write_durable
+
+LOCK_SECONDS = 5.0
+
+Sessions = dict[str, str]  # session to namespace
+
 
 class SessionLedger:
-    """A file with the sessions of one context and their namespaces; written before the cluster hears of a session.
+    """A file with the sessions of one context and their namespaces.
+
+    An entry is on the disk before the cluster hears of its session, so that it is found even after a power failure.
+    Several processes may share the file: each change is made under a lock. Changes run in a thread, since an fsync
+    takes long on a busy disk, one after the other in the order of the calls, also if a caller is cancelled meanwhile.
 
     Args:
-        write: replaces a file's text at once, and on the disk (`host.paths.write_durable`): the next start has to find
-            it though the machine loses power right then.
+        path: the file, JSON; away while there are no sessions.
+        lock: the file that is locked during a change; it stays.
+        lock_seconds: how long to wait for another process that holds the lock.
     """
 
-    def __init__(self, path: Path, write: Callable[[Path, str], None]) -> None:
+    def __init__(self, path: Path, lock: Path, lock_seconds: float = LOCK_SECONDS) -> None:
         self._path = path
-        self._write = write
+        self._lock = lock
+        self._lock_seconds = lock_seconds
+        self._turn = asyncio.Lock()
+        self._changes: set[asyncio.Task[None]] = set()
 
-    def sessions(self) -> dict[str, str]:
-        """The namespace of each session; none where there is no readable file."""
+    def sessions(self) -> Sessions:
+        """Return the namespace of each session; none if there is no readable file."""
         try:
-            found = json.loads(self._path.read_text())["sessions"]
-            return {str(session): str(namespace) for session, namespace in found.items()}
+            sessions = json.loads(self._path.read_text())["sessions"]
+            return {str(session): str(namespace) for session, namespace in sessions.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
-    def add(self, session: str, namespace: str) -> None:
-        """A session is about to begin.
+    async def add(self, session: str, namespace: str) -> None:
+        """Write down a session that is about to begin.
 
-        Raises: OSError where it cannot be written; then nothing may be begun.
+        Raises:
+            OSError: the file cannot be written; the session must not begin.
+            LocalizeError: another process holds the lock; the session must not begin.
         """
-        self._put({**self.sessions(), session: namespace})
+        await self._change(lambda sessions: {**sessions, session: namespace})
 
-    def remove(self, session: str) -> None:
-        """A session has ended, and nothing of it is left."""
-        sessions = self.sessions()
-        if sessions.pop(session, None) is None:
-            return
-        if sessions:
-            self._put(sessions)
-        else:
-            self._path.unlink(missing_ok=True)
+    async def remove(self, session: str) -> None:
+        """Strike out a session that has ended and left nothing behind; nothing happens if it is not in the ledger.
 
-    def _put(self, sessions: dict[str, str]) -> None:
-        self._write(self._path, json.dumps({"sessions": sessions}))
+        Raises:
+            OSError: the file cannot be written.
+            LocalizeError: another process holds the lock.
+        """
+        await self._change(lambda sessions: {name: place for name, place in sessions.items() if name != session})
+
+    async def _change(self, update: Callable[[Sessions], Sessions]) -> None:
+        change = asyncio.create_task(self._change_in_turn(update))
+        self._changes.add(change)
+        change.add_done_callback(self._changes.discard)
+        await asyncio.shield(change)
+
+    async def _change_in_turn(self, update: Callable[[Sessions], Sessions]) -> None:
+        async with self._turn:
+            try:
+                await in_daemon_thread(lambda: self._rewrite(update), "session-ledger")
+            except TimeoutError as error:
+                raise LocalizeError(
+                    f"the session ledger {self._path} is locked by another process",
+                    f"`fuser {self._lock}` names it: continue or end it, then try again",
+                ) from error
+
+    def _rewrite(self, update: Callable[[Sessions], Sessions]) -> None:
+        with locked(self._lock, self._lock_seconds):
+            before = self.sessions()
+            after = update(before)
+            if after and after != before:
+                write_durable(self._path, json.dumps({"sessions": after}))
+            elif not after:
+                self._path.unlink(missing_ok=True)

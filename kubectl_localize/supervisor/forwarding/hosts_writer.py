@@ -114,7 +114,7 @@ class Naming:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + RESOLVE_SECONDS
         while True:
-            missing = await asyncio.to_thread(unresolved, self.names.lines)
+            missing = await unresolved(self.names.lines)
             if not missing or loop.time() > deadline:
                 return list(missing)
             await asyncio.sleep(0.05)

@@ -98,7 +98,7 @@ class Reconciler:
         self._problem = ""
         if not self._addresses.keys() >= set(names):
             try:
-                self._addresses = self._registry.assign(self._key, names)
+                self._addresses = await self._registry.assign(self._key, names)
             except LocalizeError as error:
                 self._problem = f"no addresses for new Services and pods: {error.message}"
                 log.warning("%s", self._problem)

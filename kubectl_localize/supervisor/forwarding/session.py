@@ -16,10 +16,9 @@ from kubectl_localize.cluster.store import Store
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.helper_server import Helper, HelperError, HelperServer, helper_argv
 from kubectl_localize.host.paths import Paths, RunPaths
-from kubectl_localize.host.resolve import addresses, exists_publicly
+from kubectl_localize.host.resolve import addresses, exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.host.system import this_system
-from kubectl_localize.host.tlds import top_level_domains
 from kubectl_localize.ls_document import ForwardItem, SupervisorItem
 from kubectl_localize.model import HostsState, Options
 from kubectl_localize.protocol import StartRequest

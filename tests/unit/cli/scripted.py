@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from kubectl_localize.host.paths import RunPaths, socket_address
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.host.sockets import socket_address
 
 Event = dict[str, Any]
 Script = Mapping[str, Sequence[Event]]
@@ -36,7 +37,8 @@ class Scripted:
         self._scripts = scripts
         self._path = run.control
         self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(socket_address(run.control))
+        with socket_address(run.control) as address:
+            self._listener.bind(address)
         self._listener.listen()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
 import os
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from hypothesis import strategies as st
 
 from kubectl_localize.errors import LocalizeError, UsageError
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
+from kubectl_localize.host.paths import locked
+from kubectl_localize.timing import first_of
 
 NETWORK = ipaddress.IPv4Network("127.64.0.0/10")
 SMALL = ipaddress.IPv4Network("127.64.3.0/24")
@@ -25,9 +29,18 @@ NAMES = st.lists(st.text("abcdefgh/-", min_size=1, max_size=12), max_size=60)
 
 
 def registry(
-    directory: Path, network: ipaddress.IPv4Network = NETWORK, today: date = DAY, name: str = "addresses"
+    directory: Path,
+    network: ipaddress.IPv4Network = NETWORK,
+    today: date = DAY,
+    name: str = "addresses",
+    lock_seconds: float = 30,
 ) -> AddressRegistry:
-    return AddressRegistry(directory / f"{name}.json", directory / f"{name}.lock", network, lambda: today)
+    return AddressRegistry(directory / f"{name}.json", directory / f"{name}.lock", network, lambda: today, lock_seconds)
+
+
+def assigned(addresses: AddressRegistry, key: str, names: Iterable[str]) -> dict[str, str]:
+    """What the registry assigns, for tests without an event loop of their own."""
+    return asyncio.run(addresses.assign(key, names))
 
 
 @settings(max_examples=40, deadline=None)
@@ -37,13 +50,13 @@ def test_addresses_are_distinct_and_stable(batches: list[tuple[str, list[str]]],
         directory = Path(temporary)
         held: dict[tuple[str, str], str] = {}
         for key, names in batches:
-            got = registry(directory).assign(key, names)
+            got = assigned(registry(directory), key, names)
             assert set(got) == set(names)
             for name, address in got.items():
                 assert held.setdefault((key, name), address) == address
         assert len(set(held.values())) == len(held)
         for key, names in batches:
-            assert registry(directory).assign(key, reversed(names)) == {name: held[key, name] for name in names}
+            assert assigned(registry(directory), key, reversed(names)) == {name: held[key, name] for name in names}
 
 
 @settings(max_examples=20, deadline=None)
@@ -55,16 +68,16 @@ def test_addresses_are_distinct_and_stable(batches: list[tuple[str, list[str]]],
 def test_order_of_a_batch_does_not_matter_even_when_it_is_crowded(orders: tuple[list[str], list[str]]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         first, second = orders
-        one = registry(Path(temporary), SMALL, name="one").assign("k", first)
-        assert registry(Path(temporary), SMALL, name="two").assign("k", second) == one
+        one = assigned(registry(Path(temporary), SMALL, name="one"), "k", first)
+        assert assigned(registry(Path(temporary), SMALL, name="two"), "k", second) == one
 
 
 def test_a_full_network_gives_every_fit_address_and_then_an_error(tmp_path: Path) -> None:
     names = [f"ns/s{number}" for number in range(254)]
-    addresses = registry(tmp_path, SMALL).assign("k", names).values()
+    addresses = assigned(registry(tmp_path, SMALL), "k", names).values()
     assert sorted(addresses) == sorted(f"127.64.3.{octet}" for octet in range(1, 255))
     with pytest.raises(LocalizeError, match="no address is left") as caught:
-        registry(tmp_path, SMALL).assign("k", ["ns/one-more"])
+        assigned(registry(tmp_path, SMALL), "k", ["ns/one-more"])
     assert "--ip-range" in caught.value.hint
 
 
@@ -72,40 +85,40 @@ def test_last_octets_0_and_255_are_left_out_everywhere(tmp_path: Path) -> None:
     network = ipaddress.IPv4Network("127.64.0.0/22")
     octets = {
         address.rpartition(".")[2]
-        for address in registry(tmp_path, network).assign("k", [f"n/{i}" for i in range(4 * 254)]).values()
+        for address in assigned(registry(tmp_path, network), "k", [f"n/{i}" for i in range(4 * 254)]).values()
     }
     assert octets == {str(number) for number in range(1, 255)}
 
 
 def test_steady_state_writes_nothing_and_a_new_day_once(tmp_path: Path) -> None:
     path = tmp_path / "addresses.json"
-    registry(tmp_path).assign("k", ["n/a", "n/b"])
+    assigned(registry(tmp_path), "k", ["n/a", "n/b"])
     first = path.stat().st_ino
-    registry(tmp_path).assign("k", ["n/a", "n/b"])
-    registry(tmp_path).assign("k", ["n/a"])
+    assigned(registry(tmp_path), "k", ["n/a", "n/b"])
+    assigned(registry(tmp_path), "k", ["n/a"])
     assert path.stat().st_ino == first
     tomorrow = DAY + timedelta(days=1)
-    registry(tmp_path, today=tomorrow).assign("k", ["n/a", "n/b"])
+    assigned(registry(tmp_path, today=tomorrow), "k", ["n/a", "n/b"])
     assert str(tomorrow) in path.read_text()
     second = path.stat().st_ino
-    registry(tmp_path, today=tomorrow).assign("k", ["n/a", "n/b"])
+    assigned(registry(tmp_path, today=tomorrow), "k", ["n/a", "n/b"])
     assert second == path.stat().st_ino != first
 
 
 def test_what_nobody_used_for_90_days_is_dropped_but_not_what_is_wanted(tmp_path: Path) -> None:
     path = tmp_path / "addresses.json"
-    first = registry(tmp_path).assign("k", ["n/kept", "n/dropped"])
-    later = registry(tmp_path, today=DAY + timedelta(days=90)).assign("other", ["n/x"])
+    first = assigned(registry(tmp_path), "k", ["n/kept", "n/dropped"])
+    later = assigned(registry(tmp_path, today=DAY + timedelta(days=90)), "other", ["n/x"])
     assert "n/dropped" in path.read_text()
-    again = registry(tmp_path, today=DAY + timedelta(days=91)).assign("k", ["n/kept"])
+    again = assigned(registry(tmp_path, today=DAY + timedelta(days=91)), "k", ["n/kept"])
     assert again["n/kept"] == first["n/kept"]
     assert "n/dropped" not in path.read_text()
     assert later["n/x"] in path.read_text()
 
 
 def test_another_range_moves_an_address(tmp_path: Path) -> None:
-    registry(tmp_path).assign("k", ["n/a"])
-    moved = registry(tmp_path, SMALL).assign("k", ["n/a"])["n/a"]
+    assigned(registry(tmp_path), "k", ["n/a"])
+    moved = assigned(registry(tmp_path, SMALL), "k", ["n/a"])["n/a"]
     assert ipaddress.IPv4Address(moved) in SMALL
 
 
@@ -123,10 +136,10 @@ def test_another_range_moves_an_address(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_registry_is_kept_aside_and_begun_anew(tmp_path: Path, text: str) -> None:
-    expected = registry(tmp_path, name="fresh").assign("k", ["n/a"])
+    expected = assigned(registry(tmp_path, name="fresh"), "k", ["n/a"])
     path = tmp_path / "addresses.json"
     path.write_text(text, errors="surrogateescape")
-    assert registry(tmp_path).assign("k", ["n/a"]) == expected
+    assert assigned(registry(tmp_path), "k", ["n/a"]) == expected
     assert (tmp_path / "addresses.json.broken").read_text(errors="surrogateescape") == text
     assert json.loads(path.read_text())["version"] == 1
 
@@ -135,7 +148,7 @@ def test_two_holders_of_one_address_are_parted(tmp_path: Path) -> None:
     entry = ["127.64.9.9", str(DAY)]
     document = {"version": 1, "contexts": {"k": {"n/a": entry, "n/b": entry}}}
     (tmp_path / "addresses.json").write_text(json.dumps(document))
-    got = registry(tmp_path).assign("k", ["n/a", "n/b"])
+    got = assigned(registry(tmp_path), "k", ["n/a", "n/b"])
     assert got["n/a"] == "127.64.9.9" != got["n/b"]
 
 
@@ -144,7 +157,7 @@ def test_supervisors_at_the_same_time_get_distinct_addresses(tmp_path: Path) -> 
 
     def run(key: str) -> None:
         for part in range(5):
-            results.append(registry(tmp_path, SMALL).assign(key, [f"n/{part}-{i}" for i in range(10)]))
+            results.append(assigned(registry(tmp_path, SMALL), key, [f"n/{part}-{i}" for i in range(10)]))
 
     threads = [threading.Thread(target=run, args=(f"k{number}",)) for number in range(4)]
     for thread in threads:
@@ -161,15 +174,33 @@ def test_a_thousand_names_take_less_than_50_ms(tmp_path: Path) -> None:
     for _ in range(3):
         (tmp_path / "addresses.json").unlink(missing_ok=True)
         before = time.process_time()
-        registry(tmp_path).assign("k", names)
+        assigned(registry(tmp_path), "k", names)
         took.append(time.process_time() - before)
     assert min(took) < 0.05
+
+
+async def test_a_stopped_process_that_holds_the_lock_does_not_stop_the_event_loop(tmp_path: Path) -> None:
+    addresses = registry(tmp_path)
+    with locked(tmp_path / "addresses.lock", 0):
+        assigning = asyncio.create_task(addresses.assign("k", ["n/a"]))
+        await first_of(assigning, timeout_seconds=0.1, owned=False)
+        assert not assigning.done()
+    assert set(await assigning) == {"n/a"}
+
+
+async def test_a_lock_that_is_never_released_is_an_error_that_names_its_holder(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / "addresses.lock", 0),
+        pytest.raises(LocalizeError, match="locked by another process") as caught,
+    ):
+        await registry(tmp_path, lock_seconds=0.05).assign("k", ["n/a"])
+    assert f"`fuser {tmp_path / 'addresses.lock'}`" in caught.value.hint
 
 
 def test_an_unusable_place_is_an_error_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "addresses.json").mkdir()
     with pytest.raises(LocalizeError, match="cannot be used"):
-        registry(tmp_path).assign("k", ["n/a"])
+        assigned(registry(tmp_path), "k", ["n/a"])
     assert os.listdir(tmp_path / "addresses.json") == []
 
 

@@ -1,11 +1,11 @@
-"""Paths: what files are called, how private they are, and sockets with long paths."""
+"""Paths: what files are called, how private they are, how they are written and locked."""
 
 from __future__ import annotations
 
 import os
 import re
-import socket
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import Paths, context_key, make_private, socket_address, write_atomic, write_durable
-from kubectl_localize.host.system import this_system
-from kubectl_localize.host.system.linux import Linux
-from kubectl_localize.host.system.macos import MacOS
+from kubectl_localize.host.paths import Paths, context_key, locked, make_private, write_atomic, write_durable
 
 
 def test_root_is_below_home_unless_the_environment_says_otherwise() -> None:
@@ -96,42 +93,6 @@ def test_make_private_says_what_is_wrong(tmp_path: Path) -> None:
     assert "KUBECTL_LOCALIZE_HOME" in caught.value.hint
 
 
-def test_a_socket_with_a_long_path_can_be_bound_and_reached(tmp_path: Path) -> None:
-    directory = tmp_path / ("d" * 100)
-    directory.mkdir()
-    path = directory / "control.sock"
-    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
-        listener.bind(socket_address(path))
-        listener.listen()
-        assert path.is_socket()
-        client.connect(socket_address(path))
-    assert socket_address(Path("/run/x.sock")) == "/run/x.sock"
-
-
-def test_without_proc_a_long_path_is_made_relative_or_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    directory = tmp_path / ("d" * 100)
-    directory.mkdir()
-    path = directory / "control.sock"
-    monkeypatch.chdir(directory)
-    assert socket_address(path, MacOS()) == "control.sock"
-    monkeypatch.chdir("/")
-    with pytest.raises(LocalizeError, match="too long for a socket"):
-        socket_address(path, MacOS())
-
-
-@pytest.mark.parametrize("system", [Linux(), MacOS()])
-def test_the_longest_path_of_a_socket_is_the_systems(system: Linux | MacOS) -> None:
-    longest = Path("/" + "a" * (system.socket_path_bytes - 1))
-    assert socket_address(longest, system) == str(longest)
-    if system.socket_path_bytes == this_system().socket_path_bytes:
-        name = Path("/tmp") / ("a" * (system.socket_path_bytes - len("/tmp/")))
-        with socket.socket(socket.AF_UNIX) as bound:
-            bound.bind(str(name))
-            name.unlink()
-        with socket.socket(socket.AF_UNIX) as bound, pytest.raises(OSError, match="too long"):
-            bound.bind(f"{name}a")
-
-
 def test_write_atomic_replaces_text_and_mode(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text("old")
@@ -171,3 +132,30 @@ def test_write_atomic_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         write_atomic(target, "text")
     assert os.listdir(tmp_path) == ["state.json"]
+
+
+def test_a_lock_has_one_holder_and_others_wait_no_longer_than_they_want(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with locked(path, 0):
+        with pytest.raises(TimeoutError, match=f"{path} is locked"), locked(path, 0.02):
+            raise AssertionError("held twice")
+        with pytest.raises(TimeoutError), locked(path, 0):
+            raise AssertionError("held twice")
+    with locked(path, 0):
+        assert path.exists()
+
+
+def test_a_lock_that_is_released_goes_to_who_waits(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    order: list[str] = []
+
+    def wait() -> None:
+        with locked(path, 30):
+            order.append("second")
+
+    waiting = threading.Thread(target=wait)
+    with locked(path, 0):
+        waiting.start()
+        order.append("first")
+    waiting.join()
+    assert order == ["first", "second"]

@@ -1,10 +1,11 @@
-"""Start times and the pidfile."""
+"""The pidfile, and how a module of ours is started: installed, and unpacked from an archive."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,7 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.host.process import Pidfile, owner, start_time, wait_released
+from kubectl_localize.host.process import STARTER, Pidfile, module_argv, owner, wait_released
+from kubectl_localize.host.system import this_system
+from tests.cluster.paths import CHECKOUT
+
+MODULE = "import os, sys\nprint(__name__, *sys.argv[1:], os.environ.get('PYTHONPATH', '-'))\n"
 
 HOLDER = """
 import sys
@@ -29,24 +34,6 @@ sys.stdin.read()
 """
 
 
-def test_start_time_is_now_for_a_new_process_and_none_for_none() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        started = start_time(process.pid)
-        assert started is not None
-        assert abs(time.time() - started) < 5
-        process.kill()
-    assert start_time(process.pid) is None
-    assert start_time(-1) is None
-
-
-def test_an_ended_process_has_no_start_time_though_its_parent_has_not_looked() -> None:
-    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.read()  # its end
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert start_time(process.pid) is None
-
-
 def test_one_holder_at_a_time_and_the_file_names_it(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     assert owner(path) is None
@@ -54,7 +41,7 @@ def test_one_holder_at_a_time_and_the_file_names_it(tmp_path: Path) -> None:
     assert held is not None
     assert owner(path) == os.getpid()
     content = json.loads(path.read_text())
-    assert content == {"pid": os.getpid(), "createTime": start_time(os.getpid())}
+    assert content == {"pid": os.getpid(), "started": this_system().start_mark(os.getpid())}
     before = time.monotonic()
     assert Pidfile.acquire(path) is None
     assert time.monotonic() - before < 0.5
@@ -160,9 +147,31 @@ def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         Pidfile.acquire(tmp_path / "missing" / "pid")
 
 
-def test_reading_the_owner_needs_no_psutil() -> None:
+@pytest.mark.skipif(sys.platform == "darwin", reason="psutil serves macOS there")
+def test_the_pidfile_needs_no_psutil_which_takes_30_ms_to_import(tmp_path: Path) -> None:
     check = (
-        "import sys; from pathlib import Path; from kubectl_localize.host.process import owner;"
-        "owner(Path(sys.executable)); print('psutil' in sys.modules)"
+        "import sys; from pathlib import Path; from kubectl_localize.host.process import Pidfile, owner;"
+        "path = Path(sys.argv[1]); held = Pidfile.acquire(path); owner(path); print('psutil' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout == "False\n"
+    command = [sys.executable, "-c", check, str(tmp_path / "pid")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_installed_a_module_is_one_of_this_python() -> None:
+    assert module_argv("kubectl_localize.supervisor", "5", "key")[1:] == [
+        "-P", "-m", "kubectl_localize.supervisor", "5", "key"
+    ]  # fmt: skip
+
+
+def test_a_module_from_an_archive_is_found_without_the_environments_help(tmp_path: Path) -> None:
+    package = tmp_path / "place" / "kubectl_localize"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "said.py").write_text(MODULE)
+    (tmp_path / "place" / ".held").touch()
+    shutil.copyfile(CHECKOUT / "krew" / "carried" / "start.py", tmp_path / "place" / STARTER)
+    command = module_argv("kubectl_localize.said", "one", "two", package=package)
+    assert command[0] == sys.executable
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd="/", env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "__main__ one two -\n"

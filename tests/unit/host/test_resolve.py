@@ -5,10 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+from collections.abc import Iterator
 
-from kubectl_localize.host.resolve import exists_publicly, lookup, unresolved
-from kubectl_localize.host.tlds import top_level_domains
+import pytest
+
+from kubectl_localize.host.resolve import exists_publicly, lookup, top_level_domains, unresolved
 from kubectl_localize.model import HostsLine
+
+
+@pytest.fixture
+def hanging() -> Iterator[threading.Event]:
+    """What a resolver waits for that does not answer before the test is over."""
+    over = threading.Event()
+    yield over
+    over.set()
 
 
 def test_lookup_asks_the_machines_resolver() -> None:
@@ -17,7 +27,7 @@ def test_lookup_asks_the_machines_resolver() -> None:
     assert lookup("a" * 64 + ".invalid") == frozenset()
 
 
-def test_unresolved_tries_the_last_name_of_each_line() -> None:
+async def test_unresolved_tries_the_last_name_of_each_line() -> None:
     known = {"web.shop": "127.64.0.1", "db.shop": "127.64.9.9"}
     asked = []
 
@@ -31,35 +41,42 @@ def test_unresolved_tries_the_last_name_of_each_line() -> None:
         HostsLine("127.64.0.3", ("gone.shop",)),
         HostsLine("127.64.0.4", ()),
     ]
-    assert unresolved(lines, resolver) == ["db.shop", "gone.shop"]
+    assert await unresolved(lines, resolver) == ["db.shop", "gone.shop"]
     assert asked == ["web.shop", "db.shop", "gone.shop"]
 
 
-def test_unresolved_stops_at_its_limit() -> None:
+async def test_unresolved_stops_at_its_limit() -> None:
     lines = [HostsLine("127.64.0.1", (f"n{number}",)) for number in range(100)]
-    assert unresolved(lines, lambda name: frozenset(), limit=3) == ["n0", "n1", "n2"]
+    assert await unresolved(lines, lambda name: frozenset(), limit=3) == ["n0", "n1", "n2"]
 
 
-def test_a_name_exists_publicly_when_the_resolver_knows_its_absolute_form() -> None:
+async def test_a_name_exists_publicly_when_the_resolver_knows_its_absolute_form() -> None:
     public = {"github.com.": frozenset({"1.2.3.4"})}
 
     def resolver(name: str) -> frozenset[str]:
         return public.get(name, frozenset())
 
-    assert asyncio.run(exists_publicly("github.com", resolver))
-    assert asyncio.run(exists_publicly("github.com.", resolver))
-    assert not asyncio.run(exists_publicly("web.shop", resolver))
+    assert await exists_publicly("github.com", resolver)
+    assert await exists_publicly("github.com.", resolver)
+    assert not await exists_publicly("web.shop", resolver)
 
 
-def test_a_resolver_that_hangs_holds_nobody_up() -> None:
-    release = threading.Event()
+@pytest.mark.timeout(20)
+def test_look_ups_that_hang_hold_up_neither_their_caller_nor_the_exit(hanging: threading.Event) -> None:
+    """`asyncio.run` ends only when the threads of the loop's own executor have ended."""
 
     def resolver(name: str) -> frozenset[str]:
-        release.wait(30)
+        hanging.wait()
         return frozenset({"1.2.3.4"})
 
-    assert not asyncio.run(exists_publicly("github.com", resolver, timeout_seconds=0.01))
-    release.set()
+    async def ask() -> None:
+        assert not await exists_publicly("github.com", resolver, timeout_seconds=0.01)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await unresolved([HostsLine("127.64.0.1", ("web",))], resolver)
+
+    asyncio.run(ask())
+    assert not hanging.is_set()
 
 
 def test_top_level_domains_are_plain_labels() -> None:

@@ -1,16 +1,21 @@
-"""Listening sockets and descriptor limits."""
+"""Sockets on loopback addresses and at long paths, and descriptor limits."""
 
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from kubectl_localize.host.sockets import bind_loopback, raise_descriptor_limit
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.sockets import bind_loopback, raise_descriptor_limit, socket_address
 from kubectl_localize.host.system import this_system
+from kubectl_localize.host.system.linux import Linux
+from kubectl_localize.host.system.macos import MacOS
 
 
 def test_a_bound_socket_listens_only_when_told() -> None:
@@ -54,3 +59,62 @@ def test_the_descriptor_limit_goes_up_and_the_old_one_is_told(limits: tuple[int,
     expected = most if hard == resource.RLIM_INFINITY else min(hard, most)
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == (expected, hard)
     assert raise_descriptor_limit() == expected
+
+
+@pytest.fixture
+def long_path(tmp_path: Path) -> Path:
+    """A socket's path of over 107 bytes, in a directory that exists."""
+    directory = tmp_path / ("d" * 100)
+    directory.mkdir()
+    return directory / "control.sock"
+
+
+def test_a_socket_with_a_long_path_can_be_bound_and_reached(long_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:
+        with socket_address(long_path) as address:
+            listener.bind(address)
+        listener.listen()
+        assert long_path.is_socket()
+        with socket_address(long_path) as address:
+            client.connect(address)
+    with socket_address(Path("/run/x.sock")) as address:
+        assert address == "/run/x.sock"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="looks at the open descriptors in /proc")
+def test_a_long_path_costs_no_descriptor_once_it_is_used(long_path: Path) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    with socket_address(long_path):
+        assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+    with pytest.raises(ConnectionError), socket_address(long_path):
+        raise ConnectionError
+    assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_long_path_in_a_directory_that_is_not_there_is_an_error(long_path: Path) -> None:
+    long_path.parent.rmdir()
+    with pytest.raises(LocalizeError, match="cannot be opened: No such file"), socket_address(long_path, Linux()):
+        pass
+
+
+def test_without_proc_a_long_path_is_made_relative_or_refused(long_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(long_path.parent)
+    with socket_address(long_path, MacOS()) as address:
+        assert address == "control.sock"
+    monkeypatch.chdir("/")
+    with pytest.raises(LocalizeError, match="too long for a socket"), socket_address(long_path, MacOS()):
+        pass
+
+
+@pytest.mark.parametrize("system", [Linux(), MacOS()])
+def test_the_longest_path_of_a_socket_is_the_systems(system: Linux | MacOS) -> None:
+    longest = Path("/" + "a" * (system.socket_path_bytes - 1))
+    with socket_address(longest, system) as address:
+        assert address == str(longest)
+    if system.socket_path_bytes == this_system().socket_path_bytes:
+        name = Path("/tmp") / ("a" * (system.socket_path_bytes - len("/tmp/")))
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(name))
+            name.unlink()
+        with socket.socket(socket.AF_UNIX) as bound, pytest.raises(OSError, match="too long"):
+            bound.bind(f"{name}a")

@@ -18,7 +18,7 @@ from krew.manifest import archive_name, checksums, manifest, sha256
 from krew.platforms import PLATFORMS
 from krew.release import Release, describe
 from krew.wheels import contents, is_taken
-from kubectl_localize.host import program as host_program
+from kubectl_localize.host import process
 from tests.cluster.paths import CHECKOUT
 
 
@@ -64,7 +64,7 @@ def test_the_program_carries_what_starts_it_and_names_its_build() -> None:
 
 
 def test_the_program_finds_the_starter_that_the_archive_carries() -> None:
-    assert STARTER == host_program.STARTER
+    assert STARTER == process.STARTER
 
 
 def test_packing_depends_on_the_content_only(monkeypatch: pytest.MonkeyPatch) -> None:

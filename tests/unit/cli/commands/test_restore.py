@@ -16,7 +16,7 @@ from kubectl_localize.cli.terminal import Console
 from kubectl_localize.cluster.exposing.journal import Entry, Owner
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here
-from kubectl_localize.host.paths import RunPaths, write_durable
+from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.fakes.cluster import APPS, Cluster
@@ -36,7 +36,7 @@ def exposed(directory: Path, one: Entry) -> Cluster:
     cluster = Cluster()
     cluster.workload("cart", 0)
     write(cluster, one)
-    SessionLedger(directory / "exposures.json", write_durable).add("abc12", "shop")
+    asyncio.run(_ledger(directory).add("abc12", "shop"))
     (directory / "ssh-abc12").write_text("key")
     return cluster
 
@@ -49,8 +49,13 @@ def run(cluster: Cluster, directory: Path, *, dry_run: bool = False) -> tuple[li
     return failures, there, said.getvalue()
 
 
+def _ledger(directory: Path) -> SessionLedger:
+    files = RunPaths(directory)
+    return SessionLedger(files.exposures, files.exposures_lock)
+
+
 def recorded(directory: Path) -> dict[str, str]:
-    return SessionLedger(directory / "exposures.json", write_durable).sessions()
+    return _ledger(directory).sessions()
 
 
 def test_what_is_dead_is_undone_and_forgotten(tmp_path: Path) -> None:
@@ -84,7 +89,7 @@ def test_what_it_cannot_read_is_not_gone_either(tmp_path: Path) -> None:
 
 def test_one_that_could_not_be_undone_does_not_keep_the_others_on_record(tmp_path: Path) -> None:
     cluster = exposed(tmp_path, entry(owner=gone()))
-    SessionLedger(tmp_path / "exposures.json", write_durable).add("never", "shop")
+    asyncio.run(_ledger(tmp_path).add("never", "shop"))
     cluster.fails = lambda now, method, path: FORBIDDEN if "scale" in path else ""
     (failure,), _, _ = run(cluster, tmp_path)
     assert "could not be brought back" in failure.message

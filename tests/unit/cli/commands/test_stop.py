@@ -12,8 +12,9 @@ import pytest
 
 from kubectl_localize.cli.commands.stop import stop, sweep
 from kubectl_localize.cli.terminal import Console
-from kubectl_localize.host.paths import RunPaths, socket_address
+from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile, owner
+from kubectl_localize.host.sockets import socket_address
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def run(tmp_path: Path) -> RunPaths:
     for path in (found.pidfile, found.state, found.log):
         path.write_text("{}")
     for path in (found.control, found.helper_socket, found.own_socket):
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(socket_address(path))
+        with socket.socket(socket.AF_UNIX) as listener, socket_address(path) as address:
+            listener.bind(address)
     return found
 
 

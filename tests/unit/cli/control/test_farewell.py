@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import os
@@ -17,7 +18,7 @@ from kubectl_localize.cli.control.farewell import wait_for_release
 from kubectl_localize.cli.parsing.arguments import ExposeArgs
 from kubectl_localize.cli.terminal import Console
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import RunPaths, write_atomic
+from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import Released, ReleaseRequest, Restored
@@ -59,7 +60,7 @@ def _release(run: RunPaths) -> str:
 def _left(run: RunPaths) -> None:
     """An exposure in the record that nobody has ended."""
     run.directory.mkdir(parents=True, exist_ok=True)
-    SessionLedger(run.exposures, write_atomic).add("abc12", "shop")
+    asyncio.run(SessionLedger(run.exposures, run.exposures_lock).add("abc12", "shop"))
 
 
 ENDINGS = pytest.mark.parametrize(("op", "end"), [("stop", _stop), ("unexpose", _stop_exposure), ("release", _release)])

@@ -87,7 +87,19 @@ def test_a_child_is_ending_from_its_end_on() -> None:
     assert MacOS().is_ending(process.pid), "it is gone"
 
 
+def test_a_start_mark_is_of_one_process_and_none_of_one_that_has_ended() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        mark = MacOS().start_mark(process.pid)
+        assert mark is not None
+        assert abs(mark - time.time()) < 60
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert MacOS().start_mark(process.pid) is None, "it is a zombie"
+    assert MacOS().start_mark(process.pid) is None
+
+
 @pytest.mark.parametrize("pid", [-1, 2**31 - 1])
 def test_what_is_no_process_has_no_start(pid: int) -> None:
     assert MacOS().started_at(pid) == ""
+    assert MacOS().start_mark(pid) is None
     assert MacOS().is_ending(pid)

@@ -28,15 +28,15 @@ class Broken(SessionLedger):
     """A record whose disk has gone bad."""
 
     def __init__(self, path: Path, *, error: Exception, at: str) -> None:
-        super().__init__(path, lambda path, text: None)
+        super().__init__(path, path.with_suffix(".lock"))
         self._error = error
         self._at = at
 
-    def add(self, session: str, namespace: str) -> None:
+    async def add(self, session: str, namespace: str) -> None:
         if self._at == "add":
             raise self._error
 
-    def remove(self, session: str) -> None:
+    async def remove(self, session: str) -> None:
         if self._at == "remove":
             raise self._error
 

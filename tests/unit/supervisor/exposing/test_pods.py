@@ -15,7 +15,6 @@ import pytest
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.errors import ForbiddenError, InvalidError
-from kubectl_localize.host.paths import write_durable
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.pods import ExposurePods
@@ -58,7 +57,7 @@ def means(cluster: Cluster, directory: Path, listens: bool | None = True) -> Mea
         admits=lambda _: True,
         listens=lambda host, port: listens,
         directory=directory,
-        record=SessionLedger(directory / "exposures.json", write_durable),
+        record=SessionLedger(directory / "exposures.json", directory.parent / "exposures.lock"),
     )
 
 

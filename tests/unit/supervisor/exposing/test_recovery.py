@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -12,7 +13,6 @@ import pytest
 
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
 from kubectl_localize.errors import KubectlError
-from kubectl_localize.host.paths import write_durable
 from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from tests.unit.cluster.answering import FORBIDDEN
@@ -40,14 +40,19 @@ class Stage:
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.record = SessionLedger(self.directory / "exposures.json", write_durable)
+        self.record = SessionLedger(self.directory / "exposures.json", self.directory.parent / "exposures.lock")
 
     def begun(self, *entries: Entry) -> None:
         """This machine began these, and they have their workloads at zero."""
         for one in entries:
             self.cluster.workload(one.workload.name, 0)
             write(self.cluster, one)
-            self.record.add(one.session, one.namespace)
+            self.record_begins(one.session, one.namespace)
+
+    def record_begins(self, session: str, namespace: str) -> None:
+        """This machine has the session in its ledger."""
+        sessions = {**self.record.sessions(), session: namespace}
+        (self.directory / "exposures.json").write_text(json.dumps({"sessions": sessions}))
 
     def recovery(self) -> Recovery:
         """Within an event loop."""
@@ -121,7 +126,7 @@ def test_what_is_not_on_record_is_left_to_the_command(tmp_path: Path) -> None:
 
 def test_one_that_never_wrote_a_journal_is_forgotten(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    stage.record.add("abc12", "shop")
+    stage.record_begins("abc12", "shop")
     (tmp_path / "ssh-abc12").write_text("key")
     assert stage.run() == set()
     assert list(tmp_path.iterdir()) == []
@@ -130,10 +135,10 @@ def test_one_that_never_wrote_a_journal_is_forgotten(tmp_path: Path) -> None:
 def test_what_could_not_be_looked_for_or_read_stays_on_record(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.begun(entry())
-    stage.record.add("qrs56", "secret")
+    stage.record_begins("qrs56", "secret")
     stage.cluster.workload("web", 0)
     write_unreadable(stage.cluster, of_web())
-    stage.record.add("xyz98", "shop")
+    stage.record_begins("xyz98", "shop")
     stage.cluster.fails = lambda now, method, path: FORBIDDEN if "/secret/" in path else ""
     assert stage.run() == {"shop/cart"}
     assert stage.record.sessions() == {"qrs56": "secret", "xyz98": "shop"}

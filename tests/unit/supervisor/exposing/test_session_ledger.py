@@ -1,40 +1,94 @@
-"""The record of exposures that have begun: what a later start reads after a crash."""
+"""The session ledger: what a later start reads after a crash."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from kubectl_localize.host.paths import write_durable
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import locked
+from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.timing import first_of
+
+PROCESSES = 4
+WRITER = """
+import asyncio, sys
+from pathlib import Path
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 
+async def begin_ten():
+    directory = Path(sys.argv[1])
+    ledger = SessionLedger(directory / "exposures.json", directory / "exposures.lock")
+    for number in range(10):
+        await ledger.add(f"{sys.argv[2]}-{number}", "shop")
 
-def test_sessions_come_and_go_and_another_process_reads_them(tmp_path: Path) -> None:
-    path = tmp_path / "exposures.json"
-    record, later = SessionLedger(path, write_durable), SessionLedger(path, write_durable)
-    assert later.sessions() == {}
-    record.add("abc12", "shop")
-    record.add("xyz98", "other")
-    assert later.sessions() == {"abc12": "shop", "xyz98": "other"}
-    record.remove("abc12")
-    record.remove("never-was")
-    assert later.sessions() == {"xyz98": "other"}
-    record.remove("xyz98")
-    assert not path.exists()
-    record.remove("xyz98")
+asyncio.run(begin_ten())
+"""
+
+
+def ledger(directory: Path, lock_seconds: float = 30.0) -> SessionLedger:
+    return SessionLedger(directory / "exposures.json", directory / "exposures.lock", lock_seconds)
+
+
+async def test_sessions_come_and_go_and_another_process_reads_them(tmp_path: Path) -> None:
+    writer, reader = ledger(tmp_path), ledger(tmp_path)
+    assert reader.sessions() == {}
+    await writer.add("abc12", "shop")
+    await writer.add("xyz98", "other")
+    assert reader.sessions() == {"abc12": "shop", "xyz98": "other"}
+    await writer.remove("abc12")
+    await writer.remove("never-was")
+    assert reader.sessions() == {"xyz98": "other"}
+    await writer.remove("xyz98")
+    assert not (tmp_path / "exposures.json").exists()
+    await writer.remove("xyz98")
+
+
+def test_processes_that_write_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as processes:  # each is waited for at the end
+        for number in range(PROCESSES):
+            command = [sys.executable, "-c", WRITER, str(tmp_path), str(number)]
+            processes.enter_context(subprocess.Popen(command))
+    assert len(ledger(tmp_path).sessions()) == PROCESSES * 10
+
+
+async def test_a_stopped_process_that_holds_the_lock_does_not_stop_the_event_loop(tmp_path: Path) -> None:
+    with locked(tmp_path / "exposures.lock", 0):
+        adding = asyncio.create_task(ledger(tmp_path).add("abc12", "shop"))
+        await first_of(adding, timeout_seconds=0.1, owned=False)
+        assert not adding.done()
+        with pytest.raises(LocalizeError, match="locked by another process"):
+            await ledger(tmp_path, lock_seconds=0.05).add("xyz98", "shop")
+    await adding
+    assert ledger(tmp_path).sessions() == {"abc12": "shop"}
+
+
+async def test_a_change_whose_caller_was_cancelled_comes_before_the_next_one(tmp_path: Path) -> None:
+    sessions = ledger(tmp_path)
+    with locked(tmp_path / "exposures.lock", 0):
+        adding = asyncio.create_task(sessions.add("abc12", "shop"))
+        await asyncio.sleep(0)
+        adding.cancel()
+        removing = asyncio.create_task(sessions.remove("abc12"))
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+    await removing
+    assert sessions.sessions() == {}
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"sessions": 5}', '{"sessions": ["abc12"]}'])
-def test_a_file_that_says_nothing(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "exposures.json"
-    path.write_text(text)
-    record = SessionLedger(path, write_durable)
-    assert record.sessions() == {}
-    record.add("abc12", "shop")
-    assert record.sessions() == {"abc12": "shop"}
+async def test_a_file_that_says_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "exposures.json").write_text(text)
+    assert ledger(tmp_path).sessions() == {}
+    await ledger(tmp_path).add("abc12", "shop")
+    assert ledger(tmp_path).sessions() == {"abc12": "shop"}
 
 
-def test_what_cannot_be_written_is_an_error_before_anything_begins(tmp_path: Path) -> None:
+async def test_what_cannot_be_written_is_an_error_before_anything_begins(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
-        SessionLedger(tmp_path / "nowhere" / "exposures.json", write_durable).add("abc12", "shop")
+        await ledger(tmp_path / "nowhere").add("abc12", "shop")
