@@ -17,19 +17,19 @@ from kubectl_localize.host.paths import Paths, RunPaths, context_key
 from kubectl_localize.model import Connection
 
 if TYPE_CHECKING:
-    from kubectl_localize.cli.parsing.arguments import ConnectionFlags
+    from kubectl_localize.cli.arguments import Arguments
 
 KUBECTL_SECONDS = 60  # one that asks the server first may have a credential plugin ask its user
 
 
-def resolve(flags: ConnectionFlags) -> Connection:
+def resolve(args: Arguments) -> Connection:
     """The connection that kubectl would make with these flags, pinned from now on.
 
     Raises: LocalizeError where there is no usable kubectl, kubeconfig, context or cluster.
     """
     kubectl = find_kubectl()
-    files = kubeconfig_files(flags.kubeconfig, os.environ)
-    for file in files if flags.kubeconfig else ():
+    files = kubeconfig_files(args.kubeconfig, os.environ)
+    for file in files if args.kubeconfig else ():
         if not os.path.exists(file):
             raise LocalizeError(f"there is no kubeconfig {file}", "check --kubeconfig")
     environment = {**os.environ, "KUBECONFIG": os.pathsep.join(files), "KUBERC": "off", "KUBECTL_KUBERC": "false"}
@@ -43,11 +43,11 @@ def resolve(flags: ConnectionFlags) -> Connection:
         view,
         kubectl=kubectl,
         kubeconfig=files,
-        context=flags.context,
-        cluster=flags.cluster,
-        user=flags.user,
-        impersonate=flags.impersonate,
-        impersonate_groups=flags.impersonate_groups,
+        context=args.context,
+        cluster=args.cluster,
+        user=args.user,
+        impersonate=args.impersonate,
+        impersonate_groups=args.impersonate_groups,
     )
     return found if found.proxy else _with_proxy(found, os.environ)
 
@@ -58,12 +58,12 @@ def run_paths(connection: Connection) -> RunPaths:
     return paths.run(context_key(connection.context, connection.server, os.getuid(), paths.root))
 
 
-def current_run(flags: ConnectionFlags) -> RunPaths:
+def current_run(args: Arguments) -> RunPaths:
     """Where the supervisor of the context that these flags mean keeps its files.
 
     Raises: LocalizeError as `resolve` does.
     """
-    return run_paths(resolve(flags))
+    return run_paths(resolve(args))
 
 
 def find_kubectl() -> str:

@@ -9,18 +9,19 @@ import sys
 import time
 
 from kubectl_localize.cli import terminal
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
 from kubectl_localize.cli.control.farewell import wait_for_release
 from kubectl_localize.cli.discard import discard_new_state_dirs
 from kubectl_localize.cli.job import Command, check
-from kubectl_localize.cli.parsing.arguments import ExposeArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths, make_private
 from kubectl_localize.host.process import owner
 from kubectl_localize.ls_document import ExposureItem, LsDocument
 from kubectl_localize.model import Connection, ServiceKey
 from kubectl_localize.protocol import (
+    FAILSAFE_SECONDS,
     Accepted,
     Answer,
     Change,
@@ -46,17 +47,17 @@ COMMAND_GRACE_SECONDS = 10.0
 CTRL_C = 130
 
 
-def run(args: ExposeArgs) -> int:
+def run(args: Arguments) -> int:
     """Begin an exposure and hold it until Ctrl-C, or end one (`--stop`).
 
     Returns: the exit code, the command's own where there is one.
     Raises: LocalizeError where it cannot be begun; nothing has changed then.
     """
-    if args.command:
-        check(args.command)
-    connection = resolve(args.connection)
+    if args.program:
+        check(args.program)
+    connection = resolve(args)
     namespace = args.namespaces[-1] if args.namespaces else connection.namespace
-    keys = tuple(dict.fromkeys(_key(name, namespace) for name in args.services))
+    keys = tuple(dict.fromkeys(_key(name, namespace) for name in args.words))
     paths = run_paths(connection)
     if args.stop:
         return stop(args, paths, keys)
@@ -69,7 +70,7 @@ def run(args: ExposeArgs) -> int:
 class Expose:
     """One run of the command, with the supervisor that runs at `paths`, or a new one."""
 
-    def __init__(self, args: ExposeArgs, connection: Connection, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> None:
+    def __init__(self, args: Arguments, connection: Connection, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> None:
         self._args = args
         self._paths = paths
         self._steps = _Steps(terminal.stderr_console(args.no_color))
@@ -79,13 +80,14 @@ class Expose:
         self._request = ExposeRequest(
             connection,
             services=keys,
-            command=bool(args.command),
+            command=bool(args.program),
+            failsafe_seconds=FAILSAFE_SECONDS if args.failsafe is None else args.failsafe,
             detach=args.detach,
             **{
                 name: getattr(args, name)
                 for name in (
-                    "maps", "keep", "force", "dry_run", "failsafe_seconds", "failsafe_service_account", "image",
-                    "failsafe_image", "image_pull_secret",
+                    "maps", "keep", "force", "dry_run", "failsafe_service_account", "image", "failsafe_image",
+                    "image_pull_secret",
                 )
             },
         )  # fmt: skip
@@ -111,7 +113,7 @@ class Expose:
             self._tell(answer.document)
             return 0 if self._args.detach else self._hold(control)
         except _CommandEndedError as ended:
-            self._console.line(f"{self._args.command[0]} has ended with exit code {ended.code}")
+            self._console.line(f"{self._args.program[0]} has ended with exit code {ended.code}")
             self._release(control)
             return ended.code
         except KeyboardInterrupt:
@@ -160,9 +162,9 @@ class Expose:
         )
 
     def _start_command(self, variables: dict[str, str]) -> None:
-        self._command = Command(self._args.command, {**os.environ, **variables})
+        self._command = Command(self._args.program, {**os.environ, **variables})
         self._command.start()
-        self._console.line(f"started {self._args.command[0]}")
+        self._console.line(f"started {self._args.program[0]}")
 
     def _tell(self, document: LsDocument) -> None:
         for item in document.items:
@@ -301,7 +303,7 @@ class _Steps:
         self._began = now
 
 
-def stop(args: ExposeArgs, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int:
+def stop(args: Arguments, paths: RunPaths, keys: tuple[ServiceKey, ...]) -> int:
     """End exposures that run, and wait until the workloads are back; the exit code.
 
     Raises: LocalizeError where one of them does not run, or as `hear_out` does.

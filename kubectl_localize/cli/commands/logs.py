@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from kubectl_localize.cli.parsing.arguments import LogsArgs
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.terminal import pause
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
@@ -17,13 +17,13 @@ POLL_SECONDS = 0.25
 _CHUNK_BYTES = 1 << 16
 
 
-def run(args: LogsArgs) -> int:
+def run(args: Arguments) -> int:
     """Prints the log, with `-f` what is added to it too, until Ctrl-C.
 
     Raises:
         LocalizeError: there is no log.
     """
-    only = None if args.connection.given else only_log(_all_runs(Paths.from_env(os.environ)))
+    only = None if args.connection_flags else only_log(_all_runs(Paths.from_env(os.environ)))
     log = (only or _current(args)).log
     sys.stdout.flush()
     try:
@@ -57,10 +57,10 @@ def only_log(runs: Sequence[RunPaths]) -> RunPaths | None:
     return with_log[0] if len(with_log) == 1 else None
 
 
-def _current(args: LogsArgs) -> RunPaths:
+def _current(args: Arguments) -> RunPaths:
     from kubectl_localize.cli.connection import current_run
 
-    return current_run(args.connection)
+    return current_run(args)
 
 
 def _no_log(log: Path) -> LocalizeError:

@@ -8,25 +8,25 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.listing.document import Filter, near_names
 from kubectl_localize.cli.listing.formats import View, remarks
 from kubectl_localize.cli.listing.label_selector import parse_selector
 from kubectl_localize.cli.listing.state_files import Reading, read_states, signature
-from kubectl_localize.cli.parsing.arguments import LsArgs
 from kubectl_localize.cli.terminal import is_terminal, pause, stderr_console, stdout_color, stdout_width
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.process import owner
 
 
-def run(args: LsArgs) -> int:
+def run(args: Arguments) -> int:
     """Prints what runs, once or until Ctrl-C.
 
     Raises:
         LocalizeError: the label selector is none, or the context neither runs nor is there.
     """
     paths = Paths.from_env(os.environ)
-    wanted = Filter(args.connection.context, args.namespaces, args.services, parse_selector(args.selector))
-    view = View(args.output, stdout_color(args.no_color), stdout_width())
+    wanted = Filter(args.context, args.namespaces, args.words, parse_selector(args.selector))
+    view = View(args.output or "table", stdout_color(args.no_color), stdout_width())
 
     def read_all() -> Reading:
         return read_states(paths.all_runs(), owner)
@@ -49,19 +49,21 @@ def run(args: LsArgs) -> int:
     return 0
 
 
-def _check_context(args: LsArgs) -> None:
+def _check_context(args: Arguments) -> None:
     """Raises LocalizeError where no kubeconfig has the context; what cannot be read says nothing."""
     from kubectl_localize.cli.connection import kubeconfig_files
     from kubectl_localize.cluster.kubeconfig import no_context
     from kubectl_localize.cluster.kubeconfig_files import read_view
 
-    contexts = read_view(kubeconfig_files(args.connection.kubeconfig, os.environ))["contexts"]
+    contexts = read_view(kubeconfig_files(args.kubeconfig, os.environ))["contexts"]
     names = [entry["name"] for entry in contexts]
-    if names and args.connection.context not in names:
-        raise no_context(args.connection.context, names)
+    if names and args.context not in names:
+        raise no_context(args.context, names)
 
 
-def _watch(args: LsArgs, view: View, read: Callable[[], Reading], changed: Callable[[], object], narrowed: bool) -> int:
+def _watch(
+    args: Arguments, view: View, read: Callable[[], Reading], changed: Callable[[], object], narrowed: bool
+) -> int:
     from kubectl_localize.cli.commands.watch_ls import Watch
 
     watch = Watch(

@@ -9,9 +9,9 @@ import time
 from datetime import UTC, datetime
 
 from kubectl_localize.cli import terminal
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.commands.stop import sweep
 from kubectl_localize.cli.connection import resolve, run_paths
-from kubectl_localize.cli.parsing.arguments import RestoreArgs
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import journal
@@ -28,13 +28,13 @@ from kubectl_localize.supervisor.processes.process import Process, Spawner
 from kubectl_localize.timing import Clock
 
 
-def run(args: RestoreArgs) -> int:
+def run(args: Arguments) -> int:
     """Undo what dead sessions of this user left; name what is left alone.
 
     Returns: the exit code, 1 where something could not be undone.
     Raises: LocalizeError where the cluster cannot be asked.
     """
-    connection = resolve(args.connection)
+    connection = resolve(args)
     console = terminal.stderr_console(args.no_color)
     swept = [] if args.dry_run else _sweep_machine()
     for paths in swept:
@@ -48,7 +48,7 @@ def run(args: RestoreArgs) -> int:
 
 
 async def _restore(
-    args: RestoreArgs, connection: Connection, console: terminal.Console
+    args: Arguments, connection: Connection, console: terminal.Console
 ) -> tuple[list[LocalizeError], bool]:
     spawner = Spawner(_NoGroups(), kubectl.environment(connection, os.environ))
 
@@ -60,7 +60,7 @@ async def _restore(
 
 
 async def restore(
-    api: Api, files: RunPaths, args: RestoreArgs, console: terminal.Console, clock: Clock
+    api: Api, files: RunPaths, args: Arguments, console: terminal.Console, clock: Clock
 ) -> tuple[list[LocalizeError], bool]:
     """Undo what is dead in the cluster, and forget what is certainly gone.
 

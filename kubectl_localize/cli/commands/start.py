@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_localize.cli import terminal
+from kubectl_localize.cli.arguments import Arguments, did_you_mean_command
 from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
 from kubectl_localize.cli.control.farewell import wait_for_release
 from kubectl_localize.cli.discard import discard_new_state_dirs
-from kubectl_localize.cli.parsing.arguments import StartArgs
-from kubectl_localize.cli.parsing.parser import did_you_mean_command, options, selection
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import validate_range
 from kubectl_localize.host.paths import RunPaths, make_private
 from kubectl_localize.host.process import owner
-from kubectl_localize.model import Connection, Options
+from kubectl_localize.model import Connection, Options, Selection
 from kubectl_localize.protocol import (
     Accepted,
     Answer,
@@ -42,7 +41,7 @@ from kubectl_localize.protocol import (
 )
 
 
-def run(args: StartArgs) -> int:
+def run(args: Arguments) -> int:
     """Start or join the supervisor of the context; hold it until Ctrl-C unless `-d`.
 
     Returns: the exit code.
@@ -50,7 +49,7 @@ def run(args: StartArgs) -> int:
     """
     wanted, how = selection(args), options(args)
     validate_range(how.ip_range)
-    connection = resolve(args.connection)
+    connection = resolve(args)
     paths = run_paths(connection)
     start = Start(args, connection, paths, how)
     with discard_new_state_dirs(paths, lambda: start.nothing_happened):
@@ -68,7 +67,7 @@ class Start:
         how: the options that `args` hold.
     """
 
-    def __init__(self, args: StartArgs, connection: Connection, paths: RunPaths, how: Options) -> None:
+    def __init__(self, args: Arguments, connection: Connection, paths: RunPaths, how: Options) -> None:
         self._args = args
         self._connection = connection
         self.nothing_happened = True  # and so nothing is left behind either, a log that says why included
@@ -155,7 +154,7 @@ class Start:
 
     def _better_hint(self, hint: str) -> str:
         """A first word that is nearly a command was probably meant as one."""
-        services = self._args.services
+        services = self._args.words
         command = did_you_mean_command(services[0]) if services else None
         return f"did you mean `kubectl localize {command}`?" if command else hint
 
@@ -247,6 +246,34 @@ class Start:
             wait_for_release(control, self._paths, until=Released, step=self._console.line, warn=self._console.warning)
         finally:
             control.close()
+
+
+def selection(args: Arguments) -> Selection:
+    """Which Services are meant; `-A` widens over `-n`, as with kubectl."""
+    return Selection(
+        namespaces=() if args.all_namespaces else tuple(dict.fromkeys(args.namespaces)),
+        all_namespaces=args.all_namespaces,
+        label_selector=args.selector,
+        skip_namespaces=args.skip_namespaces,
+        patterns=args.words,
+        exclude=args.exclude,
+    )
+
+
+def options(args: Arguments) -> Options:
+    """How the forwards are to be made; a relative hosts file becomes an absolute path."""
+    default = Options()
+    idle, wait = args.idle_timeout, args.wait_timeout
+    return Options(
+        hosts=not args.no_hosts,
+        hosts_file=os.path.abspath(args.hosts_file) if args.hosts_file else default.hosts_file,
+        allow_other_users=args.allow_other_users,
+        ip_range=args.ip_range or default.ip_range,
+        cluster_domain=args.cluster_domain or default.cluster_domain,
+        idle_timeout_seconds=default.idle_timeout_seconds if idle is None else idle,
+        max_children=args.max_children or default.max_children,
+        wait_timeout_seconds=default.wait_timeout_seconds if wait is None else wait,
+    )
 
 
 def summary(document: dict[str, Any], context: str) -> str:

@@ -8,24 +8,24 @@ from typing import Any
 
 from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.connection import current_run
 from kubectl_localize.cli.control.client import reach
 from kubectl_localize.cli.control.farewell import wait_for_release, warn_of_leftovers
 from kubectl_localize.cli.listing.document import other_version, parse_document
-from kubectl_localize.cli.parsing.arguments import StopArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import Pidfile, owner
 from kubectl_localize.protocol import Ended, StopRequest
 
 
-def run(args: StopArgs) -> int:
+def run(args: Arguments) -> int:
     """End the supervisor of the context, or of all contexts.
 
     Raises: LocalizeError where one does not end.
     """
     console = terminal.stderr_console(args.no_color)
-    runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args.connection)]
+    runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args)]
     stopped, failures = [], []
     for run_paths in runs:
         context = _supervisor(run_paths).get("context")

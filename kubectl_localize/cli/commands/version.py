@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from kubectl_localize import __version__
-from kubectl_localize.cli.parsing.arguments import ConnectionFlags, VersionArgs
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.errors import LocalizeError
 
 NOT_FOUND = "not found"
@@ -40,13 +40,13 @@ class Versions:
     server_error: str = ""
 
 
-def run(args: VersionArgs) -> int:
+def run(args: Arguments) -> int:
     """Prints the versions.
 
     Raises:
         LocalizeError: the server did not say its version; the others have been printed by then.
     """
-    kubectl = run_command("kubectl", *kubectl_arguments(args.connection, args.client))
+    kubectl = run_command("kubectl", *kubectl_arguments(args))
     versions = understand(__version__, kubectl, run_command("ssh", "-V"), client_only=args.client)
     sys.stdout.write(text_of(versions, args.output, client_only=args.client))
     if versions.server_error:
@@ -56,9 +56,9 @@ def run(args: VersionArgs) -> int:
     return 0
 
 
-def kubectl_arguments(connection: ConnectionFlags, client_only: bool) -> tuple[str, ...]:
+def kubectl_arguments(args: Arguments) -> tuple[str, ...]:
     """kubectl's arguments for its own version and, unless only that is wanted, the server's."""
-    return (*connection.kubectl_flags(), "version", "-o", "json", "--client" if client_only else _SERVER_TIMEOUT)
+    return (*args.connection_flags, "version", "-o", "json", "--client" if args.client else _SERVER_TIMEOUT)
 
 
 def run_command(name: str, *arguments: str) -> Outcome | None:

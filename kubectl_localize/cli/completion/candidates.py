@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kubectl_localize.cli.completion.line import Line, Place
-from kubectl_localize.cli.parsing.flags import COMMANDS, COMPLETION_WORDS, START, Flag, flags_of
-from kubectl_localize.cli.parsing.help_text import SUMMARIES
+from kubectl_localize.cli.flags import COMMANDS, COMPLETION_WORDS, START, SUMMARIES, Flag, flags_of
 
 _SYSTEM = "kube-system/"
 _OF_WHAT_RUNS = ("ls", "stop")  # commands that are about what runs, not about what the cluster has
@@ -100,16 +99,16 @@ def _flags(line: Line) -> Iterable[Candidate]:
 
 
 def _value(line: Line, flag: Flag, known: Known) -> Answer:
-    if flag.names == "file":
+    if flag.kind == "file":
         return Answer(files=True)
-    if flag.names == "context" and line.command in _OF_WHAT_RUNS:
+    if flag.kind == "context" and line.command in _OF_WHAT_RUNS:
         running = {one.context for one in known.running()}
         return _names(line.typed, running or known.of_kubeconfig("context"))
-    if flag.names in ("context", "cluster", "user"):
-        return _names(line.typed, known.of_kubeconfig(flag.names))
-    if flag.names == "namespace":
+    if flag.kind in ("context", "cluster", "user"):
+        return _names(line.typed, known.of_kubeconfig(flag.kind))
+    if flag.kind == "namespace":
         return _names(line.typed, _namespaces(line, known))
-    if flag.names == "service":
+    if flag.kind == "service":
         return _names(line.typed, _services(line, known))
     return _names(line.typed, _choices(line.command, flag))
 

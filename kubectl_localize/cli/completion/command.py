@@ -8,20 +8,20 @@ import sys
 from pathlib import Path
 
 from kubectl_localize.cli import terminal
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.completion.places import FOR_KUBECTL_NAME, Placement, in_path, placements, possible
 from kubectl_localize.cli.completion.scripts import MARK, SCRIPTS
-from kubectl_localize.cli.parsing.arguments import CompletionArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, write_atomic
 
 
-def run(args: CompletionArgs) -> int:
+def run(args: Arguments) -> int:
     """Print, place or take away; returns the exit code.
 
     Raises: LocalizeError where a file cannot be written or removed.
     """
-    if args.what in SCRIPTS:
-        sys.stdout.write(SCRIPTS[args.what])
+    if args.words[0] in SCRIPTS:
+        sys.stdout.write(SCRIPTS[args.words[0]])
         return 0
     console = terminal.stderr_console(args.no_color)
     home = Path(os.path.expanduser("~"))

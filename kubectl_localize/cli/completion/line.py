@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from kubectl_localize.cli.parsing.flags import PROGRAM_COMMANDS, Flag, all_by_spelling
-from kubectl_localize.cli.parsing.scan import Token, find_command, tokens
+from kubectl_localize.cli.completion.tokens import Token, find_command, tokens
+from kubectl_localize.cli.flags import PROGRAM_COMMANDS, Flag, all_by_spelling
 
 _HERE = "\0"  # stands for the word being typed; no command line can hold it
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from kubectl_localize.cli.completion.candidates import Running
 from kubectl_localize.cli.completion.line import Line
-from kubectl_localize.cli.sudo import is_sudo
 from kubectl_localize.errors import LocalizeError
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ class Sources:
     @property
     def _keeps_nothing(self) -> bool:
         """In a root shell of sudo's, what is kept would be root's, in the user's home."""
+        from kubectl_localize.cli.main import is_sudo
+
         return is_sudo(os.geteuid(), self._environ)
 
     @cached_property

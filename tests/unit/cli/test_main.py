@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.cli.dispatch import guarded
-from kubectl_localize.cli.main import main
-from kubectl_localize.cli.parsing.arguments import Arguments
-from kubectl_localize.cli.sudo import is_sudo
+from kubectl_localize.cli.arguments import Arguments
+from kubectl_localize.cli.main import guarded, is_sudo, main
 from kubectl_localize.errors import LocalizeError, UsageError
 
 
@@ -133,7 +131,7 @@ import sys
 from kubectl_localize.cli.main import main
 class Interrupted:
     def find_spec(self, name, *_):
-        if name == "kubectl_localize.cli.dispatch": raise KeyboardInterrupt
+        if name == "kubectl_localize.cli.arguments": raise KeyboardInterrupt
 sys.meta_path.insert(0, Interrupted())
 sys.exit(main(["ls"]))
 """

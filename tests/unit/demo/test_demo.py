@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.cli.parsing.arguments import ExposeArgs
-from kubectl_localize.cli.parsing.parser import parse
+from kubectl_localize.cli.arguments import parse
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.model import PortMap
 from tests.demo.__main__ import Demo
@@ -18,13 +17,12 @@ from tests.real.manifests import DEFAULT_IMAGE
 
 def test_the_expose_line_is_one_that_the_product_takes_for_a_service_of_the_demo() -> None:
     args = parse(EXPOSE)
-    assert isinstance(args, ExposeArgs)
     web = next(found for found in objects("shop") if found["kind"] == "Service" and found["metadata"]["name"] == "web")
-    assert args.services == ("shop/web",)
+    assert args.words == ("shop/web",)
     assert args.image == DEFAULT_IMAGE, "the only one that the demo's cluster has"
     assert args.maps == (PortMap("", "", 3000, str(web["spec"]["ports"][0]["port"])),)
-    assert args.command[-1] == "3000", "the local port of the map"
-    assert "127.0.0.1" in args.command, "a demo serves nobody else's machine"
+    assert args.program[-1] == "3000", "the local port of the map"
+    assert "127.0.0.1" in args.program, "a demo serves nobody else's machine"
 
 
 def test_its_state_is_beside_its_other_files_whatever_the_user_has_set(monkeypatch: pytest.MonkeyPatch) -> None:

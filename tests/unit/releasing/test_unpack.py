@@ -13,7 +13,7 @@ import pytest
 
 from krew.carried.start import HELD, hold
 from krew.carried.unpack import LOCK, PACKAGES, TEMPORARY, UnpackError, check_platform, clean, home, is_sudo, ready
-from kubectl_localize.cli import sudo
+from kubectl_localize.cli import main
 from kubectl_localize.host.paths import Paths
 from tests.cluster.paths import CHECKOUT
 
@@ -56,7 +56,7 @@ def test_home_and_sudo_are_seen_as_the_program_sees_them(environ: Mapping[str, s
     assert home(environ) == str(Paths.from_env(environ).root)
     for uid in (0, 1000):
         for found in ({}, {"SUDO_UID": ""}, {"SUDO_UID": "0"}, {"SUDO_UID": "1000"}):
-            assert is_sudo(uid, found) == sudo.is_sudo(uid, found)
+            assert is_sudo(uid, found) == main.is_sudo(uid, found)
 
 
 def test_it_is_unpacked_once_for_its_user_alone(archive: Path, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.commands.expose import CTRL_C, Expose
-from kubectl_localize.cli.parsing.arguments import ExposeArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, LsDocument
@@ -67,7 +67,7 @@ def _over(*names: str, message: str = "", ending: bool = False) -> Event:
 
 def _expose(run: RunPaths, *command: str, services: tuple[str, ...] = ("cart",)) -> int:
     keys = tuple(ServiceKey("shop", name) for name in services)
-    return Expose(ExposeArgs(services=services, command=command), CONNECTION, run, keys).run()
+    return Expose(Arguments(command="expose", words=services, program=command), CONNECTION, run, keys).run()
 
 
 @pytest.mark.parametrize("way_up", [[ACCEPTED], [ACCEPTED, {"event": "step", "text": "checks passed"}, RUN]])

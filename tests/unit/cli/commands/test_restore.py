@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.commands.restore import restore
-from kubectl_localize.cli.parsing.arguments import RestoreArgs
 from kubectl_localize.cli.terminal import Console
 from kubectl_localize.cluster.exposing.journal import Entry, Owner
 from kubectl_localize.errors import LocalizeError
@@ -44,7 +44,7 @@ def exposed(directory: Path, one: Entry) -> Cluster:
 def run(cluster: Cluster, directory: Path, *, dry_run: bool = False) -> tuple[list[LocalizeError], bool, str]:
     """What failed, whether there was anything, and what was said."""
     said = io.StringIO()
-    args = RestoreArgs(dry_run=dry_run)
+    args = Arguments(dry_run=dry_run)
     failures, there = asyncio.run(restore(cluster.api, RunPaths(directory), args, Console(said), cluster.clock))
     return failures, there, said.getvalue()
 

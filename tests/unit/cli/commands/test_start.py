@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.commands.start import Start, summary, wishes
-from kubectl_localize.cli.parsing.arguments import StartArgs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
@@ -71,7 +71,7 @@ def _signals() -> Iterator[None]:
 
 
 def _start(run: RunPaths) -> int:
-    return Start(StartArgs(), CONNECTION, run, Options()).run(REQUEST)
+    return Start(Arguments(), CONNECTION, run, Options()).run(REQUEST)
 
 
 def test_it_lets_go_when_told_to_end(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_the_log_of_a_supervisor_that_broke_off_stays(tmp_path: Path) -> None:
     run = RunPaths(tmp_path / "k")
     refused: Event = {"event": "error", "message": "no Service is called cartt", "hint": ""}
     with scripted(run, {"start": [ACCEPTED, refused], "release": [ACCEPTED, GONE]}):
-        start = Start(StartArgs(), CONNECTION, run, Options())
+        start = Start(Arguments(), CONNECTION, run, Options())
         with pytest.raises(LocalizeError):
             start.run(REQUEST)
         assert not start.nothing_happened

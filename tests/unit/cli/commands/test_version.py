@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.commands.version import Outcome, Versions, kubectl_arguments, run_command, text_of, understand
-from kubectl_localize.cli.parsing.arguments import ConnectionFlags
 
 BOTH = Outcome(json.dumps({"clientVersion": {"gitVersion": "v1.32.4"}, "serverVersion": {"gitVersion": "v1.35.4"}}))
 CLIENT = json.dumps({"clientVersion": {"gitVersion": "v1.32.4"}, "kustomizeVersion": "v5"})
@@ -52,10 +52,12 @@ def test_json() -> None:
 
 
 def test_kubectl_arguments() -> None:
-    flags = ConnectionFlags(context="c")
-    assert kubectl_arguments(flags, True) == ("--context=c", "version", "-o", "json", "--client")
-    assert "--client" not in kubectl_arguments(flags, False)
-    assert "--request-timeout=10s" in kubectl_arguments(flags, False)
+    assert kubectl_arguments(Arguments(context="c", client=True)) == (
+        "--context=c", "version", "-o", "json", "--client"
+    )  # fmt: skip
+    server = kubectl_arguments(Arguments(context="c"))
+    assert "--client" not in server
+    assert "--request-timeout=10s" in server
 
 
 def test_run_command() -> None:

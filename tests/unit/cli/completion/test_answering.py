@@ -106,5 +106,5 @@ def test_the_commands_are_not_imported_for_it(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, timeout=60, check=True)
     modules = set(done.stdout.split())
     assert "kubectl_localize.cli.completion.candidates" in modules
-    slow = {"sh", "tabulate", "psutil", "asyncio", "argparse", "argcomplete", "kubectl_localize.cli.dispatch"}
+    slow = {"sh", "tabulate", "psutil", "asyncio", "argparse", "argcomplete", "kubectl_localize.cli.arguments"}
     assert not modules & slow

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.commands import expose
 from kubectl_localize.cli.commands.stop import stop
 from kubectl_localize.cli.control.client import Control, connect
 from kubectl_localize.cli.control.farewell import wait_for_release
-from kubectl_localize.cli.parsing.arguments import ExposeArgs
 from kubectl_localize.cli.terminal import Console
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
@@ -45,7 +45,7 @@ def _stop(run: RunPaths) -> str:
 
 
 def _stop_exposure(run: RunPaths) -> str:
-    assert expose.stop(ExposeArgs(), run, KEYS) == 0
+    assert expose.stop(Arguments(), run, KEYS) == 0
     return ""
 
 

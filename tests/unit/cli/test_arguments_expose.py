@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from kubectl_localize.cli.parsing.arguments import ExposeArgs, RestoreArgs
-from kubectl_localize.cli.parsing.parser import parse
+from kubectl_localize.cli.arguments import Arguments, parse
 from kubectl_localize.errors import UsageError
 from kubectl_localize.model import PortMap
 
 
-def expose(line: str) -> ExposeArgs:
-    args = parse(["expose", *line.split()])
-    assert isinstance(args, ExposeArgs)
-    return args
+def expose(line: str) -> Arguments:
+    return parse(["expose", *line.split()])
 
 
 def test_the_defaults() -> None:
     args = expose("webshop/cart")
-    assert args == ExposeArgs(services=("webshop/cart",))
-    assert args.failsafe_seconds == 600
+    assert (args.command, args.words, args.program, args.failsafe) == ("expose", ("webshop/cart",), (), None)
 
 
 def test_every_flag() -> None:
@@ -27,15 +23,17 @@ def test_every_flag() -> None:
         "cart -n webshop --map 3000 --map web=127.0.0.2:80:http -d --keep --dry-run --force --failsafe 90s"
         " --failsafe-service-account sa --image i --failsafe-image f --image-pull-secret p"
     )
-    assert args == ExposeArgs(
-        services=("cart",),
+    assert args == Arguments(
+        command="expose",
+        program=(),
+        words=("cart",),
         namespaces=("webshop",),
         maps=(PortMap("", "", 3000, ""), PortMap("web", "127.0.0.2", 80, "http")),
         detach=True,
         keep=True,
         dry_run=True,
         force=True,
-        failsafe_seconds=90,
+        failsafe=90.0,
         failsafe_service_account="sa",
         image="i",
         failsafe_image="f",
@@ -45,13 +43,13 @@ def test_every_flag() -> None:
 
 @pytest.mark.parametrize("off", ["off", "0"])
 def test_the_failsafe_can_be_switched_off(off: str) -> None:
-    assert expose(f"cart --failsafe {off}").failsafe_seconds == 0
+    assert expose(f"cart --failsafe {off}").failsafe == 0
 
 
 def test_what_comes_after_two_dashes_is_the_command_with_its_own_flags() -> None:
     args = expose("--map 3000 webshop/cart -- npm run dev -d --stop -- x")
-    assert args.command == ("npm", "run", "dev", "-d", "--stop", "--", "x")
-    assert (args.services, args.detach, args.stop) == (("webshop/cart",), False, False)
+    assert args.program == ("npm", "run", "dev", "-d", "--stop", "--", "x")
+    assert (args.words, args.detach, args.stop) == (("webshop/cart",), False, False)
 
 
 def test_two_dashes_that_are_a_flags_value_begin_no_command() -> None:
@@ -87,6 +85,7 @@ def test_who_names_no_service_is_shown_how_to(line: str, example: str) -> None:
 
 
 def test_restore() -> None:
-    assert parse(["restore", "--dry-run", "-n", "shop"]) == RestoreArgs(dry_run=True, namespaces=("shop",))
+    args = parse(["restore", "--dry-run", "-n", "shop"])
+    assert (args.command, args.dry_run, args.namespaces) == ("restore", True, ("shop",))
     with pytest.raises(UsageError):
         parse(["restore", "cart"])

@@ -2,74 +2,74 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_localize.cli.parsing.arguments import (
-    Arguments,
-    CompletionArgs,
-    ConnectionFlags,
-    HelpArgs,
-    LogsArgs,
-    LsArgs,
-    StartArgs,
-    StopArgs,
-    VersionArgs,
-)
-from kubectl_localize.cli.parsing.flags import COMMANDS, START, by_spelling, flags_of
-from kubectl_localize.cli.parsing.parser import did_you_mean_command, options, parse, selection
+from kubectl_localize.cli.arguments import Arguments, did_you_mean_command, help_text, parse
+from kubectl_localize.cli.commands.start import options, selection
+from kubectl_localize.cli.flags import COMMANDS, START, by_spelling, flags_of
 from kubectl_localize.errors import UsageError
 from kubectl_localize.model import Options, Selection
+
+
+def _args(command: str, **values: Any) -> Arguments:
+    """What a command line of `command` is to be read as."""
+    return Arguments(command=command, **values)
+
+
+def _values(args: Arguments) -> dict[str, object]:
+    """Every value, those that were not given included."""
+    return {name: getattr(args, name) for name in Arguments.__annotations__}
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("", StartArgs()),
-        ("web", StartArgs(services=("web",))),
-        ("webshop/web billing/db-*", StartArgs(services=("webshop/web", "billing/db-*"))),
-        ("web -n shop -d", StartArgs(services=("web",), namespaces=("shop",), detach=True)),
-        ("-n shop web --detach", StartArgs(services=("web",), namespaces=("shop",), detach=True)),
-        ("-n a --namespace=b --namespace c -nd", StartArgs(namespaces=("a", "b", "c", "d"))),
-        ("-vdn=a web", StartArgs(services=("web",), namespaces=("a",), detach=True, verbosity=1)),
-        ("-vv -v", StartArgs(verbosity=3)),
-        ("-A -l app=web,tier!=x", StartArgs(all_namespaces=True, selector="app=web,tier!=x")),
-        ("--skip-namespace a --skip-namespace b", StartArgs(skip_namespaces=("a", "b"))),
-        ("--exclude a/b --exclude c*", StartArgs(exclude=("a/b", "c*"))),
-        ("--detach=false --no-sudo=true", StartArgs(no_sudo=True)),
-        ("--no-hosts --allow-other-users", StartArgs(hosts=False, allow_other_users=True)),
-        ("--hosts-file h --ip-range 127.1.0.0/16", StartArgs(hosts_file="h", ip_range="127.1.0.0/16")),
-        ("--cluster-domain Example.COM.", StartArgs(cluster_domain="example.com")),
-        ("--idle-timeout 1h30m --wait-timeout=500ms", StartArgs(idle_timeout_seconds=5400, wait_timeout_seconds=0.5)),
-        ("--wait-timeout 0 --max-children 3", StartArgs(wait_timeout_seconds=0, max_children=3)),
-        ("--no-color", StartArgs(no_color=True)),
-        ("web ls", StartArgs(services=("web", "ls"))),
-        ("-- ls", StartArgs(services=("ls",))),
-        ("ns/ls", StartArgs(services=("ns/ls",))),
-        ("lss", StartArgs(services=("lss",))),
-        ("ls", LsArgs()),
-        ("-n ls ls", LsArgs(namespaces=("ls",))),
-        ("--context ls ls web", LsArgs(connection=ConnectionFlags(context="ls"), services=("web",))),
-        ("ls ls", LsArgs(services=("ls",))),
-        ("ls -w -o wide -n a -n b", LsArgs(watch=True, output="wide", namespaces=("a", "b"))),
-        ("-l x=y ls -ojson a b/c", LsArgs(selector="x=y", output="json", services=("a", "b/c"))),
-        ("stop --all", StopArgs(all_contexts=True)),
-        ("--context a stop", StopArgs(connection=ConnectionFlags(context="a"))),
-        ("logs -f", LogsArgs(follow=True)),
-        ("-f logs", LogsArgs(follow=True)),
-        ("version --client -o json", VersionArgs(client=True, output="json")),
-        ("version", VersionArgs()),
-        ("stop --context=", StopArgs()),
-        ("completion zsh", CompletionArgs(what="zsh")),
-        ("completion --remove install", CompletionArgs(what="install", remove=True)),
+        ("", _args("")),
+        ("web", _args("", words=("web",))),
+        ("webshop/web billing/db-*", _args("", words=("webshop/web", "billing/db-*"))),
+        ("web -n shop -d", _args("", words=("web",), namespaces=("shop",), detach=True)),
+        ("-n shop web --detach", _args("", words=("web",), namespaces=("shop",), detach=True)),
+        ("-n a --namespace=b --namespace c -nd", _args("", namespaces=("a", "b", "c", "d"))),
+        ("-vdn=a web", _args("", words=("web",), namespaces=("a",), detach=True, verbosity=1)),
+        ("-vv -v", _args("", verbosity=3)),
+        ("-A -l app=web,tier!=x", _args("", all_namespaces=True, selector="app=web,tier!=x")),
+        ("--skip-namespace a --skip-namespace b", _args("", skip_namespaces=("a", "b"))),
+        ("--exclude a/b --exclude c*", _args("", exclude=("a/b", "c*"))),
+        ("--detach=false --no-sudo=true", _args("", no_sudo=True)),
+        ("--no-hosts --allow-other-users", _args("", no_hosts=True, allow_other_users=True)),
+        ("--hosts-file h --ip-range 127.1.0.0/16", _args("", hosts_file="h", ip_range="127.1.0.0/16")),
+        ("--cluster-domain Example.COM.", _args("", cluster_domain="example.com")),
+        ("--idle-timeout 1h30m --wait-timeout=500ms", _args("", idle_timeout=5400.0, wait_timeout=0.5)),
+        ("--wait-timeout 0 --max-children 3", _args("", wait_timeout=0.0, max_children=3)),
+        ("--no-color", _args("", no_color=True)),
+        ("web ls", _args("", words=("web", "ls"))),
+        ("-- ls", _args("", words=("ls",))),
+        ("ns/ls", _args("", words=("ns/ls",))),
+        ("lss", _args("", words=("lss",))),
+        ("ls", _args("ls")),
+        ("-n ls ls", _args("ls", namespaces=("ls",))),
+        ("--context ls ls web", _args("ls", context="ls", words=("web",))),
+        ("ls ls", _args("ls", words=("ls",))),
+        ("ls -w -o wide -n a -n b", _args("ls", watch=True, output="wide", namespaces=("a", "b"))),
+        ("-l x=y ls -ojson a b/c", _args("ls", selector="x=y", output="json", words=("a", "b/c"))),
+        ("stop --all", _args("stop", all_contexts=True)),
+        ("--context a stop", _args("stop", context="a")),
+        ("logs -f", _args("logs", follow=True)),
+        ("-f logs", _args("logs", follow=True)),
+        ("version --client -o json", _args("version", client=True, output="json")),
+        ("version", _args("version")),
+        ("stop --context=", _args("stop")),
+        ("completion zsh", _args("completion", words=("zsh",))),
+        ("completion --remove install", _args("completion", words=("install",), remove=True)),
     ],
 )
 def test_lines(line: str, expected: Arguments) -> None:
-    assert parse(line.split()) == expected
+    assert _values(parse(line.split())) == _values(expected)
 
 
 @pytest.mark.parametrize("command", [START, *COMMANDS])
@@ -77,17 +77,10 @@ def test_every_command_takes_the_connection_flags(command: str) -> None:
     line = "--kubeconfig k --context c --cluster=cl --user u --as me --as-group g --as-group h -n x -v --no-color"
     words = {"expose": ["webshop/cart"], "completion": ["bash"]}.get(command, [])
     args = parse([*command.split(), *words, *line.split()])
-    assert args.connection == ConnectionFlags(
-        kubeconfig="k", context="c", cluster="cl", user="u", impersonate="me", impersonate_groups=("g", "h")
-    )
+    assert args.connection_flags == (
+        "--kubeconfig=k", "--context=c", "--cluster=cl", "--user=u", "--as=me", "--as-group=g", "--as-group=h",
+    )  # fmt: skip
     assert (args.namespaces, args.verbosity, args.no_color) == (("x",), 1, True)
-
-
-def test_connection_flags_for_kubectl() -> None:
-    flags = ConnectionFlags(context="c", impersonate="me", impersonate_groups=("g", "h"))
-    assert flags.kubectl_flags() == ("--context=c", "--as=me", "--as-group=g", "--as-group=h")
-    assert flags.given
-    assert not ConnectionFlags().given
 
 
 @pytest.mark.parametrize(
@@ -103,8 +96,8 @@ def test_connection_flags_for_kubectl() -> None:
         ("ls -d", "unknown flag -d", "-d is a flag of kubectl localize without ls"),
         ("-f localize.yaml", "unknown flag -f", "-f is a flag of kubectl localize logs"),
         ("--context", "flag --context needs a value", "--context NAME: the kubeconfig context"),
-        ("-n", "flag -n needs a value", "-n NS: Services of this namespace; may be repeated"),
-        ("--detach=maybe", "flag --detach takes no value", "see kubectl localize -h"),
+        ("-n", "flag -n/--namespace needs a value", "-n/--namespace NS: Services of this namespace; may be repeated"),
+        ("--detach=maybe", "flag -d/--detach takes no value", "see kubectl localize -h"),
         ("stop web", "kubectl localize stop takes no arguments, but 'web' was given", "see kubectl localize stop -h"),
         ("ls -o xml", "--output cannot be 'xml'", "it is one of table, wide, json, yaml, name"),
         ("version -o table", "--output cannot be 'table'", "it is one of json, yaml"),
@@ -136,36 +129,35 @@ def test_patterns_that_name_no_service(pattern: str, before: list[str]) -> None:
 
 def test_selection() -> None:
     args = parse(["web", "a/*", "-n", "x", "-n", "x", "-l", "k=v", "--skip-namespace", "s", "--exclude", "e"])
-    assert isinstance(args, StartArgs)
     assert selection(args) == Selection(
         namespaces=("x",), label_selector="k=v", skip_namespaces=("s",), patterns=("web", "a/*"), exclude=("e",)
     )
-    assert selection(dataclasses.replace(args, all_namespaces=True)).namespaces == ()
-    assert selection(dataclasses.replace(args, all_namespaces=True)).all_namespaces
+    everywhere = selection(parse(["-A", "-n", "x"]))
+    assert (everywhere.namespaces, everywhere.all_namespaces) == ((), True)
 
 
 def test_options() -> None:
-    assert options(StartArgs()) == Options()
+    assert options(parse([])) == Options()
     line = (
         "--hosts-file h --ip-range 127.1.0.0/16 --cluster-domain d --idle-timeout 1s --wait-timeout 2s --max-children 3"
     )
     args = parse([*line.split(), "--allow-other-users"])
-    assert isinstance(args, StartArgs)
     assert options(args) == Options(
         hosts_file=os.path.abspath("h"), ip_range="127.1.0.0/16", cluster_domain="d", idle_timeout_seconds=1,
         wait_timeout_seconds=2, max_children=3, allow_other_users=True,
     )  # fmt: skip
-    assert not options(StartArgs(hosts=False)).hosts
+    assert not options(parse(["--no-hosts"])).hosts
 
 
 @pytest.mark.parametrize("command", [START, *COMMANDS])
 def test_help_names_every_flag(command: str) -> None:
     args = parse([command, "-h"] if command else ["-h"])
-    assert isinstance(args, HelpArgs)
-    assert args.text.startswith(f"usage: {f'kubectl localize {command}'.strip()} ")
+    assert (args.command, args.help) == (command, True)
+    text = help_text(command)
+    assert text.startswith(f"usage: {f'kubectl localize {command}'.strip()} ")
     for spelling in by_spelling(flags_of(command)):
-        assert spelling in args.text
-    assert "Examples:" in args.text
+        assert spelling in text
+    assert "Examples:" in text
 
 
 def test_a_spelling_takes_a_value_in_all_commands_or_in_none() -> None:
@@ -199,11 +191,10 @@ def test_any_line_is_understood_or_refused(argv: list[str]) -> None:
 )
 def test_help_is_a_word_too(line: str, same: str) -> None:
     assert parse(line.split()) == parse(same.split())
-    assert isinstance(parse(line.split()), HelpArgs)
+    assert parse(line.split()).help
 
 
 @pytest.mark.parametrize("line", ["webshop/help", "-- help", "web help"])
 def test_a_service_may_be_called_help(line: str) -> None:
     args = parse(line.split())
-    assert isinstance(args, StartArgs)
-    assert args.services[-1].rpartition("/")[2] == "help"
+    assert args.words[-1].rpartition("/")[2] == "help"

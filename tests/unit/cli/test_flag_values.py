@@ -1,10 +1,10 @@
-"""Durations as Go writes them."""
+"""What the values of flags may be."""
 
 from __future__ import annotations
 
 import pytest
 
-from kubectl_localize.cli.parsing.duration import parse_duration
+from kubectl_localize.cli.flag_values import parse_duration
 
 
 @pytest.mark.parametrize(

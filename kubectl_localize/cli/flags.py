@@ -1,0 +1,315 @@
+"""The flags, help and examples of every command, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag.
+
+    Args:
+        name: the long spelling without dashes.
+        help: its line in `-h`.
+        short: the one-letter spelling without dash, or empty.
+        value: what `-h` calls its value; empty for a switch.
+        many: whether it may be given several times; a switch then counts.
+        choices: the values it may have; empty for any.
+        kind: what its value is. Tab completes a context, cluster, user, namespace, service or file; arguments.py
+            checks a namespace, service, duration, count, domain, map or failsafe. Empty: any text.
+        group: its heading in `-h`.
+        attribute: its name in `Arguments`, if not its own with underscores.
+    """
+
+    name: str
+    help: str
+    short: str = ""
+    value: str = ""
+    many: bool = False
+    choices: tuple[str, ...] = ()
+    kind: str = ""
+    group: str = "Flags"
+    attribute: str = ""
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """How it may be typed: `-n`, `--namespace`."""
+        return (f"-{self.short}", f"--{self.name}") if self.short else (f"--{self.name}",)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What `-h` and the parser know of a command.
+
+    Args:
+        summary: what it does, in a line: for the list in `-h`, and for shells that show it beside the command.
+        usage: its words and flags.
+        description: what it does, in a paragraph.
+        flags: its own flags; every command has the connection and general ones as well.
+        examples: a comment and a command line each.
+        notes: what there is to say after the examples.
+        word: what its positional argument is called; empty if it has none.
+        word_help: what that may be.
+        program: whether it starts the command line after `--`.
+    """
+
+    summary: str
+    usage: str
+    description: str
+    flags: tuple[Flag, ...]
+    examples: str
+    notes: str = ""
+    word: str = ""
+    word_help: str = ""
+    program: bool = False
+
+
+_CONNECTION = "Connection (as for kubectl)"
+_CONNECTION_FLAGS = (
+    Flag("kubeconfig", "the kubeconfig file", value="FILE", kind="file", group=_CONNECTION),
+    Flag("context", "the kubeconfig context", value="NAME", kind="context", group=_CONNECTION),
+    Flag("cluster", "the kubeconfig cluster", value="NAME", kind="cluster", group=_CONNECTION),
+    Flag("user", "the kubeconfig user", value="NAME", kind="user", group=_CONNECTION),
+    Flag("as", "the user to act as", value="USER", group=_CONNECTION, attribute="impersonate"),
+    Flag("as-group", "a group to act as; may be repeated", value="GROUP", many=True, group=_CONNECTION,
+         attribute="impersonate_groups"),
+)  # fmt: skip
+_GENERAL = "General"
+_GENERAL_FLAGS = (
+    Flag("verbose", "say more; -vv also shows stack traces", short="v", many=True, group=_GENERAL,
+         attribute="verbosity"),
+    Flag("no-color", "no colours (as does NO_COLOR)", group=_GENERAL),
+    Flag("help", "show this text", short="h", group=_GENERAL),
+)  # fmt: skip
+_WHICH = "Which Services"
+_RUNNING = "How it runs"
+_NAMES = "Names and addresses"
+_WHERE = "Where the local process is"
+_SAFETY = "Safety"
+
+
+def _namespace(help_line: str, group: str = _CONNECTION) -> Flag:
+    return Flag("namespace", help_line, short="n", value="NS", many=True, kind="namespace", group=group,
+                attribute="namespaces")  # fmt: skip
+
+
+def _output(*formats: str) -> Flag:
+    listed = f"{', '.join(formats[:-1])} or {formats[-1]}"
+    return Flag("output", listed, short="o", value="FORMAT", choices=formats)
+
+
+_ONE_NAMESPACE = _namespace("the namespace")
+_SELECTOR = Flag("selector", "only Services with these labels", short="l", value="SELECTOR", group=_WHICH)
+_PATTERNS = "svc, ns/svc or a glob of either"
+START = ""
+COMPLETION_WORDS: Mapping[str, str] = {
+    "bash": "print the script for bash",
+    "zsh": "print the script for zsh",
+    "fish": "print the script for fish",
+    "install": "place what the shells and kubectl look for",
+}
+_TABLE: Mapping[str, Command] = {
+    START: Command(
+        summary="make a cluster's Services reachable from this machine",
+        usage="kubectl localize [SERVICE…] [flags]",
+        description="""\
+Makes a cluster's Services reachable from this machine, at the same names and ports that
+they have inside the cluster, until Ctrl-C. Nothing is installed in the cluster.""",
+        word="SERVICE",
+        word_help=f"{_PATTERNS} ('webshop/*'); all Services but kube-system's if left out",
+        flags=(
+            _namespace("Services of this namespace; may be repeated", _WHICH),
+            Flag("all-namespaces", "Services of all namespaces, kube-system too", short="A", group=_WHICH),
+            _SELECTOR,
+            Flag("skip-namespace", "leave this namespace out; may be repeated", value="NS", many=True,
+                 kind="namespace", group=_WHICH, attribute="skip_namespaces"),
+            Flag("exclude", "leave these Services out; may be repeated", value="GLOB", many=True, kind="service",
+                 group=_WHICH),
+            Flag("detach", "return once everything listens; it runs on until stop", short="d", group=_RUNNING),
+            Flag("no-sudo", "never ask for privileges", group=_RUNNING),
+            Flag("idle-timeout", "end an unused port-forward after this time (5m)", value="TIME", kind="duration",
+                 group=_RUNNING),
+            Flag("max-children", "how many port-forwards at once before the longest idle one ends (64)", value="N",
+                 kind="count", group=_RUNNING),
+            Flag("wait-timeout", "how long a connection waits for a Ready pod (30s)", value="TIME", kind="duration",
+                 group=_RUNNING),
+            Flag("no-hosts", "leave names alone", group=_NAMES),
+            Flag("hosts-file", "write names to this file (/etc/hosts)", value="FILE", kind="file", group=_NAMES),
+            Flag("ip-range", "where addresses come from (127.64.0.0/10)", value="CIDR", group=_NAMES),
+            Flag("cluster-domain", "the cluster's DNS domain (cluster.local)", value="NAME", kind="domain",
+                 group=_NAMES),
+            Flag("allow-other-users", "let every user of this machine connect, not only this one and root",
+                 group=_NAMES),
+        ),
+        examples="""\
+  # every Service of the current context
+  kubectl localize
+  # the Services of two namespaces, in the background
+  kubectl localize -n webshop -n billing -d
+  # one Service, and all whose names begin with db- in another namespace
+  kubectl localize web 'billing/db-*'
+  # by label, without touching the hosts file
+  kubectl localize -A -l app.kubernetes.io/part-of=shop --no-hosts
+  # what runs, and its end
+  kubectl localize ls
+  kubectl localize stop""",
+        notes="""\
+A Service that has a command's name, or is called help, is written with its namespace: webshop/ls.
+Times are written like 500ms, 30s, 5m or 1h30m.""",
+    ),
+    "expose": Command(
+        summary="send a Service's traffic to a process on this machine",
+        usage="kubectl localize expose SERVICE… [flags] [-- COMMAND…]",
+        description="""\
+Sends a Service's traffic to a process on this machine, until Ctrl-C. The workload behind the Service is scaled
+down meanwhile, and is back and Ready at the end.""",
+        word="SERVICE",
+        word_help="svc or ns/svc",
+        program=True,
+        flags=(
+            Flag("map", "where the local process listens (127.0.0.1, the target port's number), and for which port of"
+                 " the Service; may be repeated", value="[SERVICE=][HOST:]LOCAL[:PORT]", many=True, kind="map",
+                 group=_WHERE, attribute="maps"),
+            _namespace("the Services' namespace"),
+            Flag("detach", "return once it is live; it runs on until --stop", short="d", group=_RUNNING),
+            Flag("stop", "end it, and return when the workload is back", group=_RUNNING),
+            Flag("keep", "leave the workload running beside the local process", group=_RUNNING),
+            Flag("dry-run", "check, say what would be changed, and change nothing", group=_SAFETY),
+            Flag("force", "go on even if nothing listens here, or GitOps, an operator or an autoscaler scales the"
+                 " workload", group=_SAFETY),
+            Flag("failsafe", "after how long without this machine the cluster itself brings the workload back (10m);"
+                 " off: never", value="TIME", kind="failsafe", group=_SAFETY),
+            Flag("failsafe-service-account", "the ServiceAccount that does so, if you may make none"
+                 " (docs/rbac.yaml)", value="NAME", group=_SAFETY),
+            Flag("image", "the exposure pod's image, one with sshd", value="IMAGE", group=_RUNNING),
+            Flag("failsafe-image", "the failsafe's, one with curl (the same)", value="IMAGE", group=_RUNNING),
+            Flag("image-pull-secret", "for these images, besides the workload's own", value="NAME", group=_RUNNING),
+        ),
+        examples="""\
+  # what listens on the Service's target port here gets its traffic
+  kubectl localize expose webshop/cart
+  # on another port
+  kubectl localize expose webshop/cart --map 3000
+  # start it, too, with the environment of the container that it replaces
+  kubectl localize expose webshop/cart --map 3000 -- npm run dev
+  # what would be changed
+  kubectl localize expose webshop/cart --dry-run
+  # in the background, and its end
+  kubectl localize expose webshop/cart -d
+  kubectl localize expose webshop/cart --stop""",
+        notes="After a crash `kubectl localize restore`, or simply the next start, puts everything back.",
+    ),
+    "restore": Command(
+        summary="undo what a crashed run left",
+        usage="kubectl localize restore [flags]",
+        description="""\
+Finds what your crashed runs left, in the cluster and on this machine, and undoes it. What a live run or
+somebody else holds is left alone and named.""",
+        flags=(
+            Flag("dry-run", "say what would be undone, and undo nothing"),
+            _namespace("look in this namespace if you may not list all of them; may be repeated", "Flags"),
+        ),
+        examples="""\
+  kubectl localize restore --dry-run
+  kubectl localize restore
+  kubectl localize restore -n webshop""",
+    ),
+    "ls": Command(
+        summary="what is forwarded and exposed, with its health",
+        usage="kubectl localize ls [SERVICE…] [flags]",
+        description="Lists what is forwarded and exposed, with its health. It asks no cluster.",
+        word="SERVICE",
+        word_help=f"{_PATTERNS}; everything if left out",
+        flags=(
+            _namespace("only this namespace; may be repeated", _WHICH),
+            _SELECTOR,
+            _output("table", "wide", "json", "yaml", "name"),
+            Flag("watch", "keep it up to date until Ctrl-C", short="w"),
+        ),
+        examples="""\
+  # everything that runs, with host names, connections, bytes and restarts
+  kubectl localize ls -o wide
+  # one namespace, kept up to date
+  kubectl localize ls -n webshop -w
+  # the address of a Service
+  kubectl localize ls webshop/web -o json | jq -r '.items[].address'""",
+        notes="-o json -w prints one document a line, one for each change.",
+    ),
+    "stop": Command(
+        summary="end what runs in the background",
+        usage="kubectl localize stop [flags]",
+        description="Ends the supervisor of the context and returns when everything is back as it was.",
+        flags=(Flag("all", "the supervisors of all contexts", attribute="all_contexts"), _ONE_NAMESPACE),
+        examples="""\
+  kubectl localize stop
+  kubectl localize stop --context kind-dev
+  kubectl localize stop --all""",
+    ),
+    "logs": Command(
+        summary="the supervisor's log",
+        usage="kubectl localize logs [flags]",
+        description="""\
+Prints the supervisor's log: of --context, of the only context that has one, or of the current context.""",
+        flags=(Flag("follow", "go on with what is written until Ctrl-C", short="f"), _ONE_NAMESPACE),
+        examples="""\
+  kubectl localize logs
+  kubectl localize logs -f --context kind-dev""",
+    ),
+    "completion": Command(
+        summary="Tab in bash, zsh and fish",
+        usage="kubectl localize completion bash|zsh|fish|install [flags]",
+        description="""\
+Makes Tab complete commands, flags, Services, namespaces and contexts. With the name of a shell it prints the script
+for kubectl-localize in that shell. `install` places what the shells and kubectl look for, and says what it did: a
+kubectl_complete-localize in PATH, by which kubectl 1.26 and later completes `kubectl localize` in every shell in which
+kubectl itself is completed, and each script in the directory from which its shell loads it. It replaces no file of
+anybody else's, and edits none of yours.""",
+        word="WHAT",
+        word_help="bash, zsh, fish or install",
+        flags=(Flag("remove", "with install: take away what it placed"), _ONE_NAMESPACE),
+        examples="""\
+  # once, for kubectl localize (and for kubectl-localize in bash and fish)
+  kubectl localize completion install
+  # kubectl's own completion has to be on for that, in bash
+  source <(kubectl completion bash)
+  # for kubectl-localize in zsh, in ~/.zshrc
+  source <(kubectl-localize completion zsh)
+  # take away what install placed
+  kubectl localize completion install --remove""",
+        notes="Names come from the cluster; while it is away or slow, from what it said last.",
+    ),
+    "version": Command(
+        summary="the versions of kubectl localize, kubectl, ssh and the server",
+        usage="kubectl localize version [flags]",
+        description="Prints the versions of kubectl localize, kubectl, ssh and the server.",
+        flags=(Flag("client", "do not ask the server"), _output("json", "yaml"), _ONE_NAMESPACE),
+        examples="""\
+  kubectl localize version
+  kubectl localize version --client -o json""",
+    ),
+}  # fmt: skip
+COMMANDS = tuple(name for name in _TABLE if name)
+PROGRAM_COMMANDS = tuple(name for name, command in _TABLE.items() if command.program)
+SUMMARIES: Mapping[str, str] = {name: _TABLE[name].summary for name in COMMANDS}
+
+
+def command_named(name: str) -> Command:
+    """The data of a command; START for none."""
+    return _TABLE[name]
+
+
+def flags_of(command: str) -> tuple[Flag, ...]:
+    """All flags of a command, in the order of its help."""
+    return (*_TABLE[command].flags, *_CONNECTION_FLAGS, *_GENERAL_FLAGS)
+
+
+def by_spelling(flags: tuple[Flag, ...]) -> dict[str, Flag]:
+    """Flags by what is typed: `-n` and `--namespace`."""
+    return {spelling: flag for flag in flags for spelling in flag.spellings}
+
+
+def all_by_spelling() -> dict[str, Flag]:
+    """The flags of all commands; a spelling must take a value in all of them or in none (a test holds this)."""
+    return {spelling: flag for command in _TABLE for spelling, flag in by_spelling(flags_of(command)).items()}

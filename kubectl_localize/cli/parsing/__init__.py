@@ -1,1 +1,0 @@
-"""What is typed: flags, words and values, and the help about them."""
