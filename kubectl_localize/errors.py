@@ -27,6 +27,10 @@ class KubectlError(LocalizeError):
     """A kubectl command failed for a reason that is known; the subclasses name the reasons that decisions rest on."""
 
 
+class SpawnError(KubectlError):
+    """kubectl, or ssh, could not be started at all: it is being replaced, say, or no process or descriptor is left."""
+
+
 class ForbiddenError(KubectlError):
     """The API server knows the user and does not let them do this."""
 

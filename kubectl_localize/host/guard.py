@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from kubectl_localize.host.system import this_system
@@ -83,6 +84,24 @@ def is_leader_still(pgid: int, start: str) -> bool:
     return leads and (start == _UNKNOWN or this_system().started_at(pgid) == start)
 
 
+def signal_group(pgid: int, number: int, killpg: Callable[[int, int], None] = os.killpg) -> bool:
+    """Send a signal to every process of a group.
+
+    Args:
+        pgid: the group.
+        number: the signal; 0 only asks whether there is anybody.
+        killpg: the system call.
+
+    Returns:
+        Whether it reached anybody. macOS says EPERM of a group in which only zombies are left, Linux reaches those.
+    """
+    try:
+        killpg(pgid, number)
+    except OSError:
+        return False
+    return True
+
+
 def _be_guard(pipe: int) -> NoReturn:
     """Be the guard process until the pipe closes; never return into the supervisor's code."""
     try:
@@ -122,20 +141,12 @@ def _groups_at_end(pipe: int) -> dict[int, str]:
 def _end_groups(groups: dict[int, str]) -> None:
     alive = {pgid for pgid, start in groups.items() if is_leader_still(pgid, start)}
     for pgid in alive:
-        _signal(pgid, signal.SIGTERM)
+        signal_group(pgid, signal.SIGTERM)
     deadline = time.monotonic() + _GRACE_SECONDS
     while alive and time.monotonic() < deadline:
         select.select([], [], [], _POLL_SECONDS)
-        alive = {pgid for pgid in alive if _signal(pgid, 0)}
+        alive = {pgid for pgid in alive if signal_group(pgid, 0)}
     for pgid in alive:
         # The number is taken as long as a member lives, but may have gone to another leader since the last poll.
         if this_system().started_at(pgid) in ("", groups[pgid]) or groups[pgid] == _UNKNOWN:
-            _signal(pgid, signal.SIGKILL)
-
-
-def _signal(pgid: int, number: int) -> bool:
-    try:
-        os.killpg(pgid, number)
-    except OSError:
-        return False
-    return True
+            signal_group(pgid, signal.SIGKILL)

@@ -1,12 +1,11 @@
-"""One `kubectl port-forward` of one port of one pod: its process and its state."""
+"""One `kubectl port-forward` of one port of one pod, as connections use it: its process, its state, its connections."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Protocol
 
 from kubectl_localize.cluster import kubectl
@@ -26,63 +25,67 @@ from kubectl_localize.supervisor.processes.lifecycle import (
     Wanted,
     transition,
 )
-from kubectl_localize.supervisor.processes.process import Process
+from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
+from kubectl_localize.supervisor.tasks import Tasks
+from kubectl_localize.timing import Backoff, Notifier, first_of
 
 log = logging.getLogger(__name__)
 
-FIRST_LOOK_SECONDS = 1.0  # the last answers of a pod that has just gone are still on their way
-LONGEST_LOOK_SECONDS = 60.0  # it may have lost its labels only
+# Whether a pod is gone: the last answers of one that has just gone are on their way; it may have lost its labels only.
+POD_LOOKS = Backoff(first_seconds=1.0, longest_seconds=60.0)
 FAILING_SECONDS = 1.0  # kubectl 1.23 and later end by themselves after a failed dial, well within this
+VERDICT_POLL_SECONDS = 0.02
 
 
-@dataclass(frozen=True, order=True)
-class Target:
-    """What a child leads to: a port number of a pod."""
+class Pods(Protocol):
+    """Knows the cluster's pods."""
 
-    namespace: str
-    pod: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.pod}:{self.port}"
-
-
-class Start(Protocol):
-    """Starts the kubectl for a target; stderr's lines go to the callback."""
-
-    def __call__(self, target: Target, on_error_line: Callable[[str], None]) -> Awaitable[Process]: ...
+    async def pod_exists(self, namespace: str, pod: str) -> bool:
+        """Whether a pod is there; true also if the cluster does not answer."""
 
 
 class Child:
     """Carries connections to one pod's port; knows which of them could not be delivered.
 
     Args:
-        start: spawns the process.
+        target: the pod and its port.
+        forwarder: starts the process.
         clock: seconds, monotonic.
-        changed: called after every change of state.
+        changed: fired after every change of state.
+
+    Attributes:
+        state: where it is in its life, since how many failures, and why.
+        host: where it listens, like `port`, which is 0 before it has listened for the first time.
+        pid: its process; 0 while it has none.
+        restarts: how often it has ended without being told to.
+        idle_since: when its last connection ended, by the clock.
     """
 
     def __init__(
         self,
         target: Target,
         *,
-        start: Start,
+        forwarder: PortForwarder,
         clock: Callable[[], float],
-        changed: Callable[[], None],
+        changed: Notifier,
     ) -> None:
         self.target = target
         self.state = ChildState()
-        self.host = "127.0.0.1"
+        self.host = PortForward.host
         self.port = 0
         self.pid = 0
         self.restarts = 0
         self.idle_since = clock()
-        self._start = start
+        self._forwarder = forwarder
         self._clock = clock
         self._changed = changed
         self._system = this_system()
+        self._tasks = Tasks()
         self._life: asyncio.Task[None] | None = None
-        self._process: Process | None = None
+        self._forward: PortForward | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._wedged: asyncio.TimerHandle | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._connections: set[object] = set()
         self._unanswered: dict[object, None] = {}
         self._stalled: dict[object, float] = {}
@@ -90,13 +93,11 @@ class Child:
         self._refusal = ""
         self._failing = False
         self._told_to_end = False
-        self._ending: asyncio.Task[None] | None = None
-        self._watching: asyncio.Task[None] | None = None
 
     # -- what the pool asks and tells ---------------------------------------------------------------------------------
     @property
     def phase(self) -> Phase:
-        """Its phase; one that has just reported a failed dial counts as failed: kubectl ends by itself then."""
+        """Its phase; a child that has just reported a failed dial counts as failed: kubectl ends by itself then."""
         if self._failing and self.state.phase is Phase.RUNNING:
             return Phase.BACKOFF
         return self.state.phase
@@ -116,7 +117,7 @@ class Child:
         return self._clock() - min(self._stalled.values(), default=self._clock())
 
     def want(self) -> None:
-        """A connection wants it: start it if it is idle."""
+        """Start it for a connection, if it is idle."""
         self._apply(Wanted())
 
     def shun_if_lost(self) -> None:
@@ -124,69 +125,78 @@ class Child:
         self._failing = self._failing or self.lost
 
     def unusable(self) -> None:
-        """Its port does not accept: whatever the process still is, no new connection is sent there."""
+        """Send no new connection to its port, which does not accept any, whatever the process still is."""
         self._failing = True
         self.retire()
 
     def retire(self) -> None:
-        """No new connection; it ends when the last one has."""
+        """Take no new connection, and end with the last one."""
         self._apply(Retire(len(self._connections)))
 
-    def end_with_pod(self, exists: Callable[[Target], Awaitable[bool]]) -> None:
+    def end_with_pod(self, pods: Pods) -> None:
         """End it as soon as its pod is gone, which kubectl does not notice.
 
-        What the pod took and could not end any more would hang for ever. Args: exists: asks the cluster.
+        A connection that the pod took and could not end any more would hang for ever.
         """
         if self._watching is None or self._watching.done():
-            self._watching = asyncio.create_task(self._end_with_pod(exists))
+            self._watching = self._tasks.start(self._end_with_pod(pods), f"watching the pod of {self.target}")
 
-    async def _end_with_pod(self, exists: Callable[[Target], Awaitable[bool]]) -> None:
-        pause = FIRST_LOOK_SECONDS
+    async def _end_with_pod(self, pods: Pods) -> None:
+        looks = 0
         while self.state.phase is Phase.DRAINING:
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_LOOK_SECONDS)
-            if self.state.phase is Phase.DRAINING and not await exists(self.target):
+            looks += 1
+            await asyncio.sleep(POD_LOOKS.seconds(looks))
+            exists = await pods.pod_exists(self.target.namespace, self.target.pod)
+            if self.state.phase is Phase.DRAINING and not exists:
                 self._failing = True  # so that nobody takes the end of a connection for an orderly one
                 await self.end()
 
     async def end(self) -> None:
-        """End it now, with whatever it carries."""
+        """End its process now, with all connections that it carries; it may be started again."""
         life = self._life
         if life is None or life.done():
             return
-        if self._process is None:  # not even spawned yet
+        if self._forward is None:  # not even spawned yet
             life.cancel()
         else:
             self._told_to_end = not (self.pid and self._system.is_ending(self.pid))
-            await self._process.stop()
-        await asyncio.wait((life,))
+            await self._forward.stop()
+        await first_of(life, owned=False)
         if life.cancelled():
             self._apply(Exited("ended"))
 
+    async def close(self) -> None:
+        """End it for good, with all that it has begun."""
+        try:
+            await self.end()
+        finally:
+            self._cancel_timers()
+            await self._tasks.end()
+
     # -- what a relay tells -------------------------------------------------------------------------------------------
     def attach(self, connection: object) -> None:
-        """A connection is about to be opened through it."""
+        """Count a connection that is about to be opened through it."""
         self._connections.add(connection)
 
     def opened(self, connection: object) -> None:
-        """Its port has accepted a connection."""
+        """Note that its port has accepted a connection."""
         self._unanswered[connection] = None
 
     def answered(self, connection: object) -> None:
-        """The first byte came back for a connection."""
+        """Note that the first byte came back for a connection."""
         self._unanswered.pop(connection, None)
         if self.state.failures:
             self._apply(Answered())
 
     def stall(self, connection: object, stalled: bool) -> None:
-        """A connection's client has stopped reading, or reads again."""
+        """Note that a connection's client has stopped reading, or reads again."""
         if stalled:
             self._stalled.setdefault(connection, self._clock())
         else:
             self._stalled.pop(connection, None)
 
     def detach(self, connection: object) -> None:
-        """A connection has ended."""
+        """Forget a connection that has ended."""
         self._connections.discard(connection)
         self._stalled.pop(connection, None)
         if not self._failing:
@@ -195,18 +205,21 @@ class Child:
             self.idle_since = self._clock()
             self._apply(Drained())
 
-    async def was_refused(self, connection: object, patience_seconds: float) -> bool:
-        """Whether kubectl says that the pod could not be dialled for this connection, on which nothing came back.
+    async def was_refused(self, connection: object, timeout_seconds: float) -> bool:
+        """Wait for what kubectl says about a connection on which nothing came back.
 
         kubectl does not say which connection it means, and ends all of them and itself. The pod was there for those
         that came first, so as many of the youngest as there are failures are taken for the refused ones.
+
+        Returns:
+            Whether the pod could not be dialled for it, so that it may go to another pod.
         """
-        deadline = self._clock() + patience_seconds
+        deadline = self._clock() + timeout_seconds
         while self.state.phase in (Phase.RUNNING, Phase.DRAINING) and self._life is not None:
             left = deadline - self._clock()
             if left <= 0:
                 break
-            await asyncio.wait((self._life,), timeout=min(left, 0.02))
+            await first_of(self._life, timeout_seconds=min(left, VERDICT_POLL_SECONDS), owned=False)
         youngest = list(self._unanswered)[-self._dial_failures :] if self._dial_failures else []
         return connection in youngest
 
@@ -214,56 +227,74 @@ class Child:
     def _apply(self, event: Event) -> None:
         before = self.state
         self.state, actions = transition(before, event, self._clock())
+        if self.state.phase not in (Phase.BACKOFF, Phase.FAILED) and self._retry is not None:
+            self._retry.cancel()
         for action in actions:
             self._act(action)
         if self.state.phase is not before.phase:
             log.info("child %s: %s -> %s %s", self.target, before.phase, self.state.phase, self.state.reason)
-            self._changed()
+            self._changed.fire()
 
     def _act(self, action: Action) -> None:
         if action is Action.SPAWN:
             self._failing, self._dial_failures, self._refusal = False, 0, ""
             self._told_to_end = False
             self._unanswered.clear()
-            self._life = asyncio.create_task(self._live())
+            self._life = self._tasks.start(self._live(), f"child {self.target}")
         elif action is Action.TERMINATE:
-            # keeps a reference until it is done: the loop itself holds tasks only weakly
-            self._ending = asyncio.create_task(self.end())
+            self._tasks.start(self.end(), f"ending child {self.target}")
         else:
             delay = max(0.0, self.state.retry_at - self._clock()) + 0.001
-            asyncio.get_running_loop().call_later(delay, self._apply, RetryDue())
+            self._retry = asyncio.get_running_loop().call_later(delay, self._apply, RetryDue())
 
     async def _live(self) -> None:
+        """Run its process from the start to the end; whatever goes wrong is a state that is tried again."""
         try:
-            process = self._process = await self._start(self.target, self._hear)
-        except (OSError, KubectlError) as error:
-            self._apply(Exited(str(error), luck=random.random()))
-            return
-        self.pid = process.pid
-        while line := await process.stdout.readline():
-            port = kubectl.forwarding_port(line.decode(errors="replace"))
-            if port is not None:
-                self.port = port
-                self.idle_since = self._clock()
-                self._apply(Ready())
-        code = await process.wait()
-        self.pid, self._process = 0, None
-        if self.state.phase in (Phase.STARTING, Phase.RUNNING):
+            cause = await self._run_once()
+        except KubectlError as error:
+            cause = error
+        except Exception as error:  # a connection must not wait for ever for a child that is not even starting
+            log.exception("child %s", self.target)
+            cause = KubectlError(f"internal error: {error}")
+        if self.pid and self.state.phase in (Phase.STARTING, Phase.RUNNING):
             self.restarts += 1
-        cause = kubectl.explain(process.tail, code)
+        self.pid, self._forward = 0, None
+        self._cancel_timers()
         lasting = isinstance(cause, (ForbiddenError, UnauthorizedError))
         reason, refused = self._refusal or cause.message, self._dial_failures > 0
         self._apply(Exited(reason, lasting=lasting, refused=refused, luck=random.random()))
 
+    async def _run_once(self) -> KubectlError:
+        """Start kubectl, say so when it listens, and wait for its end.
+
+        Returns:
+            Why it ended.
+        """
+        async with await self._forwarder.start(self.target, self._hear) as forward:
+            self._forward, self.pid = forward, forward.pid
+            self.port = await forward.await_port()
+            self.idle_since = self._clock()
+            self._apply(Ready())
+            return await forward.ended()
+
     def _hear(self, line: str) -> None:
+        """Take a line of kubectl's stderr."""
         if kubectl.is_fatal(line):
             self._failing = True
             self._dial_failures += kubectl.is_dial_failure(line)
             self._refusal = kubectl.brief(line)
-            self._changed()
-            asyncio.get_running_loop().call_later(FAILING_SECONDS, self._still_failing)
+            self._changed.fire()
+            if self._wedged is None:
+                self._wedged = asyncio.get_running_loop().call_later(FAILING_SECONDS, self._still_failing)
 
     def _still_failing(self) -> None:
-        """Several failures at once may wedge kubectl: it neither ends nor carries a byte, and says nothing any more."""
+        """End a kubectl that several failures at once have wedged: it neither ends nor carries a byte, and is silent."""
+        self._wedged = None
         if self._failing and self.state.phase in (Phase.RUNNING, Phase.DRAINING):
-            self._ending = asyncio.create_task(self.end())
+            self._tasks.start(self.end(), f"ending child {self.target}, which is wedged")
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._retry, self._wedged):
+            if timer is not None:
+                timer.cancel()
+        self._retry = self._wedged = None

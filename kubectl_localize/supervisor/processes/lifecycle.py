@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
-MOST_DOUBLINGS = 32  # past any cap, while 2 ** 1024 is past what a float holds
+from kubectl_localize.timing import Backoff
 
+JITTER = 0.2
 
 class Phase(StrEnum):
     """Where a child is in its life."""
@@ -30,13 +31,17 @@ class Action(Enum):
 
 @dataclass(frozen=True)
 class Policy:
-    """Delays in seconds: the first retry's, the longest one's (and while a pod refuses), that of a lasting failure."""
+    """When a child that has failed is tried again.
 
-    first_retry_seconds: float = 0.1
-    longest_retry_seconds: float = 5.0
-    refused_retry_seconds: float = 1.0
-    failed_retry_seconds: float = 30.0
-    jitter: float = 0.2
+    Args:
+        lost: after most failures.
+        refused: while all is well but for the pod, which may listen at any moment.
+        lasting: after a failure that time alone does not mend.
+    """
+
+    lost: Backoff = Backoff(first_seconds=0.1, longest_seconds=5.0, jitter=JITTER)
+    refused: Backoff = Backoff(first_seconds=0.1, longest_seconds=1.0, jitter=JITTER)
+    lasting: Backoff = Backoff(first_seconds=30.0, longest_seconds=30.0, jitter=JITTER)
 
 
 @dataclass(frozen=True)
@@ -104,9 +109,16 @@ Event = Wanted | Ready | Answered | Exited | RetryDue | Retire | Drained
 def transition(
     state: ChildState, event: Event, now: float, policy: Policy | None = None
 ) -> tuple[ChildState, tuple[Action, ...]]:
-    """What a child becomes through an event, and what is to be done.
+    """Decide what an event makes of a child, and what is to be done.
 
     An event that means nothing in a phase leaves the state as it is: events race with the process's own end.
+
+    Args:
+        now: the caller's clock, in seconds.
+        policy: when to try again; None means the usual one.
+
+    Returns:
+        The new state, and the actions that the caller has to take, in order.
     """
     policy = policy or Policy()
     match event, state.phase:
@@ -137,10 +149,8 @@ def transition(
 def _failed(state: ChildState, event: Exited, now: float, policy: Policy) -> tuple[ChildState, tuple[Action, ...]]:
     failures = state.failures + 1
     if event.lasting:
-        delay = policy.failed_retry_seconds
+        phase, backoff = Phase.FAILED, policy.lasting
     else:
-        longest = policy.refused_retry_seconds if event.refused else policy.longest_retry_seconds
-        delay = min(policy.first_retry_seconds * 2 ** min(failures - 1, MOST_DOUBLINGS), longest)
-    delay *= 1 + policy.jitter * (2 * event.luck - 1)
-    phase = Phase.FAILED if event.lasting else Phase.BACKOFF
-    return ChildState(phase, failures, now + delay, event.reason), (Action.WAKE_AT_RETRY,)
+        phase, backoff = Phase.BACKOFF, policy.refused if event.refused else policy.lost
+    retry_at = now + backoff.seconds(failures, event.luck)
+    return ChildState(phase, failures, retry_at, event.reason), (Action.WAKE_AT_RETRY,)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from kubectl_localize.supervisor.processes.child import Child, Start, Target
+from kubectl_localize.supervisor.processes.child import Child, Pods
 from kubectl_localize.supervisor.processes.lifecycle import Phase
+from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
 from kubectl_localize.timing import Notifier
 
 log = logging.getLogger(__name__)
@@ -17,27 +18,31 @@ STALL_SECONDS = 0.3
 
 
 class Pool:
-    """Children by target, and those that only live on for the connections they still carry.
+    """Children by target, and those that only live on for the connections that they still carry.
 
     Args:
-        pod_exists: asks the cluster whether a target's pod is there; where it does not answer, it is.
+        forwarder: starts the children's processes.
+        pods: knows whether a pod is still there.
+        clock: seconds, monotonic.
         changed: fired whenever a child's state changes.
         warn: takes a sentence for the user.
+        max_children: a soft limit: if all are busy, another starts anyway, with a warning.
+        idle_timeout_seconds: how long a child without connections lives on.
     """
 
     def __init__(
         self,
         *,
-        start: Start,
-        pod_exists: Callable[[Target], Awaitable[bool]],
+        forwarder: PortForwarder,
+        pods: Pods,
         clock: Callable[[], float],
         changed: Notifier,
         warn: Callable[[str], None],
         max_children: int,
         idle_timeout_seconds: float,
     ) -> None:
-        self._start = start
-        self._pod_exists = pod_exists
+        self._forwarder = forwarder
+        self._pods = pods
         self._clock = clock
         self._changed = changed
         self._warn = warn
@@ -47,7 +52,7 @@ class Pool:
         self._leaving: set[Child] = set()
 
     def get(self, target: Target) -> Child | None:
-        """The child that new connections use; one that takes none, or that a client holds up, is replaced."""
+        """Return the child that new connections use; one that takes none, or that a client holds up, is replaced."""
         child = self._children.get(target)
         if child is not None and child.phase is Phase.DRAINING:
             self._leave(target)
@@ -59,7 +64,7 @@ class Pool:
         return child
 
     def peek(self, target: Target) -> Child | None:
-        """The child of a target, as it is."""
+        """Return the child of a target, and leave it as it is."""
         return self._children.get(target)
 
     def replace(self, child: Child) -> None:
@@ -68,14 +73,11 @@ class Pool:
             self._leave(child.target)
 
     def want(self, target: Target) -> Child:
-        """The child of a target, started if it was idle."""
+        """Return the child of a target, started if it was idle."""
         child = self._children.get(target)
         if child is None:
             child = self._children[target] = Child(
-                target,
-                start=self._start,
-                clock=self._clock,
-                changed=self._changed.fire,
+                target, forwarder=self._forwarder, clock=self._clock, changed=self._changed
             )
         if child.phase is Phase.IDLE:
             self._make_room()
@@ -94,10 +96,14 @@ class Pool:
             self._leave(target)
 
     def look_after(self, missed: Callable[[Target], bool]) -> None:
-        """Look whether pods that are behind no Service any more are gone, where connections to them are still open."""
+        """Watch the pods that left their Services while connections to them are open, and end those of pods gone.
+
+        Args:
+            missed: whether a target's pod is behind no Service any more.
+        """
         for child in self._leaving:
             if child.phase is Phase.DRAINING and missed(child.target):
-                child.end_with_pod(self._pod_exists)
+                child.end_with_pod(self._pods)
 
     def renew(self) -> None:
         """Give new connections fresh children; the old ones keep their connections for as long as those last."""
@@ -114,16 +120,19 @@ class Pool:
         self._leaving = {child for child in self._leaving if child.phase in (*LIVE, Phase.STOPPING)}
 
     def live(self) -> Iterator[Child]:
-        """Every child that has a process."""
+        """Yield every child that has a process."""
         for child in (*self._children.values(), *self._leaving):
             if child.phase in LIVE or child.pid:
                 yield child
 
     async def end(self) -> None:
-        """End all of them."""
+        """End all of them; a child that cannot be ended keeps no other from it."""
         children = [*self._children.values(), *self._leaving]
         self._children, self._leaving = {}, set()
-        await asyncio.gather(*(child.end() for child in children))
+        outcomes = await asyncio.gather(*(child.close() for child in children), return_exceptions=True)
+        for child, outcome in zip(children, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                log.error("child %s could not be ended", child.target, exc_info=outcome)
 
     def _leave(self, target: Target) -> None:
         child = self._children.pop(target)

@@ -7,17 +7,22 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, cast
+
+from kubectl_localize.errors import SpawnError
+from kubectl_localize.host.guard import signal_group
+from kubectl_localize.timing import first_of
 
 TAIL_LINES = 20
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 GRACE_SECONDS = 2.0
+PIPES_SECONDS = 0.5
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
 class Groups(Protocol):
-    """What ends our process groups when this process is gone (`host.guard.Guard`)."""
+    """Ends our process groups when this process is gone (`host.guard.Guard`)."""
 
     def add(self, pgid: int) -> None: ...
 
@@ -28,17 +33,28 @@ class Process(asyncio.SubprocessProtocol):
     """A running child process; `Spawner.spawn` makes it.
 
     It counts as ended when it is reaped and its stderr is read, at the latest half a second after it was reaped: a
-    grandchild such as an exec credential plugin may hold the pipe open, and is not waited for. `spoke` is set when it
-    has written to stdout, or has ended.
+    grandchild such as an exec credential plugin may hold the pipe open, and is not waited for.
+
+    Attributes:
+        pid: its number, which is also that of its process group.
+        stdout: what it writes there.
+        spoke: set when it has written to stdout, or has ended.
     """
 
-    def __init__(self, groups: Groups, on_error_line: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        groups: Groups,
+        on_error_line: Callable[[str], None] | None,
+        killpg: Callable[[int, int], None] = os.killpg,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._groups = groups
         self._on_error_line = on_error_line
+        self._killpg = killpg
         self._tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._partial = b""
         self._ended: asyncio.Future[int] = loop.create_future()
+        self._giving_up: asyncio.TimerHandle | None = None
         self._transport: asyncio.SubprocessTransport | None = None
         self._open_pipes = {STDOUT, STDERR}
         self.pid = 0
@@ -47,7 +63,7 @@ class Process(asyncio.SubprocessProtocol):
 
     @property
     def tail(self) -> Sequence[str]:
-        """The last lines of stderr, oldest first."""
+        """The last 20 lines of stderr, oldest first."""
         return tuple(self._tail)
 
     @property
@@ -56,22 +72,27 @@ class Process(asyncio.SubprocessProtocol):
         return self._transport is not None and self._transport.get_returncode() is None
 
     async def wait(self) -> int:
-        """Its exit code; negative: the signal that ended it."""
+        """Wait until it has ended.
+
+        Returns:
+            Its exit code; a negative one is the signal that ended it.
+        """
         return await asyncio.shield(self._ended)
 
     async def stop(self) -> None:
-        """End it: TERM to its group, a grace period, then KILL; returns when it has ended."""
+        """End it: TERM to its group, a grace period of 2 s, then KILL; return when it has ended."""
         if self.alive:
             self._signal(signal.SIGTERM)
-            # Not `asyncio.timeout`: in Python 3.11 its end cancels a task that has been cancelled before.
-            await asyncio.wait((self._ended,), timeout=GRACE_SECONDS)
+            await first_of(self._ended, timeout_seconds=GRACE_SECONDS, owned=False)
             if not self._ended.done():
                 self._signal(signal.SIGKILL)
         await self.wait()
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, number)
+        """Signal its group, or at least itself if the system refuses that."""
+        if not signal_group(self.pid, number, self._killpg) and self.alive:
+            with contextlib.suppress(OSError):
+                os.kill(self.pid, number)
 
     # -- what the event loop calls ------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -103,14 +124,16 @@ class Process(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         """Called by the loop when the process has been reaped."""
         self._groups.remove(self.pid)
+        self._giving_up = asyncio.get_running_loop().call_later(PIPES_SECONDS, self._close)
         self._settle()
-        asyncio.get_running_loop().call_later(0.5, self._close)
 
     def _settle(self) -> None:
         if not self._open_pipes and not self.alive:
             self._close()
 
     def _close(self) -> None:
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         if self._ended.done() or self._transport is None:
             return
         self._ended.set_result(self._transport.get_returncode() or 0)
@@ -126,12 +149,35 @@ class Process(asyncio.SubprocessProtocol):
             self._on_error_line(text)
 
 
-class Spawner:
-    """Starts processes with one environment."""
+class ProcessSpawner(Protocol):
+    """Starts processes (`Spawner`; `CredentialGate`, which lets one kubectl go first)."""
 
-    def __init__(self, groups: Groups, environment: Mapping[str, str]) -> None:
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        on_error_line: Callable[[str], None] | None = None,
+        stdin: bytes | None = None,
+    ) -> Process: ...
+
+
+class Spawner:
+    """Starts processes with one environment.
+
+    Args:
+        groups: is told of each process.
+        environment: the variables of all of them.
+        killpg: the system call that ends them.
+    """
+
+    def __init__(
+        self,
+        groups: Groups,
+        environment: Mapping[str, str],
+        killpg: Callable[[int, int], None] = os.killpg,
+    ) -> None:
         self._groups = groups
         self._environment = dict(environment)
+        self._killpg = killpg
 
     async def spawn(
         self,
@@ -139,30 +185,34 @@ class Spawner:
         on_error_line: Callable[[str], None] | None = None,
         stdin: bytes | None = None,
     ) -> Process:
-        """Start `argv` in a session of its own, with `stdin` to read, or nothing.
+        """Start a process in a session of its own.
 
-        Raises: OSError where it cannot be started at all.
+        Args:
+            argv: the program and its arguments.
+            on_error_line: takes each line that it writes to stderr.
+            stdin: what it reads there; None means nothing.
+
+        Raises:
+            SpawnError: it cannot be started at all.
         """
         loop = asyncio.get_running_loop()
-        transport, process = await loop.subprocess_exec(
-            lambda: Process(self._groups, on_error_line),
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            env=self._environment,
-        )
+        try:
+            transport, process = await loop.subprocess_exec(
+                lambda: Process(self._groups, on_error_line, self._killpg),
+                *argv,
+                stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+                env=self._environment,
+            )
+        except OSError as error:
+            raise SpawnError(
+                f"{argv[0]} cannot be started: {error.strerror or error}",
+                f"check that `{argv[0]}` runs in a terminal, and that this machine is not out of processes or memory",
+            ) from error
         if stdin is not None:
             pipe = cast(asyncio.WriteTransport, transport.get_pipe_transport(STDIN))
             pipe.write(stdin)
             pipe.close()  # once all of it is written
         return process
-
-
-class SpawnProcess(Protocol):
-    """Starts a process; stderr's lines go to the callback."""
-
-    def __call__(
-        self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None
-    ) -> Awaitable[Process]: ...
