@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.cluster.exposing.status import is_lost, is_running, not_in_time, refused, trouble
@@ -32,6 +31,7 @@ from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS, Rollbac
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
 from kubectl_localize.supervisor.exposing.tunnel import Keys, make_keys, remove_keys
 from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
+from kubectl_localize.supervisor.processes.port_forward import Target
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Exposure:
             services,
             changed=means.changed,
             clock=means.clock.now,
-            spawn=means.spawn_kubectl,
+            spawn=means.kubectl_spawner.spawn,
             reachable=means.reachable,
         )
 
@@ -210,8 +210,8 @@ class Exposure:
         local = self._ends.ports[port.number]
         local.expect(nonce)
         try:
-            argv = kubectl.port_forward(self._means.connection, self.plan.namespace, self._pods.name, port.number)
-            await self._patience.unless_ending(send_proof(argv, nonce, self._means.spawn_kubectl))
+            target = Target(self.plan.namespace, self._pods.name, port.number)
+            await self._patience.unless_ending(send_proof(self._means.forwarder, target, nonce))
         finally:
             local.expect_no_more()
         self.step(f"port {port.number} of the pod leads here")

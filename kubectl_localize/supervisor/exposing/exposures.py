@@ -33,6 +33,7 @@ from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.probe import ApiServerProbe, probe_address
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
+from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Groups, Process, Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 from kubectl_localize.timing import Clock, Notifier
@@ -93,8 +94,9 @@ class Exposures:
         self._means = Means(
             connection=connection,
             api=self.api,
-            spawn_kubectl=gated.spawn,
-            spawn_ssh=Spawner(groups, os.environ).spawn,
+            kubectl_spawner=gated,
+            ssh_spawner=Spawner(groups, os.environ),
+            forwarder=PortForwarder(connection, gated),
             link=ApiServerProbe(
                 probe_address(connection),
                 resolve=addresses,

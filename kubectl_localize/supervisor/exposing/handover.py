@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 
-from kubectl_localize.cluster import kubectl
+from kubectl_localize.errors import KubectlError
 from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
 from kubectl_localize.supervisor.exposing.means import Means
-from kubectl_localize.supervisor.processes.process import Process
+from kubectl_localize.supervisor.processes.port_forward import PortForward, Target
 
 log = logging.getLogger(__name__)
 
@@ -26,22 +27,15 @@ async def hand_over(
     while not others():
         await means.changed.wait()
     pod = others()[0]
-    processes: list[Process] = []
-    try:
+    async with AsyncExitStack() as stack:
+        forwards: list[PortForward] = []
         for number, port in local.items():
-            process = await means.spawn_kubectl(kubectl.port_forward(means.connection, namespace, pod, number))
-            processes.append(process)
-            while line := await process.stdout.readline():
-                forwarded = kubectl.forwarding_port(line.decode(errors="replace"))
-                if forwarded is not None:
-                    port.lead_to(LocalProcess("127.0.0.1", forwarded))
-                    break
+            try:
+                forward = await stack.enter_async_context(await means.forwarder.start(Target(namespace, pod, number)))
+                port.lead_to(LocalProcess(forward.host, await forward.await_port()))
+            except KubectlError as error:  # what is held for this port waits on
+                log.warning("port %d of pod %s cannot be reached: %s", number, pod, error)
+                continue
+            forwards.append(forward)
         log.info("what is held goes to pod %s", pod)
-        await asyncio.gather(*(_drain(process) for process in processes))
-    finally:
-        await asyncio.gather(*(process.stop() for process in processes))
-
-
-async def _drain(process: Process) -> None:
-    while await process.stdout.readline():
-        pass
+        await asyncio.gather(*(forward.ended() for forward in forwards))

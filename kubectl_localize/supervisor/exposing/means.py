@@ -13,7 +13,8 @@ from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.probe import ApiServerProbe
-from kubectl_localize.supervisor.processes.process import SpawnProcess
+from kubectl_localize.supervisor.processes.port_forward import PortForwarder
+from kubectl_localize.supervisor.processes.process import ProcessSpawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 from kubectl_localize.timing import Clock, Notifier
 
@@ -23,7 +24,8 @@ class Means:
     """See the module.
 
     Args:
-        spawn_kubectl, spawn_ssh: start a process of ours.
+        kubectl_spawner, ssh_spawner: start processes of ours.
+        forwarder: starts port-forwards.
         clock: seconds, monotonic, and a pause.
         now: the wall clock, in UTC.
         admits: whether the owner of the other end of an accepted connection is served.
@@ -34,8 +36,9 @@ class Means:
 
     connection: Connection
     api: Api
-    spawn_kubectl: SpawnProcess
-    spawn_ssh: SpawnProcess
+    kubectl_spawner: ProcessSpawner
+    ssh_spawner: ProcessSpawner
+    forwarder: PortForwarder
     link: ApiServerProbe
     changed: Notifier
     clock: Clock

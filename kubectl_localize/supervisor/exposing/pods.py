@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any
 
-from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing import failsafe, pod
 from kubectl_localize.cluster.exposing.values import ExposurePlan, Provenance, object_name
 from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError
@@ -18,6 +17,7 @@ from kubectl_localize.supervisor.exposing.local import LocalPort
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
 from kubectl_localize.supervisor.exposing.tunnel import Keys, Tunnel
+from kubectl_localize.supervisor.processes.port_forward import Target
 
 log = logging.getLogger(__name__)
 
@@ -156,10 +156,10 @@ class ExposurePods:
             )
 
         remote = self._remotes[self.name] = Tunnel(
-            kubectl.port_forward(means.connection, plan.namespace, self.name, plan.sshd_port),
+            Target(plan.namespace, self.name, plan.sshd_port),
             client,
-            spawn_kubectl=means.spawn_kubectl,
-            spawn_ssh=means.spawn_ssh,
+            forwarder=means.forwarder,
+            ssh_spawner=means.ssh_spawner,
             reachable=means.reachable,
             clock=means.clock.now,
             changed=means.changed,

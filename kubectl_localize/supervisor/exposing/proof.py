@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
-from kubectl_localize.cluster import kubectl
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.supervisor.processes.process import SpawnProcess
+from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
 
 PROOF_SECONDS = 20.0
 
 
-async def send_proof(argv: Sequence[str], nonce: bytes, spawn: SpawnProcess) -> None:
-    """Send the nonce through a port-forward of its own, and read it back.
+async def send_proof(forwarder: PortForwarder, target: Target, nonce: bytes) -> None:
+    """Send a nonce through a port-forward of its own, and read it back.
 
     Args:
-        argv: the `kubectl port-forward` to the pod's port.
+        target: the exposure pod's port.
 
-    Raises: LocalizeError where something else comes back, or nothing.
+    Raises:
+        KubectlError: the port-forward does not come about.
+        LocalizeError: something else comes back, or nothing within 20 s.
     """
-    process = await spawn(argv)
-    try:
-        async with asyncio.timeout(PROOF_SECONDS):
-            while line := await process.stdout.readline():
-                port = kubectl.forwarding_port(line.decode(errors="replace"))
-                if port is not None:
-                    break
-            else:
-                await process.wait()
-                raise kubectl.explain(process.tail, 1)
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                writer.write(nonce)
-                answer = await reader.readexactly(len(nonce))
-            finally:
-                writer.close()
-    except (TimeoutError, OSError, asyncio.IncompleteReadError):
-        answer = b""
-    finally:
-        await process.stop()
+    answer = b""
+    async with await forwarder.start(target) as forward:
+        try:
+            async with asyncio.timeout(PROOF_SECONDS):
+                await forward.await_port()
+                answer = await _echo(forward, nonce)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError):
+            pass
     if answer != nonce:
         raise LocalizeError(
             "a test connection through the exposure pod did not arrive here",
             "try again; `kubectl localize logs` says what ssh and kubectl said",
         )
+
+
+async def _echo(forward: PortForward, nonce: bytes) -> bytes:
+    """Connect to the port-forward, send the nonce, and return as many bytes as came back for it."""
+    reader, writer = await asyncio.open_connection(forward.host, forward.port)
+    try:
+        writer.write(nonce)
+        return await reader.readexactly(len(nonce))
+    finally:
+        writer.close()

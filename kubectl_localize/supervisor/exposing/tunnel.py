@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing.values import object_name
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.host import ssh
-from kubectl_localize.supervisor.processes.process import Process, SpawnProcess
-from kubectl_localize.timing import Notifier
+from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
+from kubectl_localize.supervisor.processes.process import Process, ProcessSpawner
+from kubectl_localize.timing import Backoff, Notifier, first_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def remove_keys(directory: Path, session: str) -> None:
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = (0.1, 0.2, 0.3, 0.5, 1.0)
+RETRY = Backoff(first_seconds=0.1, longest_seconds=1.0)
 STABLE_SECONDS = 10.0
 FORWARD_SECONDS = 15.0  # longer than kubectl itself waits for the pod to run
 
@@ -65,33 +64,35 @@ class Tunnel:
     """Keeps one pod connected until it is ended.
 
     Args:
-        forward: the command line of the port-forward to the pod's sshd, on a local port of kubectl's choice.
-        client: the command line of the `ssh -R` through that local port.
-        spawn_kubectl, spawn_ssh: start these.
+        target: the pod's sshd.
+        client: builds the command line of the `ssh -R`, from the local port that leads to the sshd.
+        forwarder: starts the port-forward.
+        ssh_spawner: starts the `ssh -R`.
         reachable: returns once the API server can be reached.
+        clock: seconds, monotonic.
         changed: fired when it connects or breaks.
     """
 
     def __init__(
         self,
-        forward: Sequence[str],
+        target: Target,
         client: Callable[[int], Sequence[str]],
         *,
-        spawn_kubectl: SpawnProcess,
-        spawn_ssh: SpawnProcess,
+        forwarder: PortForwarder,
+        ssh_spawner: ProcessSpawner,
         reachable: Callable[[], Awaitable[None]],
         clock: Callable[[], float],
         changed: Notifier,
     ) -> None:
-        self._forward = forward
+        self._target = target
         self._client = client
-        self._spawn_kubectl = spawn_kubectl
-        self._spawn_ssh = spawn_ssh
+        self._forwarder = forwarder
+        self._ssh_spawner = ssh_spawner
         self._reachable = reachable
         self._clock = clock
         self._changed = changed
         self._task: asyncio.Task[None] | None = None
-        self._processes: list[Process] = []
+        self._processes: list[PortForward | Process] = []
         self.restarts = -1
         self.problem = ""
 
@@ -101,7 +102,7 @@ class Tunnel:
 
     async def renew(self) -> None:
         """Give up what is there, which may be dead without knowing it, for a fresh connection."""
-        await asyncio.gather(*(process.stop() for process in self._processes))
+        await asyncio.gather(*(process.stop() for process in self._processes), return_exceptions=True)
 
     async def end(self) -> None:
         """Disconnect."""
@@ -120,7 +121,7 @@ class Tunnel:
             self.restarts += 1
             try:
                 self.problem = await self._once()
-            except (OSError, KubectlError) as error:
+            except KubectlError as error:
                 self.problem = str(error)
             finally:
                 await self.renew()
@@ -128,42 +129,25 @@ class Tunnel:
             log.warning("ssh -R: %s", self.problem)
             self._changed.fire()
             failures = 0 if self._clock() - began > STABLE_SECONDS else failures + 1
-            await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+            await asyncio.sleep(RETRY.seconds(failures))
 
     async def _once(self) -> str:
-        """Connect once and stay until it breaks; what broke."""
-        forward = await self._spawn_kubectl(self._forward)
+        """Connect once and stay until either process ends.
+
+        Returns:
+            What broke, in one sentence.
+
+        Raises:
+            KubectlError: it could not even connect.
+        """
+        forward = await self._forwarder.start(self._target)
         self._processes.append(forward)
-        port = await self._local_port(forward)
-        if port is None:
-            return kubectl.explain(forward.tail, 1).message
-        client = await self._spawn_ssh(self._client(port))
+        port = await forward.await_port(FORWARD_SECONDS)
+        client = await self._ssh_spawner.spawn(self._client(port))
         self._processes.append(client)
-        draining = asyncio.create_task(_drain(forward))
-        forward_end, client_end = asyncio.create_task(forward.wait()), asyncio.create_task(client.wait())
         self.problem = ""
         self._changed.fire()
-        try:
-            await asyncio.wait((forward_end, client_end), return_when=asyncio.FIRST_COMPLETED)
-            if client_end.done():
-                return ssh.explain(client.tail)
-            return kubectl.explain(forward.tail, forward_end.result()).message
-        finally:
-            for task in (draining, forward_end, client_end):
-                task.cancel()
-
-    async def _local_port(self, forward: Process) -> int | None:
-        """The port that kubectl listens on; None where it ended instead, or did not come to it in time."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FORWARD_SECONDS):
-                while line := await forward.stdout.readline():
-                    port = kubectl.forwarding_port(line.decode(errors="replace"))
-                    if port is not None:
-                        return port
-                await forward.wait()
-        return None
-
-
-async def _drain(process: Process) -> None:
-    while await process.stdout.readline():
-        pass
+        ended = await first_of(client.wait(), forward.ended())
+        assert ended is not None  # there is no time limit
+        cause = ended.result()
+        return cause.message if isinstance(cause, KubectlError) else ssh.explain(client.tail)

@@ -11,7 +11,7 @@ from kubectl_localize.ls_document import ForwardItem, ForwardPod, ForwardPort, P
 from kubectl_localize.model import Endpoint, ServiceKey, Status
 from kubectl_localize.supervisor.forwarding.listener import Listener, Surroundings
 from kubectl_localize.supervisor.forwarding.spec import Binding, ForwardSpec, PortSpec
-from kubectl_localize.supervisor.processes.child import Target
+from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 
 WORST_FIRST = (Status.BACKOFF, Status.WAITING, Status.ACTIVE, Status.IDLE)

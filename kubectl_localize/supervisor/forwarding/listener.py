@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from kubectl_localize.model import Endpoint, Status
 from kubectl_localize.supervisor.probe import ApiServerProbe
-from kubectl_localize.supervisor.processes.child import Child, Target
+from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from kubectl_localize.supervisor.processes.pool import Pool
+from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.traffic.balancing import Candidate, choose
 from kubectl_localize.supervisor.traffic.relay import ClientSide, Outcome, ReadBuffer, Relay, Traffic
 from kubectl_localize.timing import Notifier

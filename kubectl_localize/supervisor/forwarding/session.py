@@ -29,10 +29,10 @@ from kubectl_localize.supervisor.forwarding.privileges import PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
 from kubectl_localize.supervisor.forwarding.unprivileged_helper import UnprivilegedHelper
 from kubectl_localize.supervisor.probe import ApiServerProbe, probe_address
-from kubectl_localize.supervisor.processes.child import Target
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.pool import Pool
-from kubectl_localize.supervisor.processes.process import Groups, Process, Spawner
+from kubectl_localize.supervisor.processes.port_forward import PortForwarder
+from kubectl_localize.supervisor.processes.process import Groups, Spawner
 from kubectl_localize.supervisor.traffic.admission import Admission
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
@@ -94,9 +94,13 @@ class Session:
                 interactive=False,
             ),
         )
+        view = self._view = Store(self._dirty.set)
+        self.discovery = Informer(
+            connection, order.selection, view, spawn=self._spawner.spawn, reachable=self.link.wait_up
+        )  # fmt: skip
         self.pool = Pool(
-            start=self._start_child,
-            pod_exists=lambda target: self.discovery.pod_exists(target.namespace, target.pod),
+            forwarder=PortForwarder(connection, self._spawner),
+            pods=self.discovery,
             clock=time.monotonic,
             changed=self.changed,
             warn=warn,
@@ -114,10 +118,6 @@ class Session:
             wait_timeout_seconds=options.wait_timeout_seconds,
             buffer=self.buffer,
         )
-        view = self._view = Store(self._dirty.set)
-        self.discovery = Informer(
-            connection, order.selection, view, spawn=self._spawner.spawn, reachable=self.link.wait_up
-        )  # fmt: skip
         self.naming = Naming(
             connection,
             options,
@@ -275,10 +275,6 @@ class Session:
     def _hosts_helper(self) -> Helper | None:
         """Who writes the hosts file. Root writes the system's only, never one of the user's choice."""
         return self._own.helper or (self._sudo.helper if self._hosts_by_root else None)
-
-    async def _start_child(self, target: Target, on_error_line: Callable[[str], None]) -> Process:
-        command = kubectl.port_forward(self.order.connection, target.namespace, target.pod, target.port)
-        return await self._spawner.spawn(command, on_error_line)
 
     # -- what ls shows, and the way down ------------------------------------------------------------------------------
     def activity(self) -> tuple[int, int]:

@@ -288,7 +288,7 @@ class Child:
                 self._wedged = asyncio.get_running_loop().call_later(FAILING_SECONDS, self._still_failing)
 
     def _still_failing(self) -> None:
-        """End a kubectl that several failures at once have wedged: it neither ends nor carries a byte, and is silent."""
+        """End a kubectl that several failures at once have wedged: it neither ends nor carries a byte."""
         self._wedged = None
         if self._failing and self.state.phase in (Phase.RUNNING, Phase.DRAINING):
             self._tasks.start(self.end(), f"ending child {self.target}, which is wedged")

@@ -7,7 +7,10 @@ from enum import Enum, StrEnum
 
 from kubectl_localize.timing import Backoff
 
-JITTER = 0.2
+LOST = Backoff(first_seconds=0.1, longest_seconds=5.0, jitter=0.2)
+REFUSED = Backoff(first_seconds=0.1, longest_seconds=1.0, jitter=0.2)
+LASTING = Backoff(first_seconds=30.0, longest_seconds=30.0, jitter=0.2)
+
 
 class Phase(StrEnum):
     """Where a child is in its life."""
@@ -39,9 +42,9 @@ class Policy:
         lasting: after a failure that time alone does not mend.
     """
 
-    lost: Backoff = Backoff(first_seconds=0.1, longest_seconds=5.0, jitter=JITTER)
-    refused: Backoff = Backoff(first_seconds=0.1, longest_seconds=1.0, jitter=JITTER)
-    lasting: Backoff = Backoff(first_seconds=30.0, longest_seconds=30.0, jitter=JITTER)
+    lost: Backoff = LOST
+    refused: Backoff = REFUSED
+    lasting: Backoff = LASTING
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import Endpoint
 from kubectl_localize.supervisor.forwarding.listener import Listener, Surroundings
 from kubectl_localize.supervisor.probe import ApiServerProbe
-from kubectl_localize.supervisor.processes.child import Child, Target
+from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.pool import Pool
+from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
 from kubectl_localize.supervisor.processes.process import Process, Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 from kubectl_localize.timing import Notifier
+from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.loop import Clock
 
@@ -52,16 +54,16 @@ class Rig:
         self.warnings: list[str] = []
         self.started: list[str] = []
         self.gone: set[str] = set()
+        self.failure: Exception | None = None
         self.clients: list[asyncio.StreamWriter] = []
         self.may_start = asyncio.Event()
         self.may_start.set()
-        self._spawner = Spawner(Groups(), os.environ)
         self.link = ApiServerProbe(
             ("127.0.0.1", 1), resolve=addresses, boot_ahead=lambda: 0.0, changed=self.changed, renewed=lambda: None
         )
         self.pool = Pool(
-            start=self._start,
-            pod_exists=self._exists,
+            forwarder=PortForwarder(CONNECTION, self),
+            pods=self,
             clock=self.clock,
             changed=self.changed,
             warn=self.warnings.append,
@@ -80,14 +82,21 @@ class Rig:
         self.listener = Listener(self.around, "shop")
         self.ready(*pods)
 
-    async def _start(self, target: Target, on_error_line: Callable[[str], None]) -> Process:
-        self.started.append(target.pod)
+    async def spawn(
+        self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None, stdin: bytes | None = None
+    ) -> Process:
+        """Start the stand-in for the kubectl that a command line asks for (`ProcessSpawner`)."""
+        pod = next(argument.removeprefix("pod/") for argument in argv if argument.startswith("pod/"))
+        self.started.append(pod)
         await self.may_start.wait()
-        command = [sys.executable, "-S", str(STAND_IN), target.pod, self.how[target.pod], str(self.log)]
-        return await self._spawner.spawn(command, on_error_line)
+        if self.failure is not None:
+            raise self.failure
+        command = [sys.executable, "-S", str(STAND_IN), pod, self.how[pod], str(self.log)]
+        return await Spawner(Groups(), os.environ).spawn(command, on_error_line)
 
-    async def _exists(self, target: Target) -> bool:
-        return target.pod not in self.gone
+    async def pod_exists(self, namespace: str, pod: str) -> bool:
+        """Whether a pod is there (`Pods`)."""
+        return pod not in self.gone
 
     def ready(self, *pods: str) -> None:
         """Make these the Ready pods."""

@@ -22,6 +22,7 @@ from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.tunnel import make_keys, remove_keys
 from kubectl_localize.supervisor.probe import ApiServerProbe
+from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 from kubectl_localize.timing import Notifier
@@ -42,12 +43,13 @@ async def no_address(host: str) -> list[str]:
 def means(cluster: Cluster, directory: Path, listens: bool | None = True) -> Means:
     """What an exposure reaches a cluster in memory by."""
     changed = Notifier()
-    spawn = Spawner(Groups(), os.environ).spawn
+    spawner = Spawner(Groups(), os.environ)
     return Means(
         connection=CONNECTION,
         api=cluster.api,
-        spawn_kubectl=spawn,
-        spawn_ssh=spawn,
+        kubectl_spawner=spawner,
+        ssh_spawner=spawner,
+        forwarder=PortForwarder(CONNECTION, spawner),
         link=ApiServerProbe(("", 1), resolve=no_address, boot_ahead=lambda: 0.0, changed=changed, renewed=lambda: None),
         changed=changed,
         clock=cluster.clock,

@@ -9,11 +9,12 @@ import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
-from kubectl_localize.errors import UnauthorizedError
+from kubectl_localize.errors import SpawnError, UnauthorizedError
 from kubectl_localize.supervisor.exposing.tunnel import Tunnel
-from kubectl_localize.supervisor.processes.process import Process, Spawner, SpawnProcess
+from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
+from kubectl_localize.supervisor.processes.process import Process, Spawner
 from kubectl_localize.timing import Notifier
-from tests.unit.cluster.samples import LOST, NO_POD
+from tests.unit.cluster.samples import CONNECTION, LOST, NO_POD
 from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.loop import Clock, play, until
 
@@ -27,28 +28,53 @@ def fail(line: str, code: int) -> str:
     return f"echo {shlex.quote(line)} >&2; exit {code}"
 
 
+class Programs:
+    """Starts a shell program in the place of whatever is asked for (`ProcessSpawner`).
+
+    Args:
+        code: the program; `{number:04}` in it is how many were started before.
+    """
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.failure: Exception | None = None
+        self.started: list[Process] = []
+        self._spawner = Spawner(Groups(), os.environ)
+
+    async def spawn(
+        self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None, stdin: bytes | None = None
+    ) -> Process:
+        if self.failure is not None:
+            raise self.failure
+        program = ["sh", "-c", self.code.replace("{number:04}", f"{len(self.started):04}")]
+        self.started.append(await self._spawner.spawn(program, on_error_line))
+        return self.started[-1]
+
+
 class Rig:
     """A remote forward whose children are what they are told to be; each kubectl has another local port."""
 
     def __init__(self) -> None:
-        self.kubectl = FORWARDING + STAY
-        self.ssh = STAY
-        self.cannot_start: Exception | None = None
-        self.kubectls: list[Process] = []
-        self.sshs: list[Process] = []
+        self.kubectl = Programs(FORWARDING + STAY)
+        self.ssh = Programs(STAY)
         self.ports: list[int] = []
         self.reachable = asyncio.Event()
         self.reachable.set()
         self.changed = Notifier()
-        self.remote = Tunnel(
-            ["kubectl"],
+        self.tunnel = Tunnel(
+            Target("shop", "localize-cart-abc12", 2222),
             self._client,
-            spawn_kubectl=self._spawn(self.kubectls, lambda: self.kubectl),
-            spawn_ssh=self._spawn(self.sshs, lambda: self.ssh),
+            forwarder=PortForwarder(CONNECTION, self.kubectl),
+            ssh_spawner=self.ssh,
             reachable=self._reachable,
             clock=Clock(),
             changed=self.changed,
         )
+
+    @property
+    def processes(self) -> list[Process]:
+        """All that were started."""
+        return [*self.kubectl.started, *self.ssh.started]
 
     def _client(self, port: int) -> Sequence[str]:
         self.ports.append(port)
@@ -57,24 +83,12 @@ class Rig:
     async def _reachable(self) -> None:
         await self.reachable.wait()
 
-    def _spawn(self, started: list[Process], code: Callable[[], str]) -> SpawnProcess:
-        spawner = Spawner(Groups(), os.environ)
-
-        async def spawn(argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
-            if self.cannot_start is not None:
-                raise self.cannot_start
-            program = ["sh", "-c", code().replace("{number:04}", f"{len(started):04}")]
-            started.append(await spawner.spawn(program, on_error_line))
-            return started[-1]
-
-        return spawn
-
     async def connected(self, times: int) -> None:
         """Wait until it has connected so often, and nothing else runs."""
-        await until(lambda: len(self.sshs) == times and not self.remote.problem)
-        assert [one.alive for one in (*self.kubectls[:-1], *self.sshs[:-1])] == [False] * 2 * (times - 1)
+        await until(lambda: len(self.ssh.started) == times and not self.tunnel.problem)
+        assert [one.alive for one in (*self.kubectl.started[:-1], *self.ssh.started[:-1])] == [False] * 2 * (times - 1)
         assert self.ports == [40000 + number for number in range(times)]
-        assert self.remote.restarts == times - 1
+        assert self.tunnel.restarts == times - 1
 
 
 @asynccontextmanager
@@ -84,19 +98,19 @@ async def rig() -> AsyncIterator[Rig]:
     try:
         yield found
     finally:
-        await found.remote.end()
-        assert not any(one.alive for one in (*found.kubectls, *found.sshs))
+        await found.tunnel.end()
+        assert not any(one.alive for one in found.processes)
 
 
 async def test_whichever_end_breaks_both_are_renewed() -> None:
     async with rig() as found:
-        found.remote.begin()
+        found.tunnel.begin()
         await found.connected(1)
-        os.kill(found.sshs[0].pid, signal.SIGKILL)
+        os.kill(found.ssh.started[0].pid, signal.SIGKILL)
         await found.connected(2)
-        os.kill(found.kubectls[1].pid, signal.SIGKILL)
+        os.kill(found.kubectl.started[1].pid, signal.SIGKILL)
         await found.connected(3)
-        await found.remote.renew()
+        await found.tunnel.renew()
         await found.connected(4)
 
 
@@ -106,17 +120,17 @@ async def test_it_is_said_when_it_connects_and_when_it_breaks() -> None:
 
         async def listen() -> None:
             while await found.changed.wait():
-                told.append(found.remote.problem)
+                told.append(found.tunnel.problem)
 
         listening = asyncio.create_task(listen())
-        found.remote.begin()
+        found.tunnel.begin()
         await until(lambda: told == [""])
-        found.ssh = fail(DENIED, 255)
-        os.kill(found.sshs[0].pid, signal.SIGTERM)
+        found.ssh.code = fail(DENIED, 255)
+        os.kill(found.ssh.started[0].pid, signal.SIGTERM)
         await until(lambda: len(told) >= 4)
         assert told[2:4] == ["", "the exposure pod does not accept the session's key"]
-        found.ssh = STAY
-        await until(lambda: found.sshs[-1].alive and not found.remote.problem)
+        found.ssh.code = STAY
+        await until(lambda: found.ssh.started[-1].alive and not found.tunnel.problem)
         listening.cancel()
 
 
@@ -126,10 +140,10 @@ def problem_of(kubectl: str) -> str:
 
     async def run() -> None:
         async with rig() as found:
-            found.kubectl = kubectl
-            found.remote.begin()
-            await until(lambda: found.remote.problem)
-            said.append(found.remote.problem)
+            found.kubectl.code = kubectl
+            found.tunnel.begin()
+            await until(lambda: found.tunnel.problem)
+            said.append(found.tunnel.problem)
 
     play(run())
     return said[0]
@@ -142,28 +156,28 @@ def test_why_the_port_forward_does_not_come_about_or_breaks() -> None:
 
 async def test_what_cannot_be_started_is_tried_again() -> None:
     async with rig() as found:
-        found.cannot_start = UnauthorizedError("getting credentials")
-        found.remote.begin()
-        await until(lambda: found.remote.problem == "getting credentials")
-        found.cannot_start = FileNotFoundError("no kubectl")
-        await until(lambda: found.remote.problem == "no kubectl")
-        found.cannot_start = None
-        await until(lambda: found.sshs and found.sshs[-1].alive)
-        assert found.remote.restarts >= 2
+        found.kubectl.failure = UnauthorizedError("getting credentials")
+        found.tunnel.begin()
+        await until(lambda: found.tunnel.problem == "getting credentials")
+        found.kubectl.failure = SpawnError("no kubectl")
+        await until(lambda: found.tunnel.problem == "no kubectl")
+        found.kubectl.failure = None
+        await until(lambda: found.ssh.started and found.ssh.started[-1].alive)
+        assert found.tunnel.restarts >= 2
 
 
 async def test_nothing_starts_while_the_server_is_away() -> None:
     async with rig() as found:
         found.reachable.clear()
-        found.remote.begin()
+        found.tunnel.begin()
         for _ in range(5):
             await asyncio.sleep(0)
-        assert (found.kubectls, found.remote.restarts) == ([], -1)
+        assert (found.kubectl.started, found.tunnel.restarts) == ([], -1)
         found.reachable.set()
         await found.connected(1)
 
 
 async def test_ending_what_never_began() -> None:
     async with rig() as found:
-        await found.remote.renew()
-        await found.remote.end()
+        await found.tunnel.renew()
+        await found.tunnel.end()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_localize.errors import SpawnError
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.process import Process, Spawner
 from tests.unit.fakes.groups import Groups
@@ -110,7 +111,7 @@ def test_a_silent_watch_holds_nobody_up() -> None:
 def test_one_that_cannot_be_started_leaves_the_gate_open_for_the_next() -> None:
     async def run() -> None:
         stage = Stage()
-        with pytest.raises(FileNotFoundError):
+        with pytest.raises(SpawnError):
             await stage.spawn(["/nowhere/kubectl"])
         process = await stage.spawn(python(LIVES))
         await until(process.spoke.is_set)

@@ -21,8 +21,12 @@ from kubectl_localize.supervisor.processes.lifecycle import (
     Wanted,
     transition,
 )
+from kubectl_localize.timing import Backoff
 
-POLICY = Policy(first_retry_seconds=1.0, longest_retry_seconds=10.0, failed_retry_seconds=60.0, jitter=0.5)
+POLICY = Policy(
+    lost=Backoff(first_seconds=1.0, longest_seconds=10.0, jitter=0.5),
+    lasting=Backoff(first_seconds=60.0, longest_seconds=60.0, jitter=0.5),
+)
 NOW = 100.0
 FAILURE = Exited("refused")
 
@@ -125,7 +129,7 @@ def test_whatever_happens(story: list[tuple[Event, float]]) -> None:
         if isinstance(event, Exited):
             process = False
         if Action.WAKE_AT_RETRY in actions:
-            assert now < state.retry_at <= now + POLICY.failed_retry_seconds * (1 + POLICY.jitter)
+            assert now < state.retry_at <= now + POLICY.lasting.longest_seconds * (1 + POLICY.lasting.jitter)
             assert state.failures == before.failures + 1
         if state.failures < before.failures:
             assert isinstance(event, Answered | Retire | Exited)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from kubectl_localize.supervisor.processes.child import Child, Target
+from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.lifecycle import Phase
+from kubectl_localize.supervisor.processes.port_forward import Target
 from tests.unit.fakes.listener_rig import Rig, rig
 from tests.unit.supervisor.loop import until
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from kubectl_localize.errors import SpawnError
 from kubectl_localize.supervisor.processes.process import GRACE_SECONDS, TAIL_LINES, Spawner
 from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.loop import DEADLINE_SECONDS, until
@@ -122,10 +124,12 @@ async def test_spoke_is_set_by_output_or_by_the_end() -> None:
     await talker.stop()
 
 
-@pytest.mark.parametrize(("command", "kind"), [("/nowhere/kubectl", FileNotFoundError), ("/etc", PermissionError)])
-async def test_what_cannot_be_started(command: str, kind: type[OSError]) -> None:
+@pytest.mark.parametrize(
+    ("command", "problem"), [("/nowhere/kubectl", "No such file or directory"), ("/etc", "Permission denied")]
+)
+async def test_what_cannot_be_started_is_an_error_for_the_user(command: str, problem: str) -> None:
     groups = Groups()
-    with pytest.raises(kind):
+    with pytest.raises(SpawnError, match=f"^{command} cannot be started: {problem}$"):
         await Spawner(groups, {}).spawn([command])
     assert groups.story == []
 
@@ -136,3 +140,12 @@ def _is_gone(pid: int) -> bool:
             return file.read().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+async def test_a_group_that_may_not_be_signalled_any_more_does_not_keep_its_leader_from_being_ended() -> None:
+    def refuse(pgid: int, number: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")  # as macOS does of a group of zombies
+
+    process = await Spawner(Groups(), {}, refuse).spawn(python("import time; time.sleep(60)"))
+    await process.stop()
+    assert await process.wait() == -signal.SIGTERM
