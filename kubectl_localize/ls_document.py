@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from kubectl_localize.codec import CodecError, from_json, to_json
-from kubectl_localize.model import HostsState, Status
+from kubectl_localize.status import HostsState, Status
 
 API_VERSION = "localize/v1"
 

@@ -3,28 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
-
-class Status(StrEnum):
-    """What `ls` shows of a Service or of one of its ports."""
-
-    IDLE = "Idle"
-    ACTIVE = "Active"
-    WAITING = "Waiting"
-    BACKOFF = "Backoff"
-    SKIPPED = "Skipped"
-    EXPOSING = "Exposing"
-    EXPOSED = "Exposed"
-    RESTORING = "Restoring"
-
-
-class HostsState(StrEnum):
-    """Whether the names of this context stand in the hosts file."""
-
-    WRITTEN = "written"
-    OFF = "off"
-    DENIED = "denied"
+from kubectl_localize.status import HostsState as HostsState
+from kubectl_localize.status import Status as Status
 
 
 @dataclass(frozen=True, order=True)

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import Arguments, did_you_mean_command
@@ -22,6 +21,7 @@ from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import validate_range
 from kubectl_localize.host.paths import RunPaths, make_private
 from kubectl_localize.host.process import owner
+from kubectl_localize.ls_document import ForwardItem, LsDocument
 from kubectl_localize.model import Connection, Options, Selection
 from kubectl_localize.protocol import (
     Accepted,
@@ -39,6 +39,7 @@ from kubectl_localize.protocol import (
     Taken,
     Warn,
 )
+from kubectl_localize.status import Status
 
 
 def run(args: Arguments) -> int:
@@ -101,7 +102,7 @@ class Start:
             return 0
         return self._hold(control, ready)
 
-    def _until_ready(self, control: Control, request: StartRequest) -> dict[str, Any] | None:
+    def _until_ready(self, control: Control, request: StartRequest) -> LsDocument | None:
         """The document once everything is up; None where another supervisor has to be asked.
 
         That is so when two commands start at the same moment, or while the last supervisor is still ending; not after
@@ -135,7 +136,7 @@ class Start:
                 case Ready(document):
                     self._progress.done()
                     self.nothing_happened = False
-                    return document.to_json()
+                    return document
         self._progress.done()
         self.nothing_happened = False
         pid = owner(self._paths.pidfile)
@@ -183,12 +184,12 @@ class Start:
             self._console.warning("sudo was refused")
         return not refused
 
-    def _summary(self, document: dict[str, Any]) -> None:
+    def _summary(self, document: LsDocument) -> None:
         self._console.line(
             f"{summary(document, self._connection.context)}; `kubectl localize ls` lists, `kubectl localize stop` ends"
         )
 
-    def _hold(self, control: Control, document: dict[str, Any]) -> int:
+    def _hold(self, control: Control, document: LsDocument) -> int:
         """Show the table, then each change, until Ctrl-C or the supervisor's end."""
         try:
             self._show(document)
@@ -214,7 +215,7 @@ class Start:
             "what it held is cleaned up; start it again, and see what `kubectl localize logs` says last",
         )
 
-    def _show(self, document: dict[str, Any]) -> None:
+    def _show(self, document: LsDocument) -> None:
         from kubectl_localize.cli.listing.table import render_table
 
         sys.stdout.write(
@@ -276,10 +277,10 @@ def options(args: Arguments) -> Options:
     )
 
 
-def summary(document: dict[str, Any], context: str) -> str:
+def summary(document: LsDocument, context: str) -> str:
     """How many Services are forwarded, and how many are not: they cannot be, or no port of theirs is free here."""
-    forwards = [item for item in document["items"] if item["kind"] == "Forward"]
-    possible = [item for item in forwards if item["status"] != "Skipped"]
+    forwards = [item for item in document.items if isinstance(item, ForwardItem)]
+    possible = [item for item in forwards if item.status is not Status.SKIPPED]
     deaf = sum(_listens_nowhere(item) for item in possible)
     skipped = len(forwards) - len(possible)
     more = [f"{skipped} more cannot be forwarded"] if skipped else []
@@ -288,10 +289,10 @@ def summary(document: dict[str, Any], context: str) -> str:
     return f"{forwarded} ({', '.join(more)})" if more else forwarded
 
 
-def _listens_nowhere(item: dict[str, Any]) -> bool:
+def _listens_nowhere(item: ForwardItem) -> bool:
     """Whether each port that is forwarded failed to be bound; one that waits for its first pod has not failed."""
-    ports = [port for port in item["ports"] if port["status"] != "Skipped"]
-    return all(port["status"] == "Backoff" and not port["localPort"] for port in ports)
+    ports = [port for port in item.ports if port.status is not Status.SKIPPED]
+    return all(port.status is Status.BACKOFF and not port.local_port for port in ports)
 
 
 def wishes(needs: PrivilegesNeeded, hosts_file: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any
 
 from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
@@ -12,10 +11,11 @@ from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.connection import current_run
 from kubectl_localize.cli.control.client import reach
 from kubectl_localize.cli.control.farewell import wait_for_release, warn_of_leftovers
-from kubectl_localize.cli.listing.document import other_version, parse_document
+from kubectl_localize.cli.listing.document import other_version
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import Pidfile, owner
+from kubectl_localize.ls_document import LsDocument, SupervisorItem
 from kubectl_localize.protocol import Ended, StopRequest
 
 
@@ -28,8 +28,8 @@ def run(args: Arguments) -> int:
     runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args)]
     stopped, failures = [], []
     for run_paths in runs:
-        context = _supervisor(run_paths).get("context")
-        which = f"of context {context}" if context else f"in {run_paths.directory}"
+        supervisor = _supervisor(run_paths)
+        which = f"of context {supervisor.context}" if supervisor else f"in {run_paths.directory}"
         try:
             if stop(run_paths, console):
                 stopped.append(run_paths)
@@ -63,7 +63,8 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
         sweep(run)
         warn_of_leftovers(run, console.warning)
         return ran  # and was ending already
-    if other := other_version(_supervisor(run), __version__):
+    supervisor = _supervisor(run)
+    if supervisor is not None and (other := other_version(supervisor, __version__)):
         console.warning(other)
     control.send(StopRequest())
     try:
@@ -73,13 +74,12 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
     return True
 
 
-def _supervisor(run: RunPaths) -> dict[str, Any]:
-    """What the state file says of the supervisor; empty where it says nothing."""
+def _supervisor(run: RunPaths) -> SupervisorItem | None:
+    """What the state file says of the supervisor; None if it says nothing."""
     try:
-        found: dict[str, Any] = parse_document(run.state.read_text(encoding="utf-8"))["supervisors"][0]
+        return LsDocument.from_text(run.state.read_text(encoding="utf-8")).supervisors[0]
     except (OSError, ValueError, IndexError):
-        return {}
-    return found
+        return None
 
 
 def sweep(run: RunPaths) -> bool:

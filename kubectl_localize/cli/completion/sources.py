@@ -142,13 +142,13 @@ class Sources:
     def _running(self) -> list[Running]:
         from kubectl_localize.host.paths import Paths
 
-        runs = Paths.from_env(self._environ).all_runs()
-        if not runs:
+        paths = Paths.from_env(self._environ)
+        if not paths.all_runs():
             return []
-        from kubectl_localize.cli.listing.state_files import read_states
+        from kubectl_localize.cli.listing.document import StateFiles
         from kubectl_localize.host.process import owner
 
         return [
-            Running(item["context"], item["namespace"], item["name"], item.get("kind") == "Exposure")
-            for item in read_states(runs, owner).document["items"]
+            Running(item.context, item.namespace, item.name, item.kind == "Exposure")
+            for item in StateFiles(paths, owner).read().document.items
         ]

@@ -1,107 +1,130 @@
-"""The document that `ls` prints: one state file's checked, several merged, the wanted items picked; pure."""
+"""What `ls` shows: the state files of all supervisors, read, merged and filtered."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Any
+from pathlib import Path
 
 from kubectl_localize.cli.listing.label_selector import Requirement, matches
-from kubectl_localize.cluster.selection import near
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.codec import CodecError
+from kubectl_localize.host.paths import Paths, RunPaths
+from kubectl_localize.ls_document import ExposureItem, ForwardItem, Item, LsDocument, SupervisorItem
+from kubectl_localize.status import HostsState
 
-API_VERSION = "localize/v1"
-Document = dict[str, Any]
-Item = dict[str, Any]
-
-_PORT = {
-    "name": str, "port": int, "localPort": int, "targetPort": (int, str), "protocol": str, "status": str,
-    "reason": str, "local": str, "connections": int, "bytesIn": int, "bytesOut": int, "restarts": int,
-    "children": [{"pod": str, "pid": int, "connections": int}],
-}  # fmt: skip
-_ITEM = {
-    "kind": str, "context": str, "namespace": str, "name": str, "status": str, "reason": str, "address": str,
-    "since": str, "pod": str, "hostnames": [str], "endpoints": [str], "labels": dict, "ports": [_PORT],
-    "pods": [{"name": str, "address": str, "hostnames": [str]}],
-}  # fmt: skip
-_SUPERVISOR = {
-    "context": str, "pid": int, "startedAt": str, "version": str, "hosts": str, "children": int, "warnings": [str],
-}  # fmt: skip
-_SHAPE = {"supervisors": [_SUPERVISOR], "items": [_ITEM]}
-_REQUIRED = {
-    "document": ("supervisors", "items"),
-    "supervisors": ("context", "pid"),
-    "items": ("context", "namespace", "name", "status"),
-}
+# The pid of the live process that holds a pidfile; None if there is none.
+Owner = Callable[[Path], int | None]
 
 
-class DocumentError(ValueError):
-    """A state file holds something else than the contract says; the message says what."""
+# -- reading ----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Reading:
+    """What the state files say.
 
-
-def parse_document(text: str) -> Document:
-    """One state file's document, in which every field that is there has the type of the contract.
-
-    Raises:
-        ValueError: it is no JSON; or, as DocumentError, no such document or one of another version.
+    Args:
+        document: what runs, of all live supervisors.
+        warnings: a sentence for each state file that could not be read or whose supervisor is dead.
     """
-    document = json.loads(text)
-    if not isinstance(document, dict):
-        raise DocumentError("it holds no document")
-    version = document.get("apiVersion")
-    if version != API_VERSION:
-        raise DocumentError(f"its apiVersion is {version!r}, not {API_VERSION!r}")
-    _check(document, _SHAPE, "document")
-    return document
+
+    document: LsDocument
+    warnings: tuple[str, ...] = ()
 
 
-def _check(value: Any, shape: Any, where: str) -> None:
-    """Raises DocumentError where a value has not the types of `shape`; fields that it does not name are let through."""
-    if isinstance(shape, list):
-        if not isinstance(value, list):
-            raise DocumentError(f"{where} is no list")
-        for element in value:
-            _check(element, shape[0], where)
-    elif isinstance(shape, dict):
-        if not isinstance(value, dict):
-            raise DocumentError(f"{where} is no object")
-        for key in _REQUIRED.get(where, ()):
-            if value.get(key) is None:
-                raise DocumentError(f"{where} has no {key}")
-        for key, expected in shape.items():
-            if value.get(key) is not None:
-                _check(value[key], expected, key)
-    elif not isinstance(value, shape):
-        raise DocumentError(f"{where} is {value!r}")
+@dataclass(frozen=True)
+class StateFiles:
+    """The state files of all of this user's supervisors.
+
+    Args:
+        paths: where they are.
+        owner: who holds a pidfile.
+    """
+
+    paths: Paths
+    owner: Owner
+
+    def read(self) -> Reading:
+        """All of them as one document."""
+        documents: list[LsDocument] = []
+        warnings: list[str] = []
+        for run in self.paths.all_runs():
+            try:
+                document = _read(run, self.owner)
+            except (OSError, ValueError) as error:
+                warnings.append(f"{run.state} cannot be read: {getattr(error, 'strerror', None) or error}")
+                continue
+            if isinstance(document, str):
+                warnings.append(document)
+            elif document is not None:
+                documents.append(document)
+        return Reading(merge(documents), tuple(warnings))
+
+    def signature(self) -> tuple[object, ...]:
+        """A value that changes whenever `read` may return something else."""
+        return tuple((run.key, _stamp(run.state), self.owner(run.pidfile)) for run in self.paths.all_runs())
 
 
-def merge(documents: Iterable[Document]) -> Document:
-    """One document of several: supervisors by context, items by context, namespace, name and kind."""
-    read = list(documents)
-    supervisors = [supervisor for document in read for supervisor in document["supervisors"]]
-    items = [item for document in read for item in document["items"]]
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "List",
-        "supervisors": sorted(supervisors, key=lambda supervisor: (supervisor["context"], supervisor["pid"])),
-        "items": sorted(items, key=lambda item: (*item_key(item), item.get("kind") or "")),
-    }
+def _read(run: RunPaths, owner: Owner) -> LsDocument | str | None:
+    """A live supervisor's document, a warning about a dead one, None if nothing runs and nothing is left."""
+    text = _text(run)
+    pid = owner(run.pidfile)
+    if pid is None:
+        text = _text(run)  # a supervisor that has just ended properly has removed its file
+        return None if text is None else _dead_warning(run, text)
+    if text is None:
+        return f"the supervisor with pid {pid} ({run.key}) has no state file yet"
+    return LsDocument.from_text(text)
 
 
-def item_key(item: Item) -> tuple[str, str, str]:
-    """Context, namespace and name: what one row of the table is about."""
-    return item["context"], item["namespace"], item["name"]
+def _text(run: RunPaths) -> str | None:
+    try:
+        return run.state.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def _dead_warning(run: RunPaths, text: str) -> str:
+    """What to say of a state file whose supervisor is dead."""
+    hint = "what it forwarded is no longer forwarded; the next kubectl localize there cleans up"
+    try:
+        document = LsDocument.from_text(text)
+        supervisor = document.supervisors[0]
+    except (CodecError, IndexError):
+        return f"a supervisor is gone and left {run.state} behind; {hint}"
+    exposed = [f"{item.namespace}/{item.name}" for item in document.items if isinstance(item, ExposureItem)]
+    if exposed:
+        hint = f"nobody serves {', '.join(exposed)} any more: `kubectl localize restore` brings the workloads back"
+    return f"the supervisor of context {supervisor.context} (pid {supervisor.pid}) is gone; {hint}"
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+# -- merging and filtering --------------------------------------------------------------------------------------------
+def merge(documents: Iterable[LsDocument]) -> LsDocument:
+    """One document of several: supervisors sorted by context, items by context, namespace, name and kind."""
+    merged = list(documents)
+    supervisors = [supervisor for document in merged for supervisor in document.supervisors]
+    items = [item for document in merged for item in document.items]
+    return LsDocument(
+        tuple(sorted(supervisors, key=lambda supervisor: (supervisor.context, supervisor.pid))),
+        tuple(sorted(items, key=lambda item: (item.context, item.namespace, item.name, item.kind))),
+    )
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which items are wanted; what is empty does not narrow.
+    """Which supervisors and items are wanted; what is empty does not narrow.
 
     Args:
-        patterns: `svc`, `ns/svc` or globs; without a slash in any namespace.
-        requirements: the label selector's.
+        context: the context's name.
+        namespaces: their names.
+        patterns: `svc`, `ns/svc` or globs; one without a slash matches in any namespace.
+        requirements: the label selector's. An exposure has no labels of its own.
     """
 
     context: str = ""
@@ -111,66 +134,83 @@ class Filter:
 
     @property
     def narrows_items(self) -> bool:
-        """Whether it may leave out a Service of a supervisor that it lets through."""
+        """Whether it may leave out Services of a supervisor that it lets through."""
         return bool(self.namespaces or self.patterns or self.requirements)
 
-    def apply(self, document: Document) -> Document:
-        """The document with the wanted supervisors and items only."""
-        supervisors = [entry for entry in document["supervisors"] if self.context in ("", entry["context"])]
-        return {**document, "supervisors": supervisors, "items": [i for i in document["items"] if self._wants(i)]}
+    def apply(self, document: LsDocument) -> LsDocument:
+        """The document with only the supervisors and items that are wanted."""
+        if not self.context and not self.narrows_items:
+            return document
+        return LsDocument(
+            tuple(entry for entry in document.supervisors if self.context in ("", entry.context)),
+            tuple(item for item in document.items if self._wants(item)),
+        )
 
     def _wants(self, item: Item) -> bool:
-        context, namespace, name = item_key(item)
         return (
-            self.context in ("", context)
-            and (not self.namespaces or namespace in self.namespaces)
-            and (not self.patterns or any(_matches(pattern, namespace, name) for pattern in self.patterns))
-            and matches(self.requirements, item.get("labels") or {})
+            self.context in ("", item.context)
+            and (not self.namespaces or item.namespace in self.namespaces)
+            and (not self.patterns or any(_matches(pattern, item) for pattern in self.patterns))
+            and matches(self.requirements, item.labels if isinstance(item, ForwardItem) else {})
         )
 
 
-def _matches(pattern: str, namespace: str, name: str) -> bool:
-    namespace_pattern, slash, name_pattern = pattern.rpartition("/")
-    return fnmatchcase(name, name_pattern) and (not slash or fnmatchcase(namespace, namespace_pattern))
+def _matches(pattern: str, item: Item) -> bool:
+    from fnmatch import fnmatchcase
+
+    namespace, slash, name = pattern.rpartition("/")
+    return fnmatchcase(item.name, name) and (not slash or fnmatchcase(item.namespace, namespace))
 
 
-def near_names(wanted: Filter, document: Document) -> str:
-    """What a name that matches nothing may have been meant for: `did you mean web?`; empty where it is near none."""
+# -- what is said about it --------------------------------------------------------------------------------------------
+def near_names(wanted: Filter, document: LsDocument) -> str:
+    """What a name that matches nothing was probably meant for: `did you mean web?`; empty if nothing is like it."""
     if not wanted.narrows_items:
         return ""
     from difflib import get_close_matches
 
-    items = [item for item in document["items"] if wanted.context in ("", item["context"])]
-    namespaces = {item["namespace"] for item in items}
-    for name in wanted.namespaces:
-        if name not in namespaces and (places := get_close_matches(name, sorted(namespaces), 1)):
-            return f"did you mean -n {places[0]}?"
+    from kubectl_localize.cluster.selection import near
+    from kubectl_localize.model import ServiceKey
+
+    items = [item for item in document.items if wanted.context in ("", item.context)]
+    namespaces = {item.namespace for item in items}
+    for namespace in wanted.namespaces:
+        if namespace not in namespaces and (similar := get_close_matches(namespace, sorted(namespaces), 1)):
+            return f"did you mean -n {similar[0]}?"
+    services = {ServiceKey(item.namespace, item.name) for item in items}
     for pattern in wanted.patterns:
-        found = near(pattern, {ServiceKey(item["namespace"], item["name"]) for item in items})
-        if found not in ("", pattern):
-            return f"did you mean {found}?"
+        service = near(pattern, services)
+        if service not in ("", pattern):
+            return f"did you mean {service}?"
     return ""
 
 
-def other_version(supervisor: dict[str, Any], own: str) -> str:
-    """A sentence about a supervisor that another version of this program started; empty where it is the same."""
-    version = supervisor.get("version", own)
-    return "" if version == own else f"the supervisor (pid {supervisor['pid']}) is of version {version}, this is {own}"
-
-
-def notes(document: Document, own: str) -> list[str]:
-    """What is to be said about the supervisors, a sentence each, for stderr.
+def other_version(supervisor: SupervisorItem, own: str) -> str:
+    """A sentence about a supervisor of another version of this program; empty if it is the same version.
 
     Args:
+        supervisor: one that does not say its version counts as the same.
         own: this program's version.
     """
-    found: list[str] = []
-    several = len({entry["context"] for entry in document["supervisors"]}) > 1
-    for entry in document["supervisors"]:
-        said = list(entry.get("warnings") or ())
-        if entry.get("hosts") == "denied":
-            said.append("names are not in the hosts file: it may not be written; start again with privileges")
-        if other := other_version(entry, own):
-            said.append(f"{other}; `kubectl localize stop` ends it, and the next start brings the new one")
-        found += [f"context {entry['context']}: {text}" if several else text for text in said]
-    return found
+    if supervisor.version in ("", own):
+        return ""
+    return f"the supervisor (pid {supervisor.pid}) is of version {supervisor.version}, this is {own}"
+
+
+def notes(document: LsDocument, own: str) -> list[str]:
+    """What to say about the supervisors on stderr, a sentence each.
+
+    Args:
+        document: what runs.
+        own: this program's version.
+    """
+    sentences: list[str] = []
+    several = len({supervisor.context for supervisor in document.supervisors}) > 1
+    for supervisor in document.supervisors:
+        of_it = list(supervisor.warnings)
+        if supervisor.hosts is HostsState.DENIED:
+            of_it.append("names are not in the hosts file: it may not be written; start again with privileges")
+        if other := other_version(supervisor, own):
+            of_it.append(f"{other}; `kubectl localize stop` ends it, and the next start brings the new one")
+        sentences += [f"context {supervisor.context}: {text}" if several else text for text in of_it]
+    return sentences

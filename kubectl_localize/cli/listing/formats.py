@@ -1,16 +1,15 @@
-"""How a document is shown: in which format, and what is said about it beside it; pure."""
+"""How a document is printed for each `-o`, and what is said about it on stderr; pure."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
 from kubectl_localize import __version__
-from kubectl_localize.cli.listing.document import Document, notes
-from kubectl_localize.cli.listing.state_files import Reading
+from kubectl_localize.cli.listing.document import Reading, notes
 from kubectl_localize.cli.listing.table import render_table
 from kubectl_localize.cli.terminal import Console
+from kubectl_localize.ls_document import LsDocument
 
 NOTHING_RUNS = 'nothing is running; start with "kubectl localize"'
 NOTHING_MATCHES = "nothing that is running matches"
@@ -20,12 +19,12 @@ NOTHING_FORWARDED = "no Service is forwarded"
 
 @dataclass(frozen=True)
 class View:
-    """How to show.
+    """How to print.
 
     Args:
-        output: as for `-o`.
-        color: whether to colour.
-        width: the terminal's columns, None where there is none.
+        output: the value of `-o`: table, wide, json, yaml or name.
+        color: whether to colour the table.
+        width: the terminal's columns; None if stdout is no terminal.
     """
 
     output: str
@@ -34,7 +33,7 @@ class View:
 
     @property
     def is_table(self) -> bool:
-        """Whether it is for people."""
+        """Whether people read it."""
         return self.output in ("table", "wide")
 
     @property
@@ -42,10 +41,10 @@ class View:
         """Whether the table has all columns."""
         return self.output == "wide"
 
-    def text(self, document: Document, now: datetime) -> str:
+    def text(self, document: LsDocument, now: datetime) -> str:
         """The document in this format, ending in a newline unless it is empty."""
         if self.output == "json":
-            return json.dumps(document, indent=4, ensure_ascii=False) + "\n"
+            return json_text(document, indent=4) + "\n"
         if self.output == "yaml":
             return yaml_text(document)
         if self.output == "name":
@@ -53,16 +52,23 @@ class View:
         return render_table(document, wide=self.is_wide, color=self.color, width=self.width, now=now)
 
 
-def yaml_text(document: Document) -> str:
-    """The document as YAML, its fields in the order of the contract."""
+def json_text(document: LsDocument, indent: int | None = None) -> str:
+    """The document as JSON (docs/state.md); on one line unless it is indented."""
+    import json
+
+    return json.dumps(document.to_json(), indent=indent, ensure_ascii=False)
+
+
+def yaml_text(document: LsDocument) -> str:
+    """The same fields as YAML, in the same order."""
     import yaml
 
-    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    return str(yaml.safe_dump(document.to_json(), sort_keys=False, allow_unicode=True))
 
 
-def names(document: Document) -> list[str]:
+def names(document: LsDocument) -> list[str]:
     """`ns/svc` of every item, each once."""
-    return list(dict.fromkeys(f"{item['namespace']}/{item['name']}" for item in document["items"]))
+    return list(dict.fromkeys(f"{item.namespace}/{item.name}" for item in document.items))
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ class Remark:
     is_warning: bool = True
 
     def say(self, console: Console) -> None:
-        """Prints it."""
+        """Print it."""
         if self.is_warning:
             console.warning(self.text)
         else:
@@ -84,18 +90,20 @@ def remarks(reading: Reading, view: View, *, narrowed: bool, hint: str = "") -> 
     """What goes to stderr: dead supervisors and unreadable files always, the rest beside a table only.
 
     Args:
+        reading: what is printed.
+        view: how it is printed.
         narrowed: whether a filter may have left items out.
-        hint: what may help where the filter has left all of them out; without one it is the list.
+        hint: what may help if the filter has left all of them out; empty: how to list all.
     """
-    found = [Remark(text) for text in reading.warnings]
+    lines = [Remark(text) for text in reading.warnings]
     if view.is_table:
-        found += [Remark(text) for text in notes(reading.document, __version__)]
-        if not reading.document["items"]:
-            found.append(Remark(_why_empty(reading.document, narrowed, hint), is_warning=False))
-    return found
+        lines += [Remark(text) for text in notes(reading.document, __version__)]
+        if not reading.document.items:
+            lines.append(Remark(_why_empty(reading.document, narrowed, hint), is_warning=False))
+    return lines
 
 
-def _why_empty(document: Document, narrowed: bool, hint: str) -> str:
-    if not document["supervisors"]:
+def _why_empty(document: LsDocument, narrowed: bool, hint: str) -> str:
+    if not document.supervisors:
         return NOTHING_RUNS
     return f"{NOTHING_MATCHES}; {hint or LIST}" if narrowed else NOTHING_FORWARDED

@@ -1,4 +1,4 @@
-"""Kubernetes' label selectors, for what is filtered on this machine."""
+"""Kubernetes' label selectors, for the items of `ls`, which are filtered on this machine."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from kubectl_localize.errors import LocalizeError
 
 _KEY = r"[A-Za-z0-9](?:[-A-Za-z0-9._/]*[A-Za-z0-9])?"
 _VALUE = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9._]*[A-Za-z0-9])?)?"
-_EXISTS = re.compile(rf"(!?)\s*({_KEY})")
-_EQUALITY = re.compile(rf"({_KEY})\s*(!=|==?)\s*({_VALUE})")
-_SET = re.compile(rf"({_KEY})\s+(in|notin)\s*\(\s*({_VALUE}(?:\s*,\s*{_VALUE})*)\s*\)")
-_COMMA_OUTSIDE = re.compile(r",(?![^(]*\))")
+# Patterns as text: most runs of `ls` have no selector, and compiling them takes 1 ms.
+_EXISTS = rf"(!?)\s*({_KEY})"
+_EQUALITY = rf"({_KEY})\s*(!=|==?)\s*({_VALUE})"
+_SET = rf"({_KEY})\s+(in|notin)\s*\(\s*({_VALUE}(?:\s*,\s*{_VALUE})*)\s*\)"
+_COMMA_OUTSIDE_PARENTHESES = r",(?![^(]*\))"
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,9 @@ class Requirement:
 
     Args:
         key: the label.
-        wanted: whether its value has to be among `values`, or must not be; without values, whether it has to exist.
-        values: None where only existence counts.
+        wanted: True if the value must be one of `values`, False if it must not; without values, whether the label must
+            be there.
+        values: None if only the label's being there counts.
     """
 
     key: str
@@ -32,29 +34,29 @@ class Requirement:
 
 
 def parse_selector(text: str) -> tuple[Requirement, ...]:
-    """The requirements of a selector; an empty one has none.
+    """The requirements of a selector, all of which must be met; an empty text has none.
 
     Raises:
-        LocalizeError: it is no selector.
+        LocalizeError: the text is no selector.
     """
     if not text.strip():
         return ()
-    return tuple(_requirement(part.strip(), text) for part in _COMMA_OUTSIDE.split(text))
+    return tuple(_requirement(part.strip(), text) for part in re.split(_COMMA_OUTSIDE_PARENTHESES, text))
 
 
 def _requirement(part: str, selector: str) -> Requirement:
-    if found := _EXISTS.fullmatch(part):
-        return Requirement(found[2], not found[1])
-    if found := _EQUALITY.fullmatch(part):
-        return Requirement(found[1], found[2] != "!=", frozenset({found[3]}))
-    if found := _SET.fullmatch(part):
-        values = frozenset(value.strip() for value in found[3].split(","))
-        return Requirement(found[1], found[2] == "in", values)
+    if match := re.fullmatch(_EXISTS, part):
+        return Requirement(match[2], not match[1])
+    if match := re.fullmatch(_EQUALITY, part):
+        return Requirement(match[1], match[2] != "!=", frozenset({match[3]}))
+    if match := re.fullmatch(_SET, part):
+        values = frozenset(value.strip() for value in match[3].split(","))
+        return Requirement(match[1], match[2] == "in", values)
     raise LocalizeError(f"{selector!r} is not a label selector", "for example -l app=web,tier!=cache")
 
 
 def matches(requirements: Sequence[Requirement], labels: Mapping[str, str]) -> bool:
-    """Whether labels meet all requirements; `!=` and `notin` are also met by a label that is not there."""
+    """Whether labels meet all requirements; a label that is not there meets `!=` and `notin`."""
     return all(_met(requirement, labels) for requirement in requirements)
 
 

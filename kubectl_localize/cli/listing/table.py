@@ -1,4 +1,4 @@
-"""The table of `ls`: one row for each Service; pure."""
+"""The table of `ls`: one row for each Service, its cells written as kubectl would write them; pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kubectl_localize.cli.listing.cells import (
-    NONE,
-    age_text,
-    exposed_port_text,
-    first_and_more,
-    port_text,
-    seconds_since,
-    size_text,
-)
-from kubectl_localize.cli.listing.document import Document, Item, item_key
 from kubectl_localize.cli.terminal import one_line, paint
-from kubectl_localize.model import Status
+from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, ForwardPort, Item, LsDocument
+from kubectl_localize.status import Status
+
+NONE = "<none>"
+SHORTEST_REASON_COLUMNS = 8
 
 _COLUMNS = ("NAMESPACE", "NAME", "STATUS", "ADDRESS", "PORT(S)", "ENDPOINT", "AGE")
 _WIDE_COLUMNS = ("HOSTNAMES", "PODS", "CONNECTIONS", "BYTES IN", "BYTES OUT", "RESTARTS")
@@ -33,12 +27,20 @@ _STYLES = {
 _GAP = "   "
 
 
+# -- rows -------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Row:
-    """One Service's cells; `age` apart from the rest, because it changes without anything having happened."""
+    """One Service's cells.
+
+    Args:
+        key: context, namespace and name.
+        status: coloured only when it is printed.
+        age: apart from the other cells, because it changes although nothing has happened.
+        wide: the cells of `-o wide`, or none.
+    """
 
     key: tuple[str, str, str]
-    status: str
+    status: Status
     address: str
     ports: str
     endpoint: str
@@ -48,74 +50,140 @@ class Row:
 
     @property
     def lasting(self) -> tuple[str, ...]:
-        """All but the age."""
+        """All cells but the age."""
         return *self.key, self.status, self.address, self.ports, self.endpoint, self.reason, *self.wide
 
 
-def rows_of(document: Document, *, wide: bool, now: datetime) -> list[Row]:
-    """A row for each Service, by context, namespace and name; an exposed Service's forward and exposure share one."""
-    by_key: dict[tuple[str, str, str], list[Item]] = {}
-    for item in document["items"]:
-        by_key.setdefault(item_key(item), []).append(item)
-    return [_row(key, by_key[key], wide, now) for key in sorted(by_key)]
+def rows_of(document: LsDocument, *, wide: bool, now: datetime) -> list[Row]:
+    """A row for each Service, sorted by context, namespace and name; a forward and an exposure of it share one."""
+    items_of: dict[tuple[str, str, str], list[Item]] = {}
+    for item in document.items:
+        items_of.setdefault((item.context, item.namespace, item.name), []).append(item)
+    return [_row(key, items_of[key], wide, now) for key in sorted(items_of)]
 
 
 def _row(key: tuple[str, str, str], items: Sequence[Item], wide: bool, now: datetime) -> Row:
-    exposure = next((item for item in items if item.get("kind") == "Exposure"), None)
-    forward = next((item for item in items if item.get("kind") != "Exposure"), None)
-    shown = exposure or forward or {}
-    to_text = exposed_port_text if exposure else port_text
-    skipped = shown.get("status") == Status.SKIPPED
+    exposure = next((item for item in items if isinstance(item, ExposureItem)), None)
+    forward = next((item for item in items if isinstance(item, ForwardItem)), None)
+    item = exposure or items[0]
+    ports = map(_exposed_port, exposure.ports) if exposure else map(_forwarded_port, forward.ports if forward else ())
     return Row(
         key=key,
-        status=shown.get("status") or NONE,
-        address=shown.get("address") or (forward or {}).get("address") or NONE,
-        ports=",".join(to_text(port) for port in shown.get("ports") or ()) or NONE,
-        endpoint=_endpoint(shown),
-        age=NONE if skipped else age_text(seconds_since(shown.get("since"), now)),
-        reason=one_line(shown.get("reason") or ""),
+        status=item.status,
+        address=(forward.address if forward else "") or NONE,
+        ports=",".join(ports) or NONE,
+        endpoint=_endpoint(item),
+        age=NONE if item.status is Status.SKIPPED else age_text(seconds_since(item.since, now)),
+        reason=one_line(item.reason) if item.reason else "",
         wide=_wide_cells(items) if wide else (),
     )
 
 
 def _endpoint(item: Item) -> str:
-    if item.get("kind") == "Exposure":
-        return item.get("pod") or NONE
-    used = [
-        child["pod"] for port in item.get("ports") or () for child in port.get("children") or () if child.get("pod")
-    ]
-    return first_and_more(used or list(item.get("endpoints") or ()), 1, space=True)
+    if isinstance(item, ExposureItem):
+        return item.pod or NONE
+    in_use = [child.pod for port in item.ports for child in port.children]
+    return first_and_more(in_use or item.endpoints, 1, before_more=" ")
 
 
-def _wide_cells(items: Iterable[Item]) -> tuple[str, ...]:
-    every = list(items)
-    ports = [port for item in every for port in item.get("ports") or ()]
-    hostnames = [name for item in every for name in item.get("hostnames") or ()]
-    pods = [f"{pod.get('name')}={pod.get('address')}" for item in every for pod in item.get("pods") or ()]
-
-    def total(field: str) -> int:
-        return sum(port.get(field) or 0 for port in ports)
-
+def _wide_cells(items: Sequence[Item]) -> tuple[str, ...]:
+    forwards = [item for item in items if isinstance(item, ForwardItem)]
+    ports = [port for forward in forwards for port in forward.ports]
+    exposed = [port for item in items if isinstance(item, ExposureItem) for port in item.ports]
     return (
-        first_and_more(hostnames, 2, space=False),
-        first_and_more(pods, 3, space=False),
-        str(total("connections")),
-        size_text(total("bytesIn")),
-        size_text(total("bytesOut")),
-        str(total("restarts")),
+        first_and_more([name for forward in forwards for name in forward.hostnames], 2, before_more=","),
+        first_and_more(
+            [f"{pod.name}={pod.address}" for forward in forwards for pod in forward.pods], 3, before_more=","
+        ),
+        str(sum(port.connections for port in ports) + sum(port.connections for port in exposed)),
+        size_text(sum(port.bytes_in for port in ports)),
+        size_text(sum(port.bytes_out for port in ports)),
+        str(sum(port.restarts for port in ports)),
     )
 
 
-SHORTEST_REASON = 8
+# -- cells ------------------------------------------------------------------------------------------------------------
+def _forwarded_port(port: ForwardPort) -> str:
+    """`5672`, `80->8080`, `53/UDP`, or `8080:80->http` if the local number is another than the Service's."""
+    moved = f"{port.local_port}:" if port.local_port not in (0, port.port) else ""
+    arrow = f"->{port.target_port}" if port.target_port not in (0, "", port.port) else ""
+    return f"{moved}{port.port}{arrow}" + ("" if port.protocol == "TCP" else f"/{port.protocol}")
 
 
-def render_table(document: Document, *, wide: bool, color: bool, width: int | None, now: datetime) -> str:
-    """The table of a document, ending in a newline; empty where the document has no items.
+def _exposed_port(port: ExposurePort) -> str:
+    """`80->127.0.0.1:3000`."""
+    return f"{port.port}->{port.local or port.target_port}"
+
+
+def first_and_more(values: Iterable[str], count: int, *, before_more: str) -> str:
+    """The first values and how many more there are: `web-abc +1`, `a,b,+3`; `<none>` if there are none.
 
     Args:
+        values: what stands several times counts once.
+        count: how many are written out.
+        before_more: what stands in front of `+1`.
+    """
+    unique = list(dict.fromkeys(values))
+    more = f"{before_more}+{len(unique) - count}" if len(unique) > count else ""
+    return ",".join(unique[:count]) + more or NONE
+
+
+def seconds_since(moment: str, now: datetime) -> float | None:
+    """Seconds from an RFC 3339 time until now; None if the text is no such time."""
+    try:
+        return (now - datetime.fromisoformat(moment)).total_seconds()
+    except (ValueError, TypeError):
+        return None
+
+
+def age_text(seconds: float | None) -> str:
+    """A duration as in kubectl's AGE column: `90s`, `2m30s`, `8m`, `3h`, `5d`, `2y10d`."""
+    if seconds is None:
+        return NONE
+    whole = max(0, int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if whole < 120:
+        return f"{whole}s"
+    if minutes < 10:
+        return _two_units(minutes, "m", whole % 60, "s")
+    if hours < 3:
+        return f"{minutes}m"
+    if hours < 8:
+        return _two_units(hours, "h", minutes % 60, "m")
+    if hours < 48:
+        return f"{hours}h"
+    if days < 8:
+        return _two_units(days, "d", hours % 24, "h")
+    if days < 2 * 365:
+        return f"{days}d"
+    if days < 8 * 365:
+        return _two_units(days // 365, "y", days % 365, "d")
+    return f"{days // 365}y"
+
+
+def _two_units(large: int, large_unit: str, small: int, small_unit: str) -> str:
+    return f"{large}{large_unit}" + (f"{small}{small_unit}" if small else "")
+
+
+def size_text(count: int) -> str:
+    """Bytes for people: `512B`, `1.5KiB`, `20MiB`."""
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if round(size, 1) < 1024:
+            return f"{size:.0f}{unit}" if unit == "B" or round(size, 1) >= 10 else f"{size:.1f}{unit}"
+        size /= 1024
+    return f"{size:.1f}TiB"
+
+
+# -- lines ------------------------------------------------------------------------------------------------------------
+def render_table(document: LsDocument, *, wide: bool, color: bool, width: int | None, now: datetime) -> str:
+    """The table of a document, ending in a newline; empty if the document has no items.
+
+    Args:
+        document: what to show.
         wide: with host names, addresses of pods, connections, bytes and restarts.
         color: whether to colour the status.
-        width: the terminal's columns, to which REASON is cut where there is some room for it; None leaves it whole.
+        width: the terminal's columns, to which REASON is cut if there is some room for it; None leaves it whole.
         now: what ages are counted from, with a time zone.
     """
     lines = render_rows(rows_of(document, wide=wide, now=now), wide=wide, color=color, width=width)
@@ -123,27 +191,29 @@ def render_table(document: Document, *, wide: bool, color: bool, width: int | No
 
 
 def render_rows(rows: Sequence[Row], *, wide: bool, color: bool, width: int | None) -> list[str]:
-    """The header and a line for each row; nothing for no rows."""
+    """The header and a line for each row, without newlines; nothing for no rows."""
     if not rows:
         return []
     with_context = len({row.key[0] for row in rows}) > 1
     header = [*(("CONTEXT",) if with_context else ()), *_COLUMNS, *(_WIDE_COLUMNS if wide else ()), "REASON"]
-    table = [_cells(row, with_context, color) for row in rows]
-    lines = _align([header, *table])
-    if width is not None:
-        room = width - lines[0].index("REASON")
-        # where the lines do not fit anyway, a reason that is cut would only hide what there is to know
-        if room >= SHORTEST_REASON and any(len(cells[-1]) > room for cells in table):
-            lines = _align([header, *([*cells[:-1], _cut(cells[-1], room)] for cells in table)])
-    return lines
+    table = [header, *(_cells(row, with_context) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    left = None if width is None else width - sum(widths[:-1]) - len(_GAP) * len(widths[:-1])
+    # If the lines do not fit anyway, cutting a reason would only hide it.
+    reason_columns = left if left is not None and left >= SHORTEST_REASON_COLUMNS else None
+    status_column = header.index("STATUS")
+    return [
+        _line(cells, widths, reason_columns, (status_column, _STYLES.get(row.status, "")) if row and color else None)
+        for cells, row in zip(table, [None, *rows], strict=True)
+    ]
 
 
-def _cells(row: Row, with_context: bool, color: bool) -> list[str]:
+def _cells(row: Row, with_context: bool) -> list[str]:
     return [
         *([one_line(row.key[0])] if with_context else []),
         row.key[1],
         row.key[2],
-        paint(row.status, _STYLES.get(Status(row.status), "")) if color and row.status in _STYLES else row.status,
+        row.status,
         row.address,
         row.ports,
         row.endpoint,
@@ -153,15 +223,24 @@ def _cells(row: Row, with_context: bool, color: bool) -> list[str]:
     ]
 
 
-def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1] + "…"
+def _line(
+    cells: Sequence[str], widths: Sequence[int], reason_columns: int | None, painted: tuple[int, str] | None
+) -> str:
+    """One line of the table.
 
+    Padded by hand: tabulate does the same, but importing it takes 10 ms of the 55 that `ls` may take.
 
-def _align(table: Sequence[Sequence[str]]) -> list[str]:
-    from tabulate import DataRow, TableFormat, tabulate
-
-    between = DataRow("", _GAP, "")
-    kubectl = TableFormat(None, None, None, None, between, between, 0, None)
-    # The header goes in as a row: tabulate would pad it by two columns more than the rest.
-    text = tabulate(table, tablefmt=kubectl, disable_numparse=True, stralign="left")
-    return [line.rstrip() for line in text.splitlines()]
+    Args:
+        cells: the last one, the reason, is not padded.
+        widths: of the columns.
+        reason_columns: to which the reason is cut; None leaves it whole.
+        painted: which cell to colour, and how.
+    """
+    padded = [cell.ljust(width) for cell, width in zip(cells[:-1], widths, strict=False)]
+    if painted is not None:
+        column, style = painted
+        padded[column] = paint(cells[column], style) + padded[column][len(cells[column]) :]
+    reason = cells[-1]
+    if reason_columns is not None and len(reason) > reason_columns:
+        reason = reason[: reason_columns - 1] + "…"
+    return _GAP.join([*padded, reason]).rstrip()

@@ -12,6 +12,7 @@ import yaml
 from kubectl_localize.cli.main import main
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
+from kubectl_localize.status import HostsState
 from tests.unit.cli.samples import document, forward, port, webshop
 
 
@@ -30,7 +31,7 @@ def running(home: Path) -> Iterator[RunPaths]:
     run.directory.mkdir()
     pidfile = Pidfile.acquire(run.pidfile)
     assert pidfile is not None
-    run.state.write_text(json.dumps(webshop()))
+    run.state.write_text(json.dumps(webshop().to_json()))
     yield run
     pidfile.release()
 
@@ -124,7 +125,8 @@ def test_a_bad_selector(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_the_supervisor_warns_of_stands_beside_the_table_only(
     running: RunPaths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    running.state.write_text(json.dumps(document(forward("a", "b", port(1, 1)), hosts="denied", warnings=["half"])))
+    denied = document(forward("a", "b", port(1, 1)), hosts=HostsState.DENIED, warnings=("half",))
+    running.state.write_text(json.dumps(denied.to_json()))
     assert main(["ls"]) == 0
     assert capsys.readouterr().err.splitlines() == [
         "warning: half", "warning: names are not in the hosts file: it may not be written; start again with privileges",
@@ -136,7 +138,7 @@ def test_what_the_supervisor_warns_of_stands_beside_the_table_only(
 def test_a_dead_one_is_said_in_every_format(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = RunPaths(home / "dead-1")
     run.directory.mkdir()
-    run.state.write_text(json.dumps(webshop()))
+    run.state.write_text(json.dumps(webshop().to_json()))
     for output in ("table", "wide", "json", "yaml", "name"):
         assert main(["ls", "-o", output]) == 0
         out, err = capsys.readouterr()

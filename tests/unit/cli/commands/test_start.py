@@ -15,6 +15,7 @@ from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
 from kubectl_localize.model import Options, Selection
 from kubectl_localize.protocol import PrivilegesNeeded, StartRequest
+from kubectl_localize.status import Status
 from tests.unit.cli.samples import document, exposure, forward, port, webshop
 from tests.unit.cli.scripted import GONE, NOT_ANY_MORE, TERMINATE, Event, scripted
 from tests.unit.cluster.samples import CONNECTION
@@ -34,7 +35,7 @@ def test_wishes(needs: PrivilegesNeeded, expected: list[str]) -> None:
     assert wishes(needs, "/etc/hosts") == expected
 
 
-TAKEN = {"status": "Backoff", "reason": "127.71.4.19:80 is in use", "localPort": 0}
+TAKEN = {"status": Status.BACKOFF, "reason": "127.71.4.19:80 is in use", "local_port": 0}
 
 
 def test_the_summary_counts_forwards_once_and_names_what_cannot_be() -> None:
@@ -43,10 +44,12 @@ def test_the_summary_counts_forwards_once_and_names_what_cannot_be() -> None:
 
 def test_the_summary_does_not_count_services_whose_ports_are_all_taken() -> None:
     found = document(
-        forward("shop", "taken", port(80, 80, **TAKEN), port(53, 53, protocol="UDP", status="Skipped", localPort=0)),
+        forward(
+            "shop", "taken", port(80, 80, **TAKEN), port(53, 53, protocol="UDP", status=Status.SKIPPED, local_port=0)
+        ),
         forward("shop", "in-part", port(80, 80, **TAKEN), port(81, 81)),
-        forward("shop", "failing", port(80, 80, status="Backoff", reason="it ended")),
-        forward("shop", "waiting", port(80, "http", status="Waiting", reason="no Ready pod", localPort=0)),
+        forward("shop", "failing", port(80, 80, status=Status.BACKOFF, reason="it ended")),
+        forward("shop", "waiting", port(80, "http", status=Status.WAITING, reason="no Ready pod", local_port=0)),
         exposure("shop", "waiting"),
     )
     assert summary(found, "dev") == "3 Services of context dev forwarded (1 more cannot be listened on here)"

@@ -1,75 +1,31 @@
-"""The document of `ls`: checked, merged, filtered."""
+"""What `ls` shows: state files of the living and of the dead, merged and filtered."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
 
 import pytest
 
 from kubectl_localize import __version__
-from kubectl_localize.cli.listing.document import DocumentError, Filter, merge, notes, parse_document
+from kubectl_localize.cli.listing.document import Filter, Owner, Reading, StateFiles, merge, notes
 from kubectl_localize.cli.listing.formats import names
 from kubectl_localize.cli.listing.label_selector import parse_selector
-from tests.unit.cli.samples import document, forward, port, webshop
-
-
-def test_a_good_one_comes_through_whole() -> None:
-    good = webshop()
-    good["items"][0]["fieldOfALaterVersion"] = {"x": 1}
-    assert parse_document(json.dumps(good)) == good
-
-
-def _broken(path: list[Any], value: Any) -> str:
-    found: Any = webshop()
-    *way, last = path
-    inner = found
-    for step in way:
-        inner = inner[step]
-    inner[last] = value
-    return json.dumps(found)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "Expecting value"),
-        ('{"apiVersion": "localize/v1"', "Expecting"),
-        ("[]", "no document"),
-        (_broken(["apiVersion"], "localize/v2"), "its apiVersion is 'localize/v2', not 'localize/v1'"),
-        (_broken(["items"], None), "document has no items"),
-        (_broken(["items"], {}), "items is no list"),
-        (_broken(["items", 0], 7), "items is no object"),
-        (_broken(["items", 0, "name"], None), "items has no name"),
-        (_broken(["items", 0, "name"], 7), "name is 7"),
-        (_broken(["items", 0, "ports", 0, "port"], "80"), "port is '80'"),
-        (_broken(["items", 0, "hostnames"], [1]), "hostnames is 1"),
-        (_broken(["supervisors", 0, "pid"], "x"), "pid is 'x'"),
-    ],
-)
-def test_a_bad_one_is_named(text: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        parse_document(text)
-
-
-def test_null_is_like_absent_where_a_field_may_be() -> None:
-    text = _broken(["items", 0, "ports"], None)
-    assert parse_document(text)["items"][0]["ports"] is None
-
-
-def test_document_error_is_a_value_error() -> None:
-    assert issubclass(DocumentError, ValueError)
+from kubectl_localize.host.paths import Paths, RunPaths
+from kubectl_localize.ls_document import LsDocument
+from kubectl_localize.status import HostsState
+from tests.unit.cli.samples import document, forward, port
 
 
 def test_merge_sorts_by_context_namespace_name() -> None:
     one = document(forward("b", "a"), forward("a", "z"), context="prod", pid=2)
     other = document(forward("c", "c"), context="dev", pid=1)
     merged = merge([one, other])
-    assert [(i["context"], i["namespace"], i["name"]) for i in merged["items"]] == [
+    assert [(item.context, item.namespace, item.name) for item in merged.items] == [
         ("dev", "c", "c"), ("prod", "a", "z"), ("prod", "b", "a"),
     ]  # fmt: skip
-    assert [s["pid"] for s in merged["supervisors"]] == [1, 2]
-    assert merge([]) == {"apiVersion": "localize/v1", "kind": "List", "supervisors": [], "items": []}
+    assert [supervisor.pid for supervisor in merged.supervisors] == [1, 2]
+    assert merge([]) == LsDocument()
 
 
 @pytest.mark.parametrize(
@@ -94,17 +50,17 @@ def test_filter(wanted: Filter, found: list[str]) -> None:
     )
     filtered = wanted.apply(full)
     assert names(filtered) == found
-    assert bool(filtered["supervisors"]) == (wanted.context != "other")
+    assert bool(filtered.supervisors) == (wanted.context != "other")
 
 
 def test_notes() -> None:
-    one = document(hosts="denied", warnings=["port 80 is taken"])
+    one = document(hosts=HostsState.DENIED, warnings=("port 80 is taken",))
     assert notes(one, __version__) == [
         "port 80 is taken", "names are not in the hosts file: it may not be written; start again with privileges",
     ]  # fmt: skip
-    two = merge([one, document(context="prod", pid=9, warnings=["x"])])
+    two = merge([one, document(context="prod", pid=9, warnings=("x",))])
     assert notes(two, __version__)[-1] == "context prod: x"
-    assert notes(document(hosts="off"), __version__) == []
+    assert notes(document(hosts=HostsState.OFF), __version__) == []
 
 
 def test_a_supervisor_of_another_version_is_named() -> None:
@@ -112,6 +68,91 @@ def test_a_supervisor_of_another_version_is_named() -> None:
     assert said.startswith(
         f"the supervisor (pid 9) is of version {__version__}, this is 9.0.0; `kubectl localize stop`"
     )
-    unknown = document()
-    del unknown["supervisors"][0]["version"]
-    assert notes(unknown, "9.0.0") == []
+    assert notes(document(version=""), "9.0.0") == []
+
+
+# -- state files ------------------------------------------------------------------------------------------------------
+def _run(root: Path, key: str, text: str | None) -> RunPaths:
+    run = RunPaths(root / key)
+    run.directory.mkdir()
+    run.pidfile.write_text("")
+    if text is not None:
+        run.state.write_text(text)
+    return run
+
+
+def _read(root: Path, owner: Owner) -> Reading:
+    return StateFiles(Paths(root), owner).read()
+
+
+def _living(_: Path) -> int | None:
+    return 4711
+
+
+def _dead(_: Path) -> int | None:
+    return None
+
+
+def test_all_that_live_are_merged(tmp_path: Path) -> None:
+    for context in ("prod", "dev"):
+        _run(tmp_path, context, json.dumps(document(forward("a", "web"), context=context).to_json()))
+    reading = _read(tmp_path, _living)
+    assert [item.context for item in reading.document.items] == ["dev", "prod"]
+    assert reading.warnings == ()
+
+
+def test_a_dead_one_is_said_and_not_shown(tmp_path: Path) -> None:
+    _run(tmp_path, "dev-1", json.dumps(document(forward("a", "web"), context="dev", pid=99).to_json()))
+    reading = _read(tmp_path, _dead)
+    assert reading.document == LsDocument()
+    (warning,) = reading.warnings
+    assert warning.startswith("the supervisor of context dev (pid 99) is gone; ")
+    assert "the next kubectl localize there cleans up" in warning
+
+
+def test_one_that_ends_properly_while_it_is_read_is_not_called_dead(tmp_path: Path) -> None:
+    run = _run(tmp_path, "dev-1", json.dumps(document().to_json()))
+
+    def ends_now(_: Path) -> int | None:
+        run.state.unlink()
+        return None
+
+    reading = _read(tmp_path, ends_now)
+    assert reading == Reading(LsDocument())
+
+
+@pytest.mark.parametrize("text", ["{", '{"apiVersion": "localize/v9"}', "\udcff"])
+def test_a_garbled_one_is_named_and_the_others_shown(tmp_path: Path, text: str) -> None:
+    bad = _run(tmp_path, "bad", None)
+    bad.state.write_bytes(text.encode("utf-8", "surrogateescape"))
+    _run(tmp_path, "good", json.dumps(document(forward("a", "web")).to_json()))
+    reading = _read(tmp_path, _living)
+    assert [item.name for item in reading.document.items] == ["web"]
+    (warning,) = reading.warnings
+    assert warning.startswith(f"{bad.state} cannot be read: ")
+
+
+def test_a_garbled_one_of_a_dead_supervisor(tmp_path: Path) -> None:
+    run = _run(tmp_path, "bad", "{")
+    (warning,) = _read(tmp_path, _dead).warnings
+    assert warning.startswith(f"a supervisor is gone and left {run.state} behind")
+
+
+def test_absent(tmp_path: Path) -> None:
+    _run(tmp_path, "dev-1", None)
+    assert _read(tmp_path, _dead).warnings == ()
+    assert _read(tmp_path, _living).warnings == ("the supervisor with pid 4711 (dev-1) has no state file yet",)
+
+
+def test_the_signature_changes_with_the_file_and_with_life(tmp_path: Path) -> None:
+    run = _run(tmp_path, "dev-1", "{}")
+    states = StateFiles(Paths(tmp_path), _living)
+    first = states.signature()
+    assert states.signature() == first
+    assert StateFiles(Paths(tmp_path), _dead).signature() != first
+    other = run.directory / "new"
+    other.write_text("{} ")
+    other.rename(run.state)
+    assert states.signature() != first
+    run.state.unlink()
+    assert states.signature() != first

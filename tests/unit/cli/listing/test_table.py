@@ -7,8 +7,17 @@ import re
 import pytest
 
 from kubectl_localize.cli.listing.document import merge
-from kubectl_localize.cli.listing.table import render_table, rows_of
-from tests.unit.cli.samples import NOW, child, document, exposure, forward, port, webshop
+from kubectl_localize.cli.listing.table import (
+    age_text,
+    first_and_more,
+    render_table,
+    rows_of,
+    seconds_since,
+    size_text,
+)
+from kubectl_localize.ls_document import ForwardPod, ForwardPort, Item
+from kubectl_localize.status import Status
+from tests.unit.cli.samples import EIGHT_MINUTES_AGO, NOW, child, document, exposure, forward, port, webshop
 
 CONTRACT = """\
 NAMESPACE   NAME    STATUS    ADDRESS       PORT(S)              ENDPOINT               AGE      REASON
@@ -17,6 +26,8 @@ webshop     dns     Skipped   <none>        53/UDP               <none>         
 webshop     queue   Waiting   127.83.10.7   5672                 <none>                 8m       no Ready pod
 webshop     web     Active    127.71.4.19   80->8080,443->8443   web-6767cc67f4-42xr6   8m
 """
+
+A, B = child("a"), child("b")
 
 
 def test_the_contracts_table() -> None:
@@ -42,11 +53,6 @@ def test_colour_is_on_the_status_and_changes_nothing_else() -> None:
     assert re.sub(r"\x1b\[\d+m", "", colored) == CONTRACT
 
 
-def test_a_status_of_a_later_version_is_shown_as_it_is() -> None:
-    odd = document(forward("a", "web", port(80, 80), status="Odd"))
-    assert " Odd " in render_table(odd, wide=False, color=True, width=None, now=NOW)
-
-
 def test_reason_is_cut_to_the_terminal_and_only_there() -> None:
     width = len(CONTRACT.splitlines()[0]) + 2  # eight columns for REASON
     lines = render_table(webshop(), wide=False, color=False, width=width, now=NOW).splitlines()
@@ -63,16 +69,16 @@ def test_a_terminal_that_is_much_too_narrow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "endpoint"),
+    ("item", "endpoint"),
     [
-        ({"ports": [port(80, 80, children=[child("a"), child("b")]), port(81, 81, children=[child("a")])]}, "a +1"),
-        ({"ports": [port(80, 80, children=[child("b")])], "endpoints": ["a", "b", "c"]}, "b"),
-        ({"ports": [port(80, 80)], "endpoints": ["a", "b", "c"]}, "a +2"),
-        ({"ports": [port(80, 80)]}, "<none>"),
+        (forward("a", "web", port(80, 80, children=(A, B)), port(81, 81, children=(A,))), "a +1"),
+        (forward("a", "web", port(80, 80, children=(B,)), endpoints=("a", "b", "c")), "b"),
+        (forward("a", "web", port(80, 80), endpoints=("a", "b", "c")), "a +2"),
+        (forward("a", "web", port(80, 80)), "<none>"),
     ],
 )
-def test_endpoint(fields: dict[str, object], endpoint: str) -> None:
-    (row,) = rows_of(document(forward("a", "web", **fields)), wide=False, now=NOW)
+def test_endpoint(item: Item, endpoint: str) -> None:
+    (row,) = rows_of(document(item), wide=False, now=NOW)
     assert row.endpoint == endpoint
 
 
@@ -81,18 +87,19 @@ def test_an_exposure_without_a_forward() -> None:
     assert (row.address, row.endpoint, row.ports) == ("<none>", "localize-web-x7k2p", "80->127.0.0.1:3000")
 
 
-def test_an_exposure_with_an_address_of_its_own() -> None:
-    (row,) = rows_of(document(exposure("a", "web", address="127.9.9.9")), wide=False, now=NOW)
-    assert row.address == "127.9.9.9"
+def test_an_exposed_service_has_the_address_of_its_forward() -> None:
+    both = document(forward("a", "web", port(80, 80)), exposure("a", "web"))
+    (row,) = rows_of(both, wide=False, now=NOW)
+    assert (row.status, row.address, row.ports) == (Status.EXPOSED, "127.71.4.19", "80->127.0.0.1:3000")
 
 
 def test_wide() -> None:
-    pods = [{"name": f"db-{n}", "address": f"127.1.0.{n}", "hostnames": []} for n in range(5)]
+    pods = tuple(ForwardPod(f"db-{number}", f"127.1.0.{number}") for number in range(5))
     ports = [
-        port(80, 80, connections=2, bytesIn=1000, bytesOut=2048, restarts=1),
-        port(81, 81, connections=1, bytesIn=24, restarts=2),
+        port(80, 80, connections=2, bytes_in=1000, bytes_out=2048, restarts=1),
+        port(81, 81, connections=1, bytes_in=24, restarts=2),
     ]
-    wide = document(forward("a", "db", *ports, pods=pods, hostnames=["a", "b", "c", "d", "e"], reason="why"))
+    wide = document(forward("a", "db", *ports, pods=pods, hostnames=("a", "b", "c", "d", "e"), reason="why"))
     header, line = render_table(wide, wide=True, color=False, width=None, now=NOW).splitlines()
     assert re.split(r" {3,}", header)[7:] == [
         "HOSTNAMES", "PODS", "CONNECTIONS", "BYTES IN", "BYTES OUT", "RESTARTS", "REASON",
@@ -111,3 +118,69 @@ def test_control_characters_and_line_breaks_stay_out() -> None:
 def test_numbers_stay_as_they_are_written() -> None:
     numbers = document(forward("1e5", "007", port(80, 80)))
     assert "1e5         007" in render_table(numbers, wide=False, color=False, width=None, now=NOW)
+
+
+# -- cells ------------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (port(80, 8080), "80->8080"),
+        (port(5672, 5672), "5672"),
+        (port(80, "http"), "80->http"),
+        (port(80, "http", local_port=8080), "8080:80->http"),
+        (port(80, 80, local_port=8080), "8080:80"),
+        (port(80, 0), "80"),
+        (port(53, 53, protocol="UDP"), "53/UDP"),
+        (port(53, 5353, protocol="UDP", local_port=0), "53->5353/UDP"),
+        (port(38412, 38412, protocol="SCTP"), "38412/SCTP"),
+    ],
+)
+def test_ports(given: ForwardPort, text: str) -> None:
+    (row,) = rows_of(document(forward("a", "web", given)), wide=False, now=NOW)
+    assert row.ports == text
+
+
+@pytest.mark.parametrize(
+    ("values", "count", "before_more", "text"),
+    [
+        ([], 1, " ", "<none>"),
+        (["a"], 1, " ", "a"),
+        (["a", "b"], 1, " ", "a +1"),
+        (["a", "a"], 1, " ", "a"),
+        (["a", "b", "c", "d", "e"], 2, ",", "a,b,+3"),
+        (["a", "b"], 2, ",", "a,b"),
+    ],
+)
+def test_first_and_more(values: list[str], count: int, before_more: str, text: str) -> None:
+    assert first_and_more(values, count, before_more=before_more) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "<none>"), (-5, "0s"), (0, "0s"), (119, "119s"), (120, "2m"), (150, "2m30s"), (480, "8m"),
+        (599, "9m59s"), (600, "10m"), (3600, "60m"), (10799, "179m"), (10800, "3h"), (3 * 3600 + 1800, "3h30m"),
+        (8 * 3600 + 1800, "8h"), (47 * 3600, "47h"), (48 * 3600, "2d"), (50 * 3600, "2d2h"), (8 * 86400 + 3600, "8d"),
+        (400 * 86400, "400d"), (740 * 86400, "2y10d"), (9 * 365 * 86400, "9y"),
+    ],
+)  # fmt: skip
+def test_ages_are_kubectls(seconds: float | None, text: str) -> None:
+    assert age_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("moment", "seconds"),
+    [(EIGHT_MINUTES_AGO, 480), ("2026-01-02T11:59:59.5Z", 0.5), ("", None), ("x", None),
+     ("2026-01-02T11:52:00", None)],
+)  # fmt: skip
+def test_seconds_since(moment: str, seconds: float | None) -> None:
+    assert seconds_since(moment, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0B"), (1023, "1023B"), (1024, "1.0KiB"), (1536, "1.5KiB"), (20 * 2**20, "20MiB"), (2**20 - 1, "1.0MiB"),
+     (3 * 2**40, "3.0TiB")],
+)  # fmt: skip
+def test_sizes(count: int, text: str) -> None:
+    assert size_text(count) == text

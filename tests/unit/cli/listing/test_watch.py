@@ -5,29 +5,38 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 
-from kubectl_localize.cli.commands.watch_ls import Watch, clipped
-from kubectl_localize.cli.listing.document import merge
+from kubectl_localize.cli.listing.document import Filter, Reading, StateFiles, merge
 from kubectl_localize.cli.listing.formats import NOTHING_RUNS, View
-from kubectl_localize.cli.listing.state_files import Reading
+from kubectl_localize.cli.listing.watch import Watch, clipped
 from kubectl_localize.cli.terminal import Console
+from kubectl_localize.host.paths import Paths
+from kubectl_localize.ls_document import Item
+from kubectl_localize.status import Status
 from tests.unit.cli.samples import NOW, document, forward, port
 
 
 class Screen:
     """A watch whose clock stands still, and what it wrote."""
 
-    def __init__(self, output: str = "table", size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, output: str = "table", size: tuple[int, int] | None = None, root: Path = Path("/nowhere")
+    ) -> None:
         self.out = io.StringIO()
         self.err = io.StringIO()
         self.watch = Watch(
-            View(output), out=self.out, console=Console(self.err), narrowed=False, now=lambda: NOW,
+            StateFiles(Paths(root), lambda _: 4711),
+            Filter(),
+            View(output),
+            out=self.out,
+            console=Console(self.err),
+            now=lambda: NOW,
             size=(lambda: os.terminal_size(size)) if size else None,
-        )  # fmt: skip
+        )
 
-    def show(self, *items: dict[str, Any], warnings: tuple[str, ...] = ()) -> tuple[str, str]:
+    def show(self, *items: Item, warnings: tuple[str, ...] = ()) -> tuple[str, str]:
         """What this document adds to stdout and stderr."""
         before = len(self.out.getvalue()), len(self.err.getvalue())
         self.watch.show(Reading(document(*items), warnings))
@@ -36,8 +45,8 @@ class Screen:
 
 WEB = forward("a", "web", port(80, 80))
 API = forward("a", "api", port(80, 80))
-WEB_WAITING = {**WEB, "status": "Waiting", "reason": "no Ready pod"}
-WEB_OLDER = {**WEB, "since": "2026-01-02T10:00:00Z"}
+WEB_WAITING = replace(WEB, status=Status.WAITING, reason="no Ready pod")
+WEB_OLDER = replace(WEB, since="2026-01-02T10:00:00Z")
 
 
 def test_without_a_terminal_only_changed_rows_follow() -> None:
@@ -68,7 +77,7 @@ def test_a_warning_is_said_once_and_again_when_it_comes_back() -> None:
 
 def test_json_is_a_line_for_each_change() -> None:
     screen = Screen("json")
-    assert json.loads(screen.show(WEB)[0]) == document(WEB)
+    assert json.loads(screen.show(WEB)[0]) == document(WEB).to_json()
     assert screen.show(WEB)[0] == ""
     changed = screen.show(WEB_WAITING)[0]
     assert changed.count("\n") == 1
@@ -111,24 +120,24 @@ def test_lines_are_cut_to_the_terminals_width() -> None:
     assert clipped("\x1b[32mActive\x1b[0m rest", 11) == "\x1b[32mActive\x1b[0m rest"
 
 
-def test_it_reads_when_the_signature_changes_and_ends_with_ctrl_c() -> None:
-    screen = Screen("json")
-    signatures: Iterator[object] = iter([1, 1, 2, 2])
-    reads = 0
+def test_it_reads_when_a_state_file_changes_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    screen = Screen("name", root=tmp_path)
+    run = Paths(tmp_path).run("dev-1")
+    run.directory.mkdir()
     naps: list[float] = []
-
-    def read() -> Reading:
-        nonlocal reads
-        reads += 1
-        return Reading(document(WEB))
 
     def sleep(seconds: float) -> None:
         naps.append(seconds)
-        if len(naps) == 4:
+        if len(naps) == 1:
+            run.state.write_text(json.dumps(document(WEB).to_json()))
+        if len(naps) == 3:
+            run.state.write_text(json.dumps(document(WEB, API).to_json()))
+        if len(naps) == 5:
             raise KeyboardInterrupt
 
-    assert screen.watch.run(read, lambda: next(signatures), sleep) == 0
-    assert (reads, naps) == (2, [0.5] * 4)
+    assert screen.watch.run(sleep) == 0
+    assert naps == [0.5] * 5
+    assert screen.out.getvalue() == "a/web\na/api\n"
 
 
 def test_nothing_runs_is_said_once() -> None:

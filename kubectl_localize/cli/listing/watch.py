@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -11,11 +10,11 @@ from datetime import datetime
 from itertools import zip_longest
 from typing import TextIO
 
-from kubectl_localize.cli.listing.document import Document
-from kubectl_localize.cli.listing.formats import Remark, View, names, remarks, yaml_text
-from kubectl_localize.cli.listing.state_files import Reading
+from kubectl_localize.cli.listing.document import Filter, Reading, StateFiles
+from kubectl_localize.cli.listing.formats import Remark, View, json_text, names, remarks, yaml_text
 from kubectl_localize.cli.listing.table import Row, render_rows, rows_of
 from kubectl_localize.cli.terminal import Console
+from kubectl_localize.ls_document import LsDocument
 
 POLL_SECONDS = 0.5
 _REDRAW_TICKS = 10
@@ -24,67 +23,79 @@ _PLAIN = "\x1b[0m"
 
 
 class Watch:
-    """What has been shown so far.
+    """Shows the document again whenever it changes, and remembers what it has shown.
 
     Args:
+        states: what to show.
+        wanted: which part of it.
+        view: in which format.
         out: where data goes.
         console: where remarks go.
-        size: the terminal's size where the table is redrawn in place; None where only changes are printed.
-        narrowed: whether a filter may leave items out.
-        now: the time, with its zone.
+        size: returns the terminal's size if the table is redrawn in place; None if only changes are printed.
+        now: returns the time, with its zone.
     """
 
     def __init__(
         self,
+        states: StateFiles,
+        wanted: Filter,
         view: View,
         *,
         out: TextIO,
         console: Console,
         size: Callable[[], os.terminal_size] | None,
-        narrowed: bool,
         now: Callable[[], datetime],
     ) -> None:
+        self._states = states
+        self._wanted = wanted
         self._view = view
         self._out = out
         self._console = console
         self._size = size
-        self._narrowed = narrowed
         self._now = now
         self._said: list[Remark] = []
         self._drawn_lines = 0
-        self._document: Document | None = None
+        self._document: LsDocument | None = None
         self._rows: dict[tuple[str, str, str], Row] = {}
         self._headed_with_context: bool | None = None
 
-    def run(self, read: Callable[[], Reading], signature: Callable[[], object], sleep: Callable[[float], None]) -> int:
-        """Shows until Ctrl-C, which is how it is meant to end: exit code 0."""
-        last: object = None
+    def run(self, sleep: Callable[[float], None]) -> int:
+        """Show until Ctrl-C, which is how it is meant to end.
+
+        Args:
+            sleep: takes seconds.
+
+        Returns:
+            The exit code, 0.
+        """
+        shown: object = None
         tick = 0
         try:
             while True:
-                current = signature()
-                if current != last or (self._size and tick % _REDRAW_TICKS == 0):
-                    self.show(read())
-                    last = current
+                signature = self._states.signature()
+                if signature != shown or (self._size and tick % _REDRAW_TICKS == 0):
+                    self.show(self._states.read())
+                    shown = signature
                 tick += 1
                 sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             return 0
 
     def show(self, reading: Reading) -> None:
-        """Shows a reading: all of it in place of the last one, or what is new in it."""
+        """Show the wanted part of a reading: all of it in place of the last one, or what is new in it."""
+        wanted = Reading(self._wanted.apply(reading.document), reading.warnings)
         if self._size:
-            self._redraw(reading, self._size())
+            self._redraw(wanted, self._size())
         else:
-            self._say(reading)
-            self._write(self._change(reading.document))
+            self._say(wanted)
+            self._write(self._change(wanted.document))
 
     def _say(self, reading: Reading) -> None:
-        found = remarks(reading, self._view, narrowed=self._narrowed)
-        for remark in found:
+        current = remarks(reading, self._view, narrowed=self._wanted.narrows_items)
+        for remark in current:
             if remark not in self._said:
                 remark.say(self._console)
-        self._said = found
+        self._said = current
 
     def _write(self, text: str) -> None:
         if text:
@@ -104,43 +115,43 @@ class Watch:
         if lines:
             self._write("".join(clipped(line, size.columns) + "\n" for line in lines))
 
-    def _change(self, document: Document) -> str:
+    def _change(self, document: LsDocument) -> str:
         previous, self._document = self._document, document
         if self._view.is_table:
             return self._changed_rows(document)
         if document == previous:
             return ""
         if self._view.output == "json":
-            return json.dumps(document, ensure_ascii=False) + "\n"
+            return json_text(document) + "\n"
         if self._view.output == "yaml":
             return "---\n" + yaml_text(document)
         known = set(names(previous)) if previous else set()
         return "".join(name + "\n" for name in names(document) if name not in known)
 
-    def _changed_rows(self, document: Document) -> str:
+    def _changed_rows(self, document: LsDocument) -> str:
         rows = rows_of(document, wide=self._view.is_wide, now=self._now())
         lines = render_rows(rows, wide=self._view.is_wide, color=self._view.color, width=self._view.width)
         previous, self._rows = self._rows, {row.key: row for row in rows}
         for key in previous.keys() - self._rows.keys():
             self._console.line(f"{key[1]}/{key[2]} is gone")
-        fresh = [
+        changed = [
             line
             for row, line in zip(rows, lines[1:], strict=True)
             if row.key not in previous or previous[row.key].lasting != row.lasting
         ]
         with_context = len({row.key[0] for row in rows}) > 1
-        if fresh and with_context != self._headed_with_context:
+        if changed and with_context != self._headed_with_context:
             self._headed_with_context = with_context
-            fresh.insert(0, lines[0])
-        return "".join(line + "\n" for line in fresh)
+            changed.insert(0, lines[0])
+        return "".join(line + "\n" for line in changed)
 
 
 def clipped(line: str, columns: int) -> str:
-    """The line cut to a terminal's width, with an ellipsis where something is missing; colours take no room."""
+    """The line cut to a terminal's width, with an ellipsis if something is missing; colours take no room."""
     parts = _COLOR.split(line)
-    shown, left = "", columns
+    clipped_line, left = "", columns
     for text, color in zip_longest(parts[::2], parts[1::2], fillvalue=""):
         if len(text) > left:
-            return shown + text[: left - 1] + "…" + (_PLAIN if "\x1b" in shown else "")
-        shown, left = shown + text + color, left - len(text)
-    return shown
+            return clipped_line + text[: left - 1] + "…" + (_PLAIN if "\x1b" in clipped_line else "")
+        clipped_line, left = clipped_line + text + color, left - len(text)
+    return clipped_line
