@@ -160,6 +160,7 @@ def _build() -> Path:
 
 def main(words: list[str]) -> int:
     """Make or remove the environment; returns the exit code."""
+    os.umask(0o022)  # every user has to be able to run it
     environment = Environment.of_checkout()
     try:
         if words == ["make"]:

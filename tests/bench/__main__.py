@@ -44,6 +44,7 @@ def main() -> int:
     if os.geteuid() != 0:
         print("error: the bench starts a real cluster, which needs root: run `sudo make bench`", file=sys.stderr)
         return 1
+    os.umask(0o022)
     load = os.getloadavg()[0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the node would stay
     try:

@@ -58,6 +58,7 @@ def _act(node: Node, verb: str, rest: list[str]) -> None:
 
 def main(words: list[str]) -> int:
     """Carry out one verb; returns the exit code."""
+    os.umask(0o022)  # other users read the node's certificates and programs, whatever the developer's shell says
     parser = argparse.ArgumentParser(
         prog="python3 -m tests.cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -46,6 +46,12 @@ def run(
     return done.stdout
 
 
+def without_proxy_for(*hosts: str) -> dict[str, str]:
+    """Variables for an environment in which these hosts are reached directly, also if a proxy serves all others."""
+    exempt = [value for value in (os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), *hosts) if value]
+    return dict.fromkeys(("NO_PROXY", "no_proxy"), ",".join(exempt))
+
+
 def succeeds(*argv: str | Path, timeout_seconds: float = 10) -> bool:
     """Whether a command ends with exit code 0."""
     try:

@@ -18,6 +18,13 @@ RESTLESS = re.compile(
     r"^(fs\.(dentry-state|file-nr|inode-nr|inode-state|quota)|kernel\.(ns_last_pid|random|pty\.nr)|"
     r"net\.netfilter\.nf_conntrack_count|net\.ipv[46]\.(conf|neigh)\.lz-|kernel\.sched_domain|sunrpc)"
 )
+COUNTERS = re.compile(r"\[[0-9]+:[0-9]+\]")  # packets and bytes
+# How the paths, interfaces and rules of others begin: containers, clusters, virtual machines, VPNs of the developer's.
+OTHERS = re.compile(
+    r"\b(docker|containerd|podman|libpod|crio|buildkit|snapd|libvirt|virbr|lxc|lxd|kubelet|kubepods|KUBE-|cni|cali|"
+    r"flannel|cilium|veth|br-[0-9a-f]|tailscale|wg[0-9]|tun[0-9]|systemd|journal)"
+)
+OURS = "localize"  # in whatever a node leaves: its directory, its control group
 
 
 @dataclass(frozen=True)
@@ -52,14 +59,22 @@ class Machine:
         )
 
     def changes_since(self, before: Machine) -> list[str]:
-        """What came and what went, one line each; empty when the machine is as it was."""
+        """What came and what went, one line each; empty when the machine is as it was.
+
+        If another of OTHERS was at work before, what bears its name says nothing about the node.
+        """
         lines = []
         for kind in self.__dataclass_fields__:
             now: frozenset[str] = getattr(self, kind)
             then: frozenset[str] = getattr(before, kind)
-            lines += [f"{kind}: + {line}" for line in sorted(now - then)]
-            lines += [f"{kind}: - {line}" for line in sorted(then - now)]
+            others = {name for line in then for name in _names(line)}
+            changes = [*(f"+ {line}" for line in sorted(now - then)), *(f"- {line}" for line in sorted(then - now))]
+            lines += [f"{kind}: {change}" for change in changes if OURS in change or not _names(change) & others]
         return lines
+
+
+def _names(line: str) -> set[str]:
+    return set(OTHERS.findall(line))
 
 
 def _processes(name: str) -> Iterator[str]:
@@ -76,6 +91,11 @@ def _processes(name: str) -> Iterator[str]:
             yield f"{entry.name} {command}"
 
 
+def without_counters(rule: str) -> str:
+    """A line of iptables-save without what every packet changes."""
+    return COUNTERS.sub("", rule)
+
+
 def _firewall() -> Iterator[str]:
     for program in ("iptables-save", "ip6tables-save"):
         try:
@@ -84,7 +104,7 @@ def _firewall() -> Iterator[str]:
             continue
         for line in lines:
             if not line.startswith("#"):
-                yield f"{program} {re.sub(r'[[][0-9:]+[]]', '', line)}"
+                yield f"{program} {without_counters(line)}"
 
 
 def _sysctls(root: Path) -> Iterator[str]:

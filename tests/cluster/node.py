@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.cluster import cgroups, parts
 from tests.cluster.certificates import Authority
-from tests.cluster.commands import ClusterError, run, succeeds, wait_until
+from tests.cluster.commands import ClusterError, run, succeeds, wait_until, without_proxy_for
 from tests.cluster.images import SYSTEM_PYTHON, toolbox
 from tests.cluster.paths import HERE, NODES, Cache
 from tests.cluster.processes import Process, running
@@ -161,9 +161,17 @@ class Node:
 
     def _start_init(self, plan: Record) -> None:
         """Make the namespaces and write down whose they are."""
+        # Nothing personal of the developer's: an HTTP_PROXY would lead the parts to one another through a proxy.
+        environment = {"PATH": f"{os.defpath}:/usr/sbin:/sbin", "HOME": str(Path.home()), "LANG": "C.UTF-8"}
         with open(self.state / "init.log", "ab") as log:
             holder = subprocess.Popen(
-                self._init_argv, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                self._init_argv,
+                cwd="/",
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         process = Process.of(holder.pid)
         if process is None:
@@ -247,6 +255,7 @@ class Node:
         command = [str(self.cache.hyperkube), "kubectl", f"--kubeconfig={self.kubeconfig}", *argv]
         environment = {
             **os.environ,
+            **without_proxy_for(self.ip),
             "KUBERC": "off",
             "KUBECTL_KUBERC": "false",
             "KUBECACHEDIR": str(self.state / "kubectl-cache"),  # or it would be in the user's ~/.kube

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import processes
-from tests.cluster.commands import ClusterError, wait_until
+from tests.cluster.commands import ClusterError, wait_until, without_proxy_for
 from tests.cluster.machine import Machine
 from tests.cluster.node import Node
 from tests.cluster.paths import NODES, Cache
@@ -27,6 +27,7 @@ from tests.real.manifests import as_list, deployment, service
 pytestmark = [pytest.mark.alone, pytest.mark.node]
 
 NAME = "selftest"
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # past a proxy of the environment
 
 
 def _look() -> Machine:
@@ -77,12 +78,13 @@ def _forwarded(node: Node) -> str:
         "deploy/web",
         ":8080",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forward:
+    environment = {**os.environ, **without_proxy_for(node.ip)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as forward:
         assert forward.stdout is not None
         port = re.search(r":(\d+) ->", forward.stdout.readline())
         assert port is not None
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port[1]}/", timeout=10) as answer:
+            with OPENER.open(f"http://127.0.0.1:{port[1]}/", timeout=10) as answer:
                 return str(answer.read().decode())
         finally:
             forward.terminate()

@@ -18,8 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kubectl_localize.host.paths import HOME_VARIABLE
-from tests.cluster.commands import ClusterError, run, wait_until
-from tests.cluster.paths import CHECKOUT, NODES
+from tests.cluster.commands import ClusterError, run, wait_until, without_proxy_for
+from tests.cluster.node import Node
+from tests.cluster.paths import CHECKOUT, NODES, Cache
 from tests.demo.shop import ASK, EXPOSE, NAMESPACES, Visit, objects, visits, workloads
 from tests.environment import Environment
 from tests.real.manifests import as_list
@@ -63,8 +64,14 @@ class Demo:
             "KUBECACHEDIR": str(CHECKOUT / "build" / "kubectl-cache"),  # or kubectl's would be in ~/.kube
             HOME_VARIABLE: str(self.home),  # and so would ours
         }
-        path = os.pathsep.join([*map(str, environment.directories), os.environ.get("PATH", "/usr/bin:/bin")])
-        self.variables = {**os.environ, **self.exports, "PATH": path}
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What every command of the demo starts with; the node is reached without a proxy."""
+        path = os.pathsep.join([*map(str, self.environment.directories), os.environ.get("PATH", "/usr/bin:/bin")])
+        node = Node(NODE, Cache.default())
+        direct = without_proxy_for(node.ip) if node.record else {}
+        return {**os.environ, **direct, **self.exports, "PATH": path}
 
     def up(self) -> None:
         """From nothing to answers by name."""
@@ -170,6 +177,7 @@ def _fetch(url: str) -> str:
 
 def main(words: list[str]) -> int:
     """Play the demo or clear it away; returns the exit code."""
+    os.umask(0o022)
     demo = Demo(Environment.of_checkout())
     try:
         if words == ["up"]:

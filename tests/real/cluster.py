@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.commands import wait_until
+from tests.cluster.commands import wait_until, without_proxy_for
 from tests.cluster.node import Node
 from tests.cluster.paths import CHECKOUT
 from tests.environment import Environment
@@ -51,6 +51,8 @@ class Cluster:
         command = [str(self.kubectl_binary), f"--kubeconfig={self.kubeconfig}", *argv]
         cache = str(CHECKOUT / "build" / "kubectl-cache")  # or it would be in the user's ~/.kube
         environment = {**os.environ, "KUBERC": "off", "KUBECTL_KUBERC": "false", "KUBECACHEDIR": cache}
+        if self.controlled is not None:
+            environment.update(without_proxy_for(self.controlled.ip))
         done = subprocess.run(
             command, input=stdin, text=True, capture_output=True, timeout=timeout_seconds, env=environment, check=False
         )

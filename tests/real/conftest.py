@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -43,9 +42,7 @@ def _own_node(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the list of tests that this cluster cannot run; let Ctrl-C be typed."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a script's `make test &` hands it down
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Keep the list of tests that this cluster cannot run."""
     config.stash.setdefault(NOT_RUN, set())
 
 

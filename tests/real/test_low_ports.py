@@ -17,6 +17,9 @@ from tests.real.sandbox import PASSWORD, Sandbox
 
 pytestmark = pytest.mark.sudo
 
+# Not 80 and 443, which would be moved to 8080 and 8443: a program of the developer's may have those on all addresses.
+LOW, MOVED = (85, 447), (8085, 8447)
+HIGH = 7080
 BIND = """
 import socket, sys
 try: socket.socket().bind((sys.argv[1], int(sys.argv[2])))
@@ -27,13 +30,13 @@ else: print(0)
 
 @pytest.fixture(scope="module")
 def low(cluster: Cluster) -> Iterator[str]:
-    """A namespace whose Service `web` has the ports 80 and 443, and 7080."""
-    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= 80:
-        pytest.skip("every user of this machine may bind port 80 (net.ipv4.ip_unprivileged_port_start)")
+    """A namespace whose Service `web` has the ports LOW and HIGH."""
+    if int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()) <= LOW[0]:
+        pytest.skip(f"every user of this machine may bind port {LOW[0]} (net.ipv4.ip_unprivileged_port_start)")
     name = f"t-low-{uuid.uuid4().hex[:8]}"
     cluster.make_namespace(name)
     try:
-        cluster.apply(name, deployment("web"), service("web", {80: "http", 443: "http", 7080: "http"}))
+        cluster.apply(name, deployment("web"), service("web", dict.fromkeys((*LOW, HIGH), "http")))
         cluster.wait_ready(name, "deployment/web")
         yield name
     finally:
@@ -58,11 +61,12 @@ def test_sudo_binds_what_the_user_may_not(low: str, product: Product) -> None:
     sandbox = product.sandbox
     done = product.detach("-n", low)
     assert warnings(done) == []
-    assert "asking sudo for the right to write names to /etc/hosts and to bind ports 80, 443" in done.stderr
+    asked = f"asking sudo for the right to write names to /etc/hosts and to bind ports {LOW[0]}, {LOW[1]}"
+    assert asked in done.stderr
     item = product.items()[f"{low}/web"]
-    assert _own_bind(sandbox, "127.99.99.99", 80) == errno.EACCES
-    assert _local_ports(product, low) == [80, 443, 7080]
-    answers = product.fetch_all(f"http://web.{low}/", f"http://web.{low}:443/", f"http://web.{low}:7080/")
+    assert _own_bind(sandbox, "127.99.99.99", LOW[0]) == errno.EACCES
+    assert _local_ports(product, low) == [*LOW, HIGH]
+    answers = product.fetch_all(*(f"http://web.{low}:{port}/" for port in (*LOW, HIGH)))
     assert answers == [item["endpoints"][0]] * 3
     assert len(_helpers(sandbox)) == 1
     owners = {
@@ -78,10 +82,10 @@ def test_sudo_binds_what_the_user_may_not(low: str, product: Product) -> None:
 def test_a_low_port_that_comes_later_is_bound_without_asking_again(
     low: str, cluster: Cluster, namespace: str, product: Product
 ) -> None:
-    cluster.apply(namespace, service("first", {80: 8080}))
+    cluster.apply(namespace, service("first", {LOW[0]: 8080}))
     product.detach("-n", namespace)
-    cluster.apply(namespace, service("second", {81: 8080}))
-    product.wait_item(f"{namespace}/second", "at its own port", lambda item: item["ports"][0]["localPort"] == 81)
+    cluster.apply(namespace, service("second", {LOW[1]: 8080}))
+    product.wait_item(f"{namespace}/second", "at its own port", lambda item: item["ports"][0]["localPort"] == LOW[1])
     product.stop()
 
 
@@ -103,8 +107,8 @@ def test_without_sudo_ports_are_moved_up_and_what_is_missing_is_said(
 
     item = product.items()[f"{low}/web"]
     http, https, high = _local_ports(product, low)
-    assert (http, https, high) == (8080, 8443, 7080)
-    assert item["ports"][0]["reason"] == "port 80 needs sudo, so it is 8080 here"
+    assert (http, https, high) == (*MOVED, HIGH)
+    assert item["ports"][0]["reason"] == f"port {LOW[0]} needs sudo, so it is {MOVED[0]} here"
     urls = [f"http://{item['address']}:{port}/" for port in (http, https, high)]
     assert product.fetch_all(*urls) == [item["endpoints"][0]] * 3
     (supervisor,) = product.document()["supervisors"]
@@ -126,7 +130,7 @@ def test_a_password_is_asked_for_on_the_terminal(low: str, sandboxes: Callable[.
         terminal.send(PASSWORD + "\n")
         terminal.expect("Ctrl-C ends it")
         assert f"below 1024: {PASSWORD}" not in terminal.text
-        assert product.fetch_all(f"http://web.{low}/")[0].startswith("web-")
+        assert product.fetch_all(f"http://web.{low}:{LOW[0]}/")[0].startswith("web-")
         terminal.send("\x03")
         assert terminal.wait() == 0
     finally:
@@ -172,17 +176,17 @@ def test_the_next_foreground_asks_again_and_makes_good(low: str, sandboxes: Call
     product = Product(sandbox)
     done = product.detach("-n", low)
     assert "sudo was refused" in warnings(done)
-    assert _local_ports(product, low) == [8080, 8443, 7080]
+    assert _local_ports(product, low) == [*MOVED, HIGH]
     terminal = sandbox.pty("kubectl", "localize", "-n", low)
     try:
         terminal.expect("password, to write names")
         terminal.send(PASSWORD + "\n")
         terminal.expect("Ctrl-C ends it")
-        product.wait_item(f"{low}/web", "at its own port", lambda item: item["ports"][0]["localPort"] == 80)
-        assert product.fetch_all(f"http://web.{low}/")[0].startswith("web-")
+        product.wait_item(f"{low}/web", "at its own port", lambda item: item["ports"][0]["localPort"] == LOW[0])
+        assert product.fetch_all(f"http://web.{low}:{LOW[0]}/")[0].startswith("web-")
         terminal.send("\x03")
         assert terminal.wait() == 0
     finally:
         terminal.close()
-    assert _local_ports(product, low) == [80, 443, 7080]
+    assert _local_ports(product, low) == [*LOW, HIGH]
     product.stop()

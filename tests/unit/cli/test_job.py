@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from kubectl_localize.cli.job import Command, check
@@ -52,11 +54,38 @@ def run(argv: Sequence[str], **environment: str) -> int | None:
 
 @pytest.fixture
 def terminals() -> Iterator[list[Terminal]]:
-    """Terminals to be closed at the end."""
+    """Terminals to be closed at the end, with all that still runs in them."""
     opened: list[Terminal] = []
     yield opened
     for terminal in opened:
         terminal.close()
+        end_session(terminal.process.pid)
+
+
+@pytest.fixture
+def sessions() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that lead a session of their own; with each its whole session ends, also if the test fails."""
+    leaders: list[subprocess.Popen[str]] = []
+    yield leaders
+    for leader in leaders:
+        end_session(leader.pid)
+        leader.communicate()
+
+
+@pytest.fixture
+def hangup_ends() -> Iterator[None]:
+    """SIGHUP does what it does by default, for children as well: under nohup it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+def end_session(leader: int) -> None:
+    """Kill what is in the session of this process: a command that a test was about to end is a loop."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getsid(process.pid) == leader:
+                os.kill(process.pid, signal.SIGKILL)
 
 
 def in_terminal(terminals: list[Terminal], argv: Sequence[str]) -> Terminal:
@@ -167,13 +196,19 @@ def test_end_ends_the_stubborn_and_the_stopped_and_all_of_the_group(tmp_path: Pa
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_signals_to_us_reach_its_whole_group(number: signal.Signals) -> None:
+@pytest.mark.usefixtures("hangup_ends")
+def test_signals_to_us_reach_its_whole_group(number: signal.Signals, sessions: list[subprocess.Popen[str]]) -> None:
     name = number.name.removeprefix("SIG")
     inner = f"trap 'echo inner; exit' {name}; echo ready; while :; do sleep 0.01; done"
     script = f"trap 'echo outer; exit 5' {name}; ({inner}); :"
     runner = subprocess.Popen(
-        [*python(RUNNER), "sh", "-c", script], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        [*python(RUNNER), "sh", "-c", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+    sessions.append(runner)
     assert runner.stdout is not None
     lines = {runner.stdout.readline().split()[0], runner.stdout.readline().split()[0]}
     assert lines == {"ready", "runner"}

@@ -176,14 +176,14 @@ def test_refusals_are_errors_and_the_next_request_works(short_dir: Path) -> None
 @as_root
 def test_bound_sockets_work_and_a_taken_port_is_told(short_dir: Path) -> None:
     async def test(server: HelperServer, helper: Helper) -> None:
-        bound = await helper.bind("127.64.7.8", 80)
+        bound = await helper.bind("127.64.7.8", 85)
         with bound:
             bound.listen()
             assert not bound.getblocking()
             assert not bound.get_inheritable()
             with pytest.raises(AddressInUseError):
-                await helper.bind("127.64.7.8", 80)
-            results = await helper.bind_many([("127.64.7.8", 80), ("127.64.7.9", 81), ("127.64.7.9", 5000)])
+                await helper.bind("127.64.7.8", 85)
+            results = await helper.bind_many([("127.64.7.8", 85), ("127.64.7.9", 81), ("127.64.7.9", 5000)])
             assert isinstance(results[0], AddressInUseError)
             assert isinstance(results[1], socket.socket)
             assert results[1].getsockname() == ("127.64.7.9", 81)
@@ -195,7 +195,7 @@ def test_bound_sockets_work_and_a_taken_port_is_told(short_dir: Path) -> None:
 
 @as_root
 def test_many_sockets_at_once_are_quick(short_dir: Path) -> None:
-    wanted = [(f"127.64.8.{number}", port) for number in range(1, 101) for port in (80, 443)]
+    wanted = [(f"127.64.8.{number}", port) for number in range(1, 101) for port in (85, 447)]
 
     async def test(server: HelperServer, helper: Helper) -> None:
         took = []
