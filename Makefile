@@ -12,7 +12,7 @@ CLUSTER = $(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.clust
 PYTEST = PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest
 
 .PHONY: help requirements cluster cluster-down demo demo-down check test test-krew test-macos unit real soak matrix bench \
-	dist upload clean
+	dist tlds upload clean
 
 help:
 	@echo 'make demo          a real cluster here, and its Services by their names    make demo-down     takes it all away'
@@ -65,6 +65,11 @@ real: $(VENV)/stamp requirements
 REPOSITORY :=
 dist: $(VENV)/stamp
 	@$(BIN)/python -m krew dist $(if $(REPOSITORY),--repository $(REPOSITORY))
+
+# The top-level domains of public DNS: make tlds SOURCE=FILE-OR-URL, of IANA's list or the Public Suffix List.
+SOURCE :=
+tlds: $(VENV)/stamp
+	@$(BIN)/python -m krew tlds $(or $(SOURCE),$(error SOURCE= names a file or URL of IANA's list of top-level domains))
 
 # `real` runs these as well.
 test-krew: $(VENV)/stamp requirements

@@ -20,6 +20,7 @@ BUILD = "BUILD"  # the file in the archive that names its build (version, digest
 LOCK = "lock"
 TEMPORARY = ".tmp-"
 CTRL_C = 130
+OTHERS_WRITE = 0o022  # the mode's bits for group and all
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names and Go's, where they differ
 HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
 
@@ -111,16 +112,25 @@ def home(environ: Mapping[str, str]) -> str:
 
 
 def ready(archive: str, directory: str, build: str) -> str:
-    """Have this build unpacked in a directory, and the others away that nobody runs; where it is.
+    """Unpack a build unless that is done already, and delete those that no process runs from.
 
-    Raises: UnpackError where it cannot be unpacked, or where somebody else may have done that.
+    Args:
+        archive: the file to unpack.
+        directory: what all builds are below.
+        build: the build's name.
+
+    Returns:
+        The build's own directory.
+
+    Raises:
+        UnpackError: it cannot be unpacked, or another user may have put code there.
     """
     place = os.path.join(directory, build)
     try:
         while not hold(place):
             _unpack(archive, directory, place)
-        if os.stat(directory).st_uid != os.geteuid():
-            raise UnpackError(f"{directory} belongs to another user", f"delete it, or set {HOME_VARIABLE} to your own")
+        for path in (os.path.dirname(directory), directory, place):
+            _check_private(path)
         if len(os.listdir(directory)) > 2:  # more than this build and the lock
             with _only_one(directory, wait=False) as alone:
                 if alone:
@@ -128,6 +138,22 @@ def ready(archive: str, directory: str, build: str) -> str:
     except OSError as failure:
         raise _cannot(directory, failure) from failure
     return place
+
+
+def _check_private(path: str) -> None:
+    """Make sure that nobody else can put code into a directory that code is run from, or another one in its place.
+
+    Raises:
+        UnpackError: it belongs to another user, or others may write to it.
+    """
+    status = os.stat(path)
+    if status.st_uid != os.geteuid():
+        raise UnpackError(f"{path} belongs to another user", f"delete it, or set {HOME_VARIABLE} to your own")
+    if status.st_mode & OTHERS_WRITE:
+        raise UnpackError(
+            f"others may write to {path}, which code is run from (mode {status.st_mode & 0o7777:04o})",
+            f"look what is in it, then run `chmod go-w {path}`, or set {HOME_VARIABLE} to a directory of your own",
+        )
 
 
 def _unpack(archive: str, directory: str, place: str) -> None:

@@ -32,8 +32,8 @@ AT_ONCE = 20
 NOTHING_RUNS = {"apiVersion": "localize/v1", "kind": "List", "supervisors": [], "items": []}
 IMPORTS = """
 import sys; sys.path.insert(0, sys.argv[1])
-import argcomplete, psutil, sh, tabulate, yaml
-assert all(one.__file__.startswith(sys.argv[1]) for one in (argcomplete, psutil, sh, tabulate, yaml))
+import argcomplete, h11, psutil, sh, tabulate, yaml
+assert all(package.__file__.startswith(sys.argv[1]) for package in (argcomplete, h11, psutil, sh, tabulate, yaml))
 print(psutil.Process().pid > 0, yaml.safe_load("a: 1"), ".".join(map(str, sys.version_info[:3])))
 """
 

@@ -82,6 +82,21 @@ def test_what_somebody_deleted_in_part_is_unpacked_anew(archive: Path, tmp_path:
     assert sorted(os.listdir(place.parent)) == ["1.0-abc", LOCK]
 
 
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o1777])
+@pytest.mark.parametrize("where", [".", "program", "program/1.0-abc"])
+def test_nothing_is_run_from_a_directory_that_others_may_write_to(
+    archive: Path, tmp_path: Path, where: str, mode: int
+) -> None:
+    state = tmp_path / "state"
+    ready(str(archive), str(state / "program"), "1.0-abc")
+    (state / where).chmod(mode)
+    with pytest.raises(UnpackError, match=rf"others may write to {(state / where)}, .* \(mode {mode:04o}\)") as caught:
+        ready(str(archive), str(state / "program"), "1.0-abc")
+    assert f"`chmod go-w {state / where}`" in caught.value.hint
+    (state / where).chmod(0o755)
+    ready(str(archive), str(state / "program"), "1.0-abc")
+
+
 def test_a_broken_archive_leaves_nothing_half_done(archive: Path, tmp_path: Path) -> None:
     content = bytearray(archive.read_bytes())
     at = content.index(b"VALUE")
