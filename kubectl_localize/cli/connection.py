@@ -1,55 +1,55 @@
-"""Which cluster a command means, found out by asking kubectl."""
+"""Which cluster a command means: from its flags, the environment and the kubeconfig files."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from kubectl_localize.cluster import kubeconfig
-from kubectl_localize.cluster.kubectl import OLDEST_MINOR, client_minor
+from kubectl_localize.cli.file_cache import FileCache
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths, context_key
-from kubectl_localize.model import Connection
 
 if TYPE_CHECKING:
     from kubectl_localize.cli.arguments import Arguments
+    from kubectl_localize.model import Connection
 
-KUBECTL_SECONDS = 60  # one that asks the server first may have a credential plugin ask its user
+KUBECTL_SECONDS = 60.0  # a kubectl that asks the server first may have a credential plugin ask its user
+# All that is remembered of a kubeconfig; a cluster's or a context's other fields could hold anything.
+_CONTEXT_FIELDS = ("cluster", "user", "namespace")
+_CLUSTER_FIELDS = ("server", "proxy-url", "certificate-authority", "certificate-authority-data")
 
 
-def resolve(args: Arguments) -> Connection:
+def resolve(args: Arguments, cache: FileCache | None = None) -> Connection:
     """The connection that kubectl would make with these flags, pinned from now on.
 
-    Raises: LocalizeError where there is no usable kubectl, kubeconfig, context or cluster.
+    The kubeconfig is read directly. kubectl is asked for its version, and only if it has changed since; and for its
+    own view of the kubeconfig if ours leads to no cluster, so that the error is in kubectl's words.
+
+    Args:
+        args: the command's flags.
+        cache: remembers both; the caller saves it. None: nothing new is remembered.
+
+    Raises:
+        LocalizeError: there is no usable kubectl, kubeconfig, context or cluster.
     """
+    cache = cache or FileCache(Paths.from_env(os.environ).root)
     kubectl = find_kubectl()
     files = kubeconfig_files(args.kubeconfig, os.environ)
     for file in files if args.kubeconfig else ():
         if not os.path.exists(file):
             raise LocalizeError(f"there is no kubeconfig {file}", "check --kubeconfig")
     environment = {**os.environ, "KUBECONFIG": os.pathsep.join(files), "KUBERC": "off", "KUBECTL_KUBERC": "false"}
-    version, view = _ask(kubectl, environment)
-    if 0 < client_minor(version) < OLDEST_MINOR:
-        raise LocalizeError(
-            f"{kubectl} is version 1.{client_minor(version)}; kubectl localize needs 1.{OLDEST_MINOR} or later",
-            "install a newer kubectl, or put one first in PATH",
-        )
-    found = kubeconfig.connection(
-        view,
-        kubectl=kubectl,
-        kubeconfig=files,
-        context=args.context,
-        cluster=args.cluster,
-        user=args.user,
-        impersonate=args.impersonate,
-        impersonate_groups=args.impersonate_groups,
-    )
-    return found if found.proxy else _with_proxy(found, os.environ)
+    _check_version(kubectl, environment, cache)
+    try:
+        connection = _connection(args, kubectl, files, kubeconfig_view(cache, files))
+    except LocalizeError:
+        view = _ask_kubectl(kubectl, ["config", "view", "-o", "json"], environment)
+        connection = _connection(args, kubectl, files, view)
+    return connection if connection.proxy else _with_proxy(connection, os.environ)
 
 
 def run_paths(connection: Connection) -> RunPaths:
@@ -61,7 +61,8 @@ def run_paths(connection: Connection) -> RunPaths:
 def current_run(args: Arguments) -> RunPaths:
     """Where the supervisor of the context that these flags mean keeps its files.
 
-    Raises: LocalizeError as `resolve` does.
+    Raises:
+        LocalizeError: as `resolve`.
     """
     return run_paths(resolve(args))
 
@@ -69,51 +70,135 @@ def current_run(args: Arguments) -> RunPaths:
 def find_kubectl() -> str:
     """Absolute path of the kubectl in PATH.
 
-    Raises: LocalizeError where there is none.
+    Raises:
+        LocalizeError: there is none.
     """
-    found = shutil.which("kubectl")
-    if found is None:
+    path = shutil.which("kubectl")
+    if path is None:
         raise LocalizeError("kubectl is not in PATH", "install it: https://kubernetes.io/docs/tasks/tools/")
-    return os.path.abspath(found)
+    return os.path.abspath(path)
 
 
 def kubeconfig_files(flag: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Absolute paths of the kubeconfig files that kubectl would merge, in its order."""
     if flag:
         return (os.path.abspath(flag),)
-    named = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
-    return tuple(os.path.abspath(path) for path in named) or (os.path.expanduser("~/.kube/config"),)
+    paths = [path for path in environ.get("KUBECONFIG", "").split(os.pathsep) if path]
+    return tuple(os.path.abspath(path) for path in paths) or (os.path.expanduser("~/.kube/config"),)
 
 
-def _ask(kubectl: str, environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What kubectl says of its version and of its kubeconfig.
+def kubeconfig_view(cache: FileCache, files: Sequence[str]) -> dict[str, Any]:
+    """Contexts, clusters and the names of users in these files, as `kubectl config view -o json` has them."""
 
-    One after the other: the kubectl that comes with Google's SDK asks the server even for these, and so may run a
-    credential plugin, which shall not ask its user twice.
+    def read() -> dict[str, Any]:
+        from kubectl_localize.cluster.kubeconfig_files import read_view  # with YAML, which takes 20 ms to import
+
+        return _without_secrets(read_view(files))
+
+    return cache.get("kubeconfig", files, read)
+
+
+def _without_secrets(view: dict[str, Any]) -> dict[str, Any]:
+    contexts = [
+        {"name": entry["name"], "context": _texts(entry["context"], _CONTEXT_FIELDS)} for entry in view["contexts"]
+    ]
+    clusters = [
+        {"name": entry["name"], "cluster": _texts(entry["cluster"], _CLUSTER_FIELDS)} for entry in view["clusters"]
+    ]
+    for entry in clusters:
+        if "@" in entry["cluster"].get("proxy-url", ""):  # a password; only kubectl needs it
+            entry["cluster"]["proxy-url"] = _without_userinfo(entry["cluster"]["proxy-url"])
+    users = [{"name": entry["name"], "user": {}} for entry in view["users"]]
+    return {
+        "current-context": view["current-context"], "contexts": contexts, "clusters": clusters, "users": users,
+    }  # fmt: skip
+
+
+def _texts(fields: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
+    return {name: fields[name] for name in names if isinstance(fields.get(name), str)}
+
+
+def _without_userinfo(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _connection(args: Arguments, kubectl: str, files: Sequence[str], view: Mapping[str, Any]) -> Connection:
+    from kubectl_localize.cluster import kubeconfig
+
+    return kubeconfig.connection(
+        view,
+        kubectl=kubectl,
+        kubeconfig=files,
+        context=args.context,
+        cluster=args.cluster,
+        user=args.user,
+        impersonate=args.impersonate,
+        impersonate_groups=args.impersonate_groups,
+    )
+
+
+# -- kubectl ----------------------------------------------------------------------------------------------------------
+def _check_version(kubectl: str, environment: Mapping[str, str], cache: FileCache) -> None:
+    """Check that kubectl is one, and new enough.
+
+    Raises:
+        LocalizeError: it is not.
     """
-    import sh
 
-    command = sh.Command(kubectl)
-    common: dict[str, Any] = {"_tty_out": False, "_env": dict(environment), "_timeout": KUBECTL_SECONDS}
+    def ask() -> dict[str, Any]:
+        from kubectl_localize.cluster.kubectl import OLDEST_MINOR, client_minor
+
+        version = _ask_kubectl(kubectl, ["version", "--client", "-o", "json"], environment)
+        minor = client_minor(version)
+        if 0 < minor < OLDEST_MINOR:
+            raise LocalizeError(
+                f"{kubectl} is version 1.{minor}; kubectl localize needs 1.{OLDEST_MINOR} or later",
+                "install a newer kubectl, or put one first in PATH",
+            )
+        return {"minor": minor}
+
+    cache.get("kubectl", [kubectl], ask)
+
+
+def _ask_kubectl(kubectl: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The JSON object that a kubectl command prints.
+
+    Raises:
+        LocalizeError: it fails, prints something else, or does not end within KUBECTL_SECONDS.
+    """
+    import json
+    import subprocess  # and not sh: the first start takes this way, too, and sh needs 70 ms to be imported
+
     try:
-        version = json.loads(str(command("version", "--client", "-o", "json", **common)))
-        view = json.loads(str(command("config", "view", "-o", "json", **common)))
-    except sh.ErrorReturnCode as error:
+        done = subprocess.run(
+            [kubectl, *arguments], stdin=subprocess.DEVNULL, capture_output=True, env=dict(environment),
+            timeout=KUBECTL_SECONDS, check=True,
+        )  # fmt: skip
+        answer = json.loads(done.stdout)
+    except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
         raise LocalizeError(
             f"kubectl cannot be used: {lines[-1].removeprefix('error: ')}", "`kubectl config view` has to work first"
         ) from error
-    except sh.TimeoutException as error:
+    except subprocess.TimeoutExpired as error:
         raise LocalizeError(
-            f"{kubectl} did not answer within {KUBECTL_SECONDS} s", "`kubectl config view` has to work first"
+            f"{kubectl} did not answer within {KUBECTL_SECONDS:g} s", "`kubectl config view` has to work first"
         ) from error
-    except (sh.SignalException, ValueError, OSError) as error:
-        raise LocalizeError(
-            f"{kubectl} does not answer as kubectl does", "`kubectl version --client -o json` has to work first"
-        ) from error
-    return version, view
+    except (ValueError, OSError) as error:
+        raise _no_kubectl(kubectl) from error
+    if not isinstance(answer, dict):
+        raise _no_kubectl(kubectl)
+    return answer
 
 
+def _no_kubectl(path: str) -> LocalizeError:
+    return LocalizeError(
+        f"{path} does not answer as kubectl does", "`kubectl version --client -o json` has to work first"
+    )
+
+
+# -- proxies ----------------------------------------------------------------------------------------------------------
 def _with_proxy(connection: Connection, environ: Mapping[str, str]) -> Connection:
     """The connection with the proxy that the environment names for its server, as Go's HTTP client reads it."""
     if not any(name.lower() in ("https_proxy", "http_proxy") for name in environ):

@@ -17,9 +17,10 @@ from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
 from kubectl_localize.cli.control.farewell import wait_for_release
 from kubectl_localize.cli.discard import discard_new_state_dirs
+from kubectl_localize.cli.file_cache import FileCache
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import validate_range
-from kubectl_localize.host.paths import RunPaths, make_private
+from kubectl_localize.host.paths import Paths, RunPaths, make_private
 from kubectl_localize.host.process import owner
 from kubectl_localize.ls_document import ForwardItem, LsDocument
 from kubectl_localize.model import Connection, Options, Selection
@@ -50,13 +51,18 @@ def run(args: Arguments) -> int:
     """
     wanted, how = selection(args), options(args)
     validate_range(how.ip_range)
-    connection = resolve(args)
+    cache = FileCache(Paths.from_env(os.environ).root)
+    connection = resolve(args, cache)
     paths = run_paths(connection)
     start = Start(args, connection, paths, how)
     with discard_new_state_dirs(paths, lambda: start.nothing_happened):
         make_private(paths.directory.parent)
         make_private(paths.directory)
-        return start.run(StartRequest(connection, wanted, how, args.detach))
+        try:
+            return start.run(StartRequest(connection, wanted, how, args.detach))
+        finally:
+            if not start.nothing_happened:
+                cache.save()
 
 
 class Start:

@@ -94,17 +94,15 @@ class Sources:
 
     @cached_property
     def _view(self) -> dict[str, Any]:
-        def read(files: Sequence[str]) -> dict[str, Any]:
-            from kubectl_localize.cluster.kubeconfig_files import read_view
-
-            return read_view(files)
-
-        if self._keeps_nothing:
-            return read(self._files)
-        from kubectl_localize.cli.completion.kubeconfig_cache import cached_kubeconfig
+        from kubectl_localize.cli.connection import kubeconfig_view
+        from kubectl_localize.cli.file_cache import FileCache
         from kubectl_localize.host.paths import Paths
 
-        return cached_kubeconfig(Paths.from_env(self._environ).root, self._files, read)
+        cache = FileCache(Paths.from_env(self._environ).root)
+        view = kubeconfig_view(cache, self._files)
+        if not self._keeps_nothing:
+            cache.save()
+        return view
 
     @cached_property
     def _connection(self) -> Connection | None:
