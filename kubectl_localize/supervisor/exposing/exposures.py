@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Groups, Process, Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Clock, Notifier
 
 log = logging.getLogger(__name__)
@@ -84,6 +84,7 @@ class Exposures:
         self._tasks: set[asyncio.Task[None]] = set()
         self._system = this_system()
         self._peers = self._system.peers()
+        self._refusals = RefusalLog()
         spawner = Spawner(groups, kubectl.environment(connection, os.environ))
         gated = CredentialGate(spawner)
 
@@ -108,7 +109,8 @@ class Exposures:
             clock=Clock(time.monotonic, asyncio.sleep),
             now=_now,
             buffer=ReadBuffer(),
-            admits=self._admits,
+            admission=Admission(self._peers, os.getuid(), root=False),  # as whom our ssh runs
+            refusals=self._refusals,
             listens=self._system.listens,
             advice=self._advice,
             directory=run.directory,
@@ -240,6 +242,7 @@ class Exposures:
         await self._recovery.close()
         self._probing.cancel()
         await asyncio.wait((self._probing, *self._tasks))
+        self._refusals.close()
         self._peers.close()
         return failures
 
@@ -278,10 +281,6 @@ class Exposures:
             task = asyncio.create_task(exposure.renewed())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-
-    def _admits(self, accepted: socket.socket) -> bool:
-        """Our ssh runs as this user; nobody else has a reason to connect here."""
-        return not self._peers.available or self._peers.uid(accepted) == os.getuid()
 
 
 async def _exposed_or_done(exposure: Exposure) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import socket
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 
 from kubectl_localize.cluster.exposing.values import CarriedPort
+from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
-from kubectl_localize.supervisor.traffic.relay import ClientSide, ReadBuffer, Relay, Traffic
+from kubectl_localize.supervisor.traffic.relay import ClientSide, ReadBuffer, Relay
+from kubectl_localize.supervisor.traffic.server import Admission, ConnectionServer, RefusalLog, RefusedError
+from kubectl_localize.timing import first_of
 
-log = logging.getLogger(__name__)
-
-BACKLOG = 1024
 HOLD_SECONDS = 3.0  # a process that is being restarted is back by then
 RETRY_SECONDS = 0.1
 GONE_SECONDS = 2.0  # how long the process is let go on for a client that is gone, with what that has sent
@@ -28,6 +26,9 @@ class LocalProcess:
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
     def attach(self, connection: object) -> None:
         """A connection is about to be opened."""
@@ -45,44 +46,40 @@ class LocalProcess:
         """It has ended."""
 
 
-class LocalPort:
-    """One carried port's end on this machine.
+class LocalPort(ConnectionServer):
+    """One carried port's end on this machine: `ssh -R` connects to it, and it relays to the local process.
 
     Args:
-        admits: whether the owner of the other end of an accepted connection is served: only our own ssh is.
+        process: the user's process.
+        admission: decides who is served: only our own ssh is.
+        refusals: hears of connections of others.
+        buffer: what bytes are read into.
         clock: seconds, monotonic.
+
+    Attributes:
+        proven: set when the proof has arrived.
+        hold_seconds: how long a connection waits for a process that does not listen.
+        gone_seconds: how long the process may go on for a client that is gone.
+        refused: whether the process did not accept the last connection.
     """
 
     def __init__(
         self,
         process: LocalProcess,
-        buffer: ReadBuffer,
         *,
-        admits: Callable[[socket.socket], bool],
+        admission: Admission,
+        refusals: RefusalLog,
+        buffer: ReadBuffer,
         clock: Callable[[], float],
     ) -> None:
+        super().__init__(admission, refusals, buffer)
         self._process = process
-        self._buffer = buffer
-        self._admits = admits
         self._clock = clock
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._proof = b""
         self.proven = asyncio.Event()
         self.hold_seconds = HOLD_SECONDS
         self.gone_seconds = GONE_SECONDS
-        self.traffic = Traffic()
-        self.number = 0
         self.refused = False
-
-    async def listen(self) -> None:
-        """Listen on a loopback port of the kernel's choice, which `number` then is.
-
-        Raises: OSError.
-        """
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, "127.0.0.1", 0, backlog=BACKLOG)
-        self.number = self._server.sockets[0].getsockname()[1]
 
     def expect(self, nonce: bytes) -> None:
         """From now on a connection that begins with these bytes is the proof, and gets them back."""
@@ -97,46 +94,8 @@ class LocalPort:
         """From now on connections, those that are held among them, go there."""
         self._process = process
 
-    async def close(self) -> None:
-        """Stop listening and reset what is open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def _accept(self) -> ClientSide:
-        relay = Relay(self._buffer, self.traffic)
-
-        def begin(client: ClientSide) -> None:
-            task = asyncio.get_running_loop().create_task(self._serve(relay, client))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        return ClientSide(relay, self._buffer, begin)
-
-    async def _serve(self, relay: Relay, client: ClientSide) -> None:
-        if client.transport is None or not self._admits(client.transport.get_extra_info("socket")):
-            relay.reset()
-            return
-        if self._proof and await self._is_proof(relay, client):
-            return
-        self.traffic.open += 1
-        self.traffic.total += 1
-        try:
-            if await self._relay(relay):
-                await relay.finish()
-            else:
-                relay.reset()
-        except asyncio.CancelledError:
-            relay.reset()
-        except Exception:  # a client must not be left hanging, whatever went wrong here
-            log.exception("a connection to %s:%d", self._process.host, self._process.port)
-            relay.reset()
-        finally:
-            self.traffic.open -= 1
+    async def intercept(self, relay: Relay, client: ClientSide) -> bool:
+        return bool(self._proof) and await self._is_proof(relay, client)
 
     async def _is_proof(self, relay: Relay, client: ClientSide) -> bool:
         """Whether this is our own connection from inside the cluster; anybody else's is only delayed a little."""
@@ -153,44 +112,21 @@ class LocalPort:
             client.transport.close()
         return True
 
-    async def _relay(self, relay: Relay) -> bool:
-        """Relay to the local process, waiting a moment for one that is just not there; whether it took it."""
+    async def carry(self, relay: Relay) -> bool:
         began = self._clock()
         while not relay.client_is_gone:
             try:
-                await self._through(relay)
+                await relay.through(self._process, self.gone_seconds)
             except OSError:
                 self.refused = True
                 left = began + self.hold_seconds - self._clock()
                 if left <= 0:
-                    return False
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, RETRY_SECONDS)):
-                        await relay.closed.wait()
+                    raise RefusedError(f"nothing listens on {self._process}") from None
+                await first_of(relay.closed.wait(), timeout_seconds=min(left, RETRY_SECONDS))
                 continue
             self.refused = False
             return True
         return False
-
-    async def _through(self, relay: Relay) -> None:
-        """One connection to the local process, until either side ends it.
-
-        The process of a client that is gone only hears that nothing more is sent: one that streams, and reads nothing,
-        would go on for ever. So it is reset after a moment, as it would be if that client had connected to it.
-
-        Raises: OSError where the process does not accept.
-        """
-        through = asyncio.ensure_future(relay.through(self._process))
-        gone = asyncio.ensure_future(relay.closed.wait())
-        try:
-            await asyncio.wait((through, gone), return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait((through,), timeout=self.gone_seconds)
-            if through.done():
-                through.result()
-        finally:
-            gone.cancel()
-            through.cancel()
-            await asyncio.wait((through,))
 
 
 class LocalEnds:
@@ -207,22 +143,31 @@ class LocalEnds:
         self.heartbeat = ReadinessServer()
         self.ports = {
             port.number: LocalPort(
-                LocalProcess(port.host, port.local_port), means.buffer, admits=means.admits, clock=means.clock.now
+                LocalProcess(port.host, port.local_port),
+                admission=means.admission,
+                refusals=means.refusals,
+                buffer=means.buffer,
+                clock=means.clock.now,
             )
             for port in carried
         }
 
     async def listen(self) -> None:
-        """Listen on loopback ports of the kernel's choice. Raises: OSError."""
+        """Listen on loopback ports of the kernel's choice.
+
+        Raises:
+            OSError: one cannot be bound.
+        """
         for port in self.ports.values():
-            await port.listen()
+            await port.listen(bind_loopback("127.0.0.1", 0))
         await self.heartbeat.listen()
 
     async def close(self) -> None:
         """Stop listening and reset what is open."""
-        for port in self.ports.values():
-            await port.close()
-        self.heartbeat.close()
+        async with AsyncExitStack() as stack:  # one that fails to close keeps no other from it
+            stack.callback(self.heartbeat.close)
+            for port in self.ports.values():
+                stack.push_async_callback(port.close)
 
     def hold(self, seconds: float) -> None:
         """From now on hold connections so long while nothing listens."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import ProcessSpawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Clock, Notifier
 
 
@@ -28,7 +28,8 @@ class Means:
         forwarder: starts port-forwards.
         clock: seconds, monotonic, and a pause.
         now: the wall clock, in UTC.
-        admits: whether the owner of the other end of an accepted connection is served.
+        admission: decides whose connections are served: only our own ssh's.
+        refusals: hears of connections that are given up.
         listens: whether something listens on a host and port of this machine; None where that cannot be known.
         advice: what to do about a session that holds what we want, in one sentence.
         directory: where this supervisor's files are (0700).
@@ -44,7 +45,8 @@ class Means:
     clock: Clock
     now: Callable[[], datetime]
     buffer: ReadBuffer
-    admits: Callable[[socket.socket], bool]
+    admission: Admission
+    refusals: RefusalLog
     listens: Callable[[str, int], bool | None]
     advice: Callable[[Sequence[Entry]], str]
     directory: Path

@@ -142,7 +142,7 @@ class ExposurePods:
     def connect(self) -> None:
         """Connect to the current pod, and keep connected."""
         means, plan = self._means, self._plan
-        forwards = [(port.number, "127.0.0.1", self._local[port.number].number) for port in plan.ports]
+        forwards = [(port.number, "127.0.0.1", self._local[port.number].local_port) for port in plan.ports]
         forwards.append((plan.heartbeat_port, "127.0.0.1", self._heartbeat.number))
 
         def client(local_port: int) -> Sequence[str]:

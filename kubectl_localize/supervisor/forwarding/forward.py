@@ -9,7 +9,7 @@ from datetime import datetime
 
 from kubectl_localize.ls_document import ForwardItem, ForwardPod, ForwardPort, PortChild, rfc3339
 from kubectl_localize.model import Endpoint, ServiceKey, Status
-from kubectl_localize.supervisor.forwarding.listener import Listener, Surroundings
+from kubectl_localize.supervisor.forwarding.listener import Listener, ListenerConfig
 from kubectl_localize.supervisor.forwarding.spec import Binding, ForwardSpec, PortSpec
 from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.traffic.binding import PortBinder
@@ -36,11 +36,11 @@ class Forward:
         since: when it was made.
     """
 
-    def __init__(self, plan: ForwardSpec, around: Surroundings, binder: PortBinder, since: datetime) -> None:
+    def __init__(self, plan: ForwardSpec, config: ListenerConfig, binder: PortBinder, since: datetime) -> None:
         self.plan = plan
         self.applied: ForwardSpec | None = None  # the last plan that everything was done for
         self.since = since
-        self._around = around
+        self._config = config
         self._binder = binder
         self._addresses: Mapping[str, str] = {}
         self._listeners: dict[Binding, Listener] = {}
@@ -62,7 +62,7 @@ class Forward:
             for binding, endpoints in plan.bindings.items():
                 listener = self._listeners.get(binding)
                 if listener is None:
-                    listener = self._listeners[binding] = Listener(self._around, plan.key.namespace)
+                    listener = self._listeners[binding] = Listener(self._config, plan.key.namespace)
                 listener.set_endpoints(endpoints)
                 if not listener.listening:
                     await self._open(binding, listener)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,12 +13,12 @@ from kubectl_localize.supervisor.processes.lifecycle import Phase
 from kubectl_localize.supervisor.processes.pool import Pool
 from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.traffic.balancing import Candidate, choose
-from kubectl_localize.supervisor.traffic.relay import ClientSide, Outcome, ReadBuffer, Relay, Traffic
-from kubectl_localize.timing import Notifier
+from kubectl_localize.supervisor.traffic.relay import Outcome, ReadBuffer, Relay
+from kubectl_localize.supervisor.traffic.server import Admission, ConnectionServer, RefusalLog, RefusedError
+from kubectl_localize.timing import Notifier, first_of
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 4096
 VERDICT_SECONDS = 0.3  # kubectl says why it closes a connection just before it does
 REFUSED_SECONDS = 1.0  # how long a connection that every Ready pod refuses waits for another pod
 SLOW_START_SECONDS = 3.0  # a child that has not started by then may never: its pod's node may be dead
@@ -30,89 +27,65 @@ REPEATS = 3
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What all listeners share.
+class ListenerConfig:
+    """What all listeners of a session share.
 
     Args:
+        pool: the children.
+        probe: knows whether the API server can be reached.
+        changed: fired when waiting connections have to look again.
         clock: seconds, monotonic.
-        objection: why the other end of an accepted connection is not served; empty where it is.
+        admission: decides who is served.
+        refusals: hears of connections that are given up.
+        wait_timeout_seconds: how long a connection waits for a pod.
+        buffer: what bytes are read into.
     """
 
     pool: Pool
-    link: ApiServerProbe
+    probe: ApiServerProbe
     changed: Notifier
     clock: Callable[[], float]
-    objection: Callable[[socket.socket], str]
+    admission: Admission
+    refusals: RefusalLog
     wait_timeout_seconds: float
     buffer: ReadBuffer
 
 
-class RefusedError(Exception):
-    """A connection is given up; its text says why."""
-
-
-class Listener:
+class Listener(ConnectionServer):
     """Serves one address and port with the Ready pods it is told of.
 
     Args:
         namespace: the pods' namespace.
+
+    Attributes:
+        endpoints: the Ready pods and their ports.
+        problem: why it does not listen, or not where it should; empty if all is well.
     """
 
-    def __init__(self, around: Surroundings, namespace: str) -> None:
-        self._around = around
+    def __init__(self, config: ListenerConfig, namespace: str) -> None:
+        super().__init__(config.admission, config.refusals, config.buffer)
+        self._config = config
         self._namespace = namespace
-        self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
         self._turn = 0
-        self._last_failure = ""
         self.endpoints: tuple[Endpoint, ...] = ()
-        self.traffic = Traffic()
-        self.local_port = 0
         self.problem = ""
 
-    async def listen(self, bound: socket.socket) -> None:
-        """Accept on a bound socket, from now on in the place of an earlier one; what is open there stays open.
-
-        Raises: OSError where it cannot be listened on: two may bind the same port, and the second one's listen fails.
-        """
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(self._accept, sock=bound, backlog=BACKLOG)
-        if self._server is not None:
-            self._server.close()
-        self._server = server
-        self.local_port = bound.getsockname()[1]
-
     def set_endpoints(self, endpoints: tuple[Endpoint, ...]) -> None:
-        """The Ready pods from now on; connections that wait look again."""
+        """Use these Ready pods from now on; connections that wait look again."""
         if endpoints != self.endpoints:
             self.endpoints = endpoints
-            self._around.changed.fire()
-
-    async def close(self) -> None:
-        """Stop listening and reset what is open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    @property
-    def listening(self) -> bool:
-        """Whether it accepts connections."""
-        return self._server is not None
+            self._config.changed.fire()
 
     def children(self) -> list[Child]:
         """The children that its new connections use."""
-        found = (self._around.pool.peek(self._target(endpoint)) for endpoint in self.endpoints)
-        return [child for child in found if child is not None]
+        children = (self._config.pool.peek(self._target(endpoint)) for endpoint in self.endpoints)
+        return [child for child in children if child is not None]
 
     def status(self) -> tuple[Status, str]:
-        """What `ls` shows: a status and its reason."""
+        """Return what `ls` shows: a status and its reason."""
         if self.problem:
             return Status.BACKOFF, self.problem
-        if not self._around.link.up:
+        if not self._config.probe.up:
             return Status.WAITING, "the API server does not answer"
         if not self.endpoints:
             return Status.WAITING, "no Ready pod"
@@ -125,44 +98,8 @@ class Listener:
         return Status.IDLE, ""
 
     # -- one connection -----------------------------------------------------------------------------------------------
-    def _accept(self) -> ClientSide:
-        relay = Relay(self._around.buffer, self.traffic)
-
-        def begin(client: ClientSide) -> None:
-            if self._server is None:  # it was in the kernel's queue when the listener was closed
-                relay.reset()
-                return
-            task = asyncio.get_running_loop().create_task(self._serve(relay, client))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        return ClientSide(relay, self._around.buffer, begin)
-
-    async def _serve(self, relay: Relay, client: ClientSide) -> None:
-        self.traffic.open += 1
-        self.traffic.total += 1
-        try:
-            assert client.transport is not None
-            if objection := self._around.objection(client.transport.get_extra_info("socket")):
-                raise RefusedError(objection)
-            if await self._relay(relay):
-                await relay.finish()
-            else:
-                relay.reset()
-        except RefusedError as refusal:
-            log.info("a connection to port %d was reset: %s", self.local_port, refusal)
-            relay.reset()
-        except asyncio.CancelledError:
-            relay.reset()
-        except Exception:  # a client must not be left hanging, whatever went wrong here
-            log.exception("a connection to port %d", self.local_port)
-            relay.reset()
-        finally:
-            self.traffic.open -= 1
-
-    async def _relay(self, relay: Relay) -> bool:
-        """Take the connection through, by another pod where one refuses; whether it ended in good order."""
-        began = self._around.clock()
+    async def carry(self, relay: Relay) -> bool:
+        began = self._config.clock()
         refused: set[Endpoint] = set()
         repeats = 0
         while not relay.client_is_gone:
@@ -183,50 +120,49 @@ class Listener:
                 return not child.lost
             if not relay.may_be_tried_again:
                 return False
-            log.info("a connection that %s did not take is tried again", child.target)
+            log.debug("a connection that %s did not take is tried again", child.target)
         return False
 
     async def _through(self, relay: Relay, child: Child) -> Outcome | None:
-        """Relay through a child; None where its port did not accept, since it has just ended."""
-        running = asyncio.create_task(relay.through(child))
-        gone = asyncio.create_task(relay.closed.wait())
+        """Relay through a child.
+
+        Returns:
+            How the connection ended; None if the child's port did not accept it, since the child has just ended.
+        """
         try:
-            await asyncio.wait((running, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
-                await asyncio.wait((running,), timeout=DISCARD_SECONDS)
-            if not running.done():
-                self._around.pool.replace(child)
-                return Outcome.DONE
-            return running.result()
+            outcome = await relay.through(child, DISCARD_SECONDS)
         except OSError:
             child.unusable()
             return None
-        finally:
-            gone.cancel()
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
-                await running
+        if outcome is None:  # what a client that is gone has asked for is still coming, and holds the others up
+            self._config.pool.replace(child)
+            return Outcome.DONE
+        return outcome
 
     async def _pick(self, relay: Relay, refused: set[Endpoint], began: float) -> tuple[Child | None, Endpoint | None]:
-        """Wait for a pod and its child; Nones where the client has gone meanwhile.
+        """Wait for a pod and its child.
 
         Args:
             refused: the endpoints that did not take this connection.
             began: when it was accepted.
 
-        Raises: RefusedError when the time is up.
+        Returns:
+            The child and the pod; two Nones if the client has gone meanwhile.
+
+        Raises:
+            RefusedError: the time is up.
         """
         self._turn += 1
         waited = False
         while not relay.client_is_gone:
             refused &= set(self.endpoints)
-            slow = self._around.clock() - began >= SLOW_START_SECONDS
+            slow = self._config.clock() - began >= SLOW_START_SECONDS
             child, endpoint = self._look(refused, spread=not waited, impatient=slow)
             waited = True
             if child is not None:
                 return child, endpoint
-            now = self._around.clock()
-            limit = self._around.wait_timeout_seconds
+            now = self._config.clock()
+            limit = self._config.wait_timeout_seconds
             until = began + (min(REFUSED_SECONDS, limit) if self._is_hopeless(refused) else limit)
             if now >= until:
                 raise RefusedError(self.status()[1] or "every Ready pod refuses it")
@@ -237,11 +173,16 @@ class Listener:
         """Whether there are pods, and none of them will take the connection."""
         failed = {child.target for child in self.children() if child.phase is Phase.FAILED}
         lost = [endpoint in refused or self._target(endpoint) in failed for endpoint in self.endpoints]
-        return self._around.link.up and bool(lost) and all(lost)
+        return self._config.probe.up and bool(lost) and all(lost)
 
     def _look(self, refused: set[Endpoint], *, spread: bool, impatient: bool) -> tuple[Child | None, Endpoint | None]:
-        pool = self._around.pool
-        if not self._around.link.up:
+        """Choose a pod for a connection now, and start the child that the choice asks for.
+
+        Returns:
+            The child and the pod; two Nones if the connection has to wait.
+        """
+        pool = self._config.pool
+        if not self._config.probe.up:
             return None, None
         candidates = []
         for endpoint in self.endpoints:
@@ -254,13 +195,9 @@ class Listener:
         return (pool.get(self._target(choice.use)), choice.use) if choice.use is not None else (None, None)
 
     async def _wait(self, relay: Relay, seconds: float) -> None:
-        change = self._around.changed.next()  # at once: a task would begin to wait only after what is next in line
-        gone = asyncio.create_task(relay.closed.wait())
-        try:
-            await asyncio.wait((change, gone), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            change.cancel()
-            gone.cancel()
+        """Wait until something has changed, the client is gone, or the time is up."""
+        # `next` at once: a task would begin to wait only after what is next in line
+        await first_of(self._config.changed.next(), relay.closed.wait(), timeout_seconds=seconds)
 
     def _target(self, endpoint: Endpoint) -> Target:
         return Target(self._namespace, endpoint.pod, endpoint.port)

@@ -16,7 +16,7 @@ from kubectl_localize.model import Connection, HostsState, Selection, ServiceKey
 from kubectl_localize.supervisor.forwarding.dns_names import Named
 from kubectl_localize.supervisor.forwarding.forward import Forward, address_name, pods_in_words, wanted_addresses
 from kubectl_localize.supervisor.forwarding.hosts_writer import Naming
-from kubectl_localize.supervisor.forwarding.listener import Surroundings
+from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
 from kubectl_localize.supervisor.forwarding.spec import ForwardSpec, plan
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 
@@ -40,7 +40,7 @@ class Reconciler:
         *,
         key: str,
         registry: AddressRegistry,
-        around: Surroundings,
+        config: ListenerConfig,
         binder: PortBinder,
         naming: Naming,
         now: Callable[[], datetime],
@@ -51,7 +51,7 @@ class Reconciler:
         self._view = view
         self._key = key
         self._registry = registry
-        self._around = around
+        self._config = config
         self._binder = binder
         self._naming = naming
         self._now = now
@@ -84,7 +84,7 @@ class Reconciler:
             for wanted in changed:
                 self._tell(self._running_plan(wanted.key), wanted)
                 if wanted.key not in self._forwards:
-                    self._forwards[wanted.key] = Forward(wanted, self._around, self._binder, self._now())
+                    self._forwards[wanted.key] = Forward(wanted, self._config, self._binder, self._now())
             await self._open(changed)
             await self._naming.apply(self._named(), list(self._forwards))
             self._begun = True
@@ -108,8 +108,8 @@ class Reconciler:
                     del self._forwards[wanted.key]  # nothing of it runs yet; it is new again next time
                 continue
             await self._forwards[wanted.key].apply(wanted, self._addresses)
-        self._around.pool.keep(target for forward in self._forwards.values() for target in forward.targets())
-        self._around.pool.look_after(lambda target: not self._view.has_pod(target.namespace, target.pod))
+        self._config.pool.keep(target for forward in self._forwards.values() for target in forward.targets())
+        self._config.pool.look_after(lambda target: not self._view.has_pod(target.namespace, target.pod))
 
     async def reopen(self) -> bool:
         """Try again what could not be bound or had no address; whether anything changed."""

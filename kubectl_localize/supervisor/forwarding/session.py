@@ -24,7 +24,7 @@ from kubectl_localize.model import HostsState, Options
 from kubectl_localize.protocol import StartRequest
 from kubectl_localize.supervisor.forwarding.hosts_writer import Naming
 from kubectl_localize.supervisor.forwarding.informer import Informer
-from kubectl_localize.supervisor.forwarding.listener import Surroundings
+from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
 from kubectl_localize.supervisor.forwarding.privileges import PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
 from kubectl_localize.supervisor.forwarding.unprivileged_helper import UnprivilegedHelper
@@ -33,9 +33,9 @@ from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.pool import Pool
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Groups, Spawner
-from kubectl_localize.supervisor.traffic.admission import Admission
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Notifier
 
 log = logging.getLogger(__name__)
@@ -108,13 +108,15 @@ class Session:
             idle_timeout_seconds=options.idle_timeout_seconds,
         )
         self._peers = self._system.peers()
+        self._refusals = RefusalLog()
         self._admission = Admission(self._peers, os.getuid(), everybody=options.allow_other_users)
-        around = Surroundings(
+        config = ListenerConfig(
             pool=self.pool,
-            link=self.link,
+            probe=self.link,
             changed=self.changed,
             clock=time.monotonic,
-            objection=self._admission.objection,
+            admission=self._admission,
+            refusals=self._refusals,
             wait_timeout_seconds=options.wait_timeout_seconds,
             buffer=self.buffer,
         )
@@ -134,7 +136,7 @@ class Session:
             registry=AddressRegistry(
                 paths.addresses, paths.addresses_lock, validate_range(options.ip_range), date.today
             ),
-            around=around,
+            config=config,
             binder=PortBinder(
                 bind_loopback,
                 lambda: self._sudo.helper,
@@ -304,6 +306,7 @@ class Session:
         await asyncio.gather(self._own.close(), self._sudo.close(), self.discovery.end())
         await self.reconciler.end()
         await self.pool.end()
+        self._refusals.close()
         self._peers.close()
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol, cast
 
+from kubectl_localize.timing import first_of
+
 BUFFER_BYTES = 256 * 1024
 REPLAY_BYTES = 64 * 1024
 RETAINED_BYTES = 16 * 1024
@@ -20,7 +22,11 @@ END_OF_HEADERS = b"\r\n\r\n"
 
 
 class Upstream(Protocol):
-    """Where a connection goes, and who is told of it: a child, or the user's own process."""
+    """Where a connection goes, and who is told of it: a child, or the user's own process.
+
+    Before `attach` a connection is not counted, after `opened` its port has accepted it, `answered` means its first
+    byte came back, `stall` that its client has stopped reading or reads again, and `detach` that it has ended.
+    """
 
     @property
     def host(self) -> str: ...
@@ -74,7 +80,14 @@ class ReadBuffer:
 
 
 class Traffic:
-    """Counts for `ls`: bytes to the client (in) and from it (out), connections that are open, and of all time."""
+    """Counts for `ls`.
+
+    Attributes:
+        bytes_in: bytes to the client.
+        bytes_out: bytes from the client.
+        open: connections that are open now.
+        total: connections of all time.
+    """
 
     def __init__(self) -> None:
         self.bytes_in = 0
@@ -87,10 +100,14 @@ class ClientSide(asyncio.BufferedProtocol):
     """The client's end. Until something came back, what it sent is kept, so that another pod can be tried.
 
     Args:
-        accepted: called once there is a transport.
+        accepted: called with the relay and this once there is a transport.
+
+    Attributes:
+        ended: whether the client has nothing more to send.
+        gone: whether it is closed.
     """
 
-    def __init__(self, relay: Relay, buffer: ReadBuffer, accepted: Callable[[ClientSide], None]) -> None:
+    def __init__(self, relay: Relay, buffer: ReadBuffer, accepted: Callable[[Relay, ClientSide], None]) -> None:
         self._relay = relay
         self._buffer = buffer
         self._accepted = accepted
@@ -103,7 +120,7 @@ class ClientSide(asyncio.BufferedProtocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=BUFFER_BYTES)
         self._relay.started(self)
-        self._accepted(self)
+        self._accepted(self._relay, self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Called by the loop before it reads."""
@@ -176,7 +193,12 @@ class UpstreamSide(asyncio.BufferedProtocol):
 
 
 class Relay:
-    """One accepted connection. `supervisor.listener` decides where it goes; this moves its bytes."""
+    """One accepted connection: moves its bytes to where a `ConnectionServer` sends it.
+
+    Attributes:
+        closed: set when the client is gone.
+        closed_or_ended: set when the client is gone or has nothing more to send.
+    """
 
     def __init__(self, buffer: ReadBuffer, traffic: Traffic) -> None:
         self._buffer = buffer
@@ -190,7 +212,7 @@ class Relay:
         self.closed = asyncio.Event()
         self.closed_or_ended = asyncio.Event()
 
-    # -- what the listener asks ---------------------------------------------------------------------------------------
+    # -- what the server asks -----------------------------------------------------------------------------------------
     @property
     def client_is_gone(self) -> bool:
         """Whether nobody waits for an answer any more."""
@@ -220,15 +242,32 @@ class Relay:
     async def wait_received(self, seconds: float) -> None:
         """Wait until the client has sent something more, has ended its side, or the time is up."""
         self._news.clear()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._news.wait()
+        await first_of(self._news.wait(), timeout_seconds=seconds)
 
-    async def through(self, child: Upstream) -> Outcome:
-        """Relay through a child until that ends.
+    async def through(self, child: Upstream, discard_seconds: float) -> Outcome | None:
+        """Relay through a child until that ends, or for some time after the client is gone.
 
-        Raises: OSError where the child's port does not accept.
+        Args:
+            discard_seconds: how long the child is read on for a client that is gone. It only hears that nothing more
+                is sent, and one that streams and reads nothing would go on for ever.
+
+        Returns:
+            How it ended; None if the client is gone and the time was up.
+
+        Raises:
+            OSError: the child's port does not accept.
         """
+        ended = await first_of(self._through(child), self._gone_for(discard_seconds))
+        assert ended is not None  # there is no time limit
+        outcome: Outcome | None = ended.result()
+        return outcome
+
+    async def _gone_for(self, seconds: float) -> None:
+        """Wait until the client has been gone for so long."""
+        await self.closed.wait()
+        await asyncio.sleep(seconds)
+
+    async def _through(self, child: Upstream) -> Outcome:
         loop = asyncio.get_running_loop()
         upstream = UpstreamSide(self, self._buffer)
         child.attach(self)  # before it is connected: nobody may take the child for an idle one meanwhile
@@ -256,9 +295,7 @@ class Relay:
         if not client.ended:
             _write_eof(client.transport)
             _pause(client.transport, False)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LINGER_SECONDS):
-                    await self.closed_or_ended.wait()
+            await first_of(self.closed_or_ended.wait(), timeout_seconds=LINGER_SECONDS)
         client.transport.close()
 
     def reset(self) -> None:

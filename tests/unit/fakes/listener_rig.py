@@ -10,22 +10,26 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from kubectl_localize.host.resolve import addresses
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import Endpoint
-from kubectl_localize.supervisor.forwarding.listener import Listener, Surroundings
+from kubectl_localize.supervisor.forwarding.listener import Listener, ListenerConfig
 from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.pool import Pool
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
 from kubectl_localize.supervisor.processes.process import Process, Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.groups import Groups
+from tests.unit.fakes.peers import NamedPeers
 from tests.unit.supervisor.loop import Clock
 
+REFUSALS_SECONDS = 3600.0  # no test waits for it
 STAND_IN = Path(__file__).with_name("stand_in.py")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -36,6 +40,7 @@ class Rig:
     Args:
         pods: what the kubectl of each pod does (`stand_in`), by the pod's name.
         log: where the pods note what they get.
+        owner: the uid whose the clients are; the listener serves 1000 and root.
     """
 
     def __init__(
@@ -45,12 +50,13 @@ class Rig:
         *,
         wait_timeout_seconds: float = 15.0,
         max_children: int = 64,
-        objection: str = "",
+        owner: int | None = 1000,
     ) -> None:
         self.how = pods
         self.log = log
         self.clock = Clock()
         self.changed = Notifier()
+        self.refusals = RefusalLog(REFUSALS_SECONDS)
         self.warnings: list[str] = []
         self.started: list[str] = []
         self.gone: set[str] = set()
@@ -70,16 +76,17 @@ class Rig:
             max_children=max_children,
             idle_timeout_seconds=60.0,
         )
-        self.around = Surroundings(
+        self.config = ListenerConfig(
             pool=self.pool,
-            link=self.link,
+            probe=self.link,
             changed=self.changed,
             clock=self.clock,
-            objection=lambda _: objection,
+            admission=Admission(NamedPeers(owner), 1000),
+            refusals=self.refusals,
             wait_timeout_seconds=wait_timeout_seconds,
             buffer=ReadBuffer(),
         )
-        self.listener = Listener(self.around, "shop")
+        self.listener = Listener(self.config, "shop")
         self.ready(*pods)
 
     async def spawn(
@@ -131,9 +138,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(pods: dict[str, str], tmp_path: Path, **options: float | str) -> AsyncIterator[Rig]:
+async def rig(pods: dict[str, str], tmp_path: Path, **options: Any) -> AsyncIterator[Rig]:
     """A rig that listens."""
-    found = Rig(pods, tmp_path / "log", **options)  # type: ignore[arg-type]
+    found = Rig(pods, tmp_path / "log", **options)
     bound = bind_loopback("127.0.0.1", 0)
     assert isinstance(bound, socket.socket)
     await found.listener.listen(bound)
@@ -144,6 +151,7 @@ async def rig(pods: dict[str, str], tmp_path: Path, **options: float | str) -> A
             writer.transport.abort()
         await found.listener.close()
         await found.pool.end()
+        found.refusals.close()
         for writer in found.clients:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()

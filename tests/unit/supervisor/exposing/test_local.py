@@ -11,8 +11,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.supervisor.exposing.local import HOLD_SECONDS, PROOF_SECONDS, LocalPort, LocalProcess
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
+from tests.unit.fakes.peers import NamedPeers
 from tests.unit.supervisor.loop import Clock, until
 
 NONCE = b"0123456789abcdefghijklmn"
@@ -24,9 +27,14 @@ class Stage:
     def __init__(self, number: int, *, admits: bool) -> None:
         self.clock = Clock()
         self.number = number
+        self.refusals = RefusalLog()
         self.port = LocalPort(
-            LocalProcess("127.0.0.1", number), ReadBuffer(), admits=lambda _: admits, clock=self.clock
-        )  # fmt: skip
+            LocalProcess("127.0.0.1", number),
+            admission=Admission(NamedPeers(1000 if admits else 1001), 1000, root=False),
+            refusals=self.refusals,
+            buffer=ReadBuffer(),
+            clock=self.clock,
+        )
         self.received: list[bytes] = []
         self._process: asyncio.Server | None = None
 
@@ -48,7 +56,7 @@ class Stage:
         writer.close()
 
     async def connect(self, data: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port.number)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port.local_port)
         writer.write(data)
         return reader, writer
 
@@ -69,13 +77,14 @@ async def stage(*, running: bool = True, admits: bool = True) -> AsyncIterator[S
         kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         kept.bind(("127.0.0.1", 0))
         found = Stage(kept.getsockname()[1], admits=admits)
-        await found.port.listen()
+        await found.port.listen(bind_loopback("127.0.0.1", 0))
         if running:
             await found.start()
         try:
             yield found
         finally:
             await found.port.close()
+            found.refusals.close()
             await found.stop()
 
 

@@ -25,12 +25,14 @@ from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.answering import FORBIDDEN, Done
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, plan
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.cluster import CORE, Cluster
 from tests.unit.fakes.groups import Groups
+from tests.unit.fakes.peers import NamedPeers
 from tests.unit.supervisor.exposing.samples import NOW
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop"
@@ -56,7 +58,8 @@ def means(cluster: Cluster, directory: Path, listens: bool | None = True) -> Mea
         now=lambda: NOW,
         advice=lambda held: "",
         buffer=ReadBuffer(),
-        admits=lambda _: True,
+        admission=Admission(NamedPeers(1000), 1000),
+        refusals=RefusalLog(),
         listens=lambda host, port: listens,
         directory=directory,
         record=SessionLedger(directory / "exposures.json", directory.parent / "exposures.lock"),

@@ -9,6 +9,8 @@ import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import pytest
+
 from kubectl_localize.errors import SpawnError, UnauthorizedError
 from kubectl_localize.supervisor.exposing.tunnel import Tunnel
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
@@ -16,7 +18,7 @@ from kubectl_localize.supervisor.processes.process import Process, Spawner
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import CONNECTION, LOST, NO_POD
 from tests.unit.fakes.groups import Groups
-from tests.unit.supervisor.loop import Clock, play, until
+from tests.unit.supervisor.loop import Clock, until
 
 FORWARDING = "echo 'Forwarding from 127.0.0.1:4{number:04} -> 2222'\n"
 STAY = "exec sleep 60"
@@ -134,24 +136,18 @@ async def test_it_is_said_when_it_connects_and_when_it_breaks() -> None:
         listening.cancel()
 
 
-def problem_of(kubectl: str) -> str:
-    """What it says while kubectl does this."""
-    said: list[str] = []
-
-    async def run() -> None:
-        async with rig() as found:
-            found.kubectl.code = kubectl
-            found.tunnel.begin()
-            await until(lambda: found.tunnel.problem)
-            said.append(found.tunnel.problem)
-
-    play(run())
-    return said[0]
-
-
-def test_why_the_port_forward_does_not_come_about_or_breaks() -> None:
-    assert problem_of(fail(NO_POD, 1)) == 'pods "gone" not found'
-    assert problem_of(FORWARDING + fail(LOST, 1)) == "lost connection to pod"
+@pytest.mark.parametrize(
+    ("kubectl", "problem"),
+    [
+        (fail(NO_POD, 1), 'pods "gone" not found'),
+        (FORWARDING + fail(LOST, 1), "lost connection to pod"),
+    ],
+)
+async def test_why_the_port_forward_does_not_come_about_or_breaks(kubectl: str, problem: str) -> None:
+    async with rig() as found:
+        found.kubectl.code = kubectl
+        found.tunnel.begin()
+        await until(lambda: found.tunnel.problem == problem)
 
 
 async def test_what_cannot_be_started_is_tried_again() -> None:

@@ -13,7 +13,7 @@ import pytest
 from kubectl_localize.model import Status
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from tests.unit.fakes.listener_rig import rig
-from tests.unit.supervisor.loop import play, until
+from tests.unit.supervisor.loop import until
 
 
 async def test_the_first_connections_share_one_child(tmp_path: Path) -> None:
@@ -105,17 +105,16 @@ async def test_who_goes_while_waiting_is_forgotten(tmp_path: Path) -> None:
         await until(lambda: not stage.listener.traffic.open)
 
 
-def test_a_client_that_is_not_served_is_reset_and_starts_nothing_and_the_log_says_why(
+async def test_a_client_that_is_not_served_is_reset_and_starts_nothing_and_the_log_says_why(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def run() -> None:
-        async with rig({"a": "pod"}, tmp_path, objection="it is somebody else's") as stage:
-            assert await stage.ask("x") == "reset"
-            assert stage.started == []
-
     with caplog.at_level(logging.INFO):
-        play(run())
-    assert "was reset: it is somebody else's" in caplog.text
+        async with rig({"a": "pod"}, tmp_path, owner=1001) as stage:
+            assert {await stage.ask("x") for _ in range(5)} == {"reset"}
+            assert (stage.started, stage.listener.traffic.total) == ([], 0)
+            reason = "was reset: its client belongs to another user (uid 1001)"
+            lines = [message for message in caplog.messages if "reset" in message]
+            assert lines == [f"a connection to port {stage.listener.local_port} {reason}"], "the others are counted"
 
 
 async def test_a_pod_that_cannot_be_dialled_is_followed_by_another(tmp_path: Path) -> None:
@@ -139,7 +138,7 @@ async def test_where_every_pod_refuses_the_client_is_reset(tmp_path: Path) -> No
             stage.changed.fire()
             await asyncio.wait((asking,), timeout=0.01)
         assert await asking == "reset"
-        assert stage.clock.now - began < stage.around.wait_timeout_seconds, "it must not wait as for a new pod"
+        assert stage.clock.now - began < stage.config.wait_timeout_seconds, "it must not wait as for a new pod"
         assert stage.listener.status() == (Status.BACKOFF, "the pod refuses connections on this port")
 
 

@@ -89,7 +89,7 @@ class Stage:
                 validate_range("127.93.0.0/16"),
                 lambda: date(2026, 1, 1),
             ),
-            around=self.rig.around,
+            config=self.rig.config,
             binder=PortBinder(self._bind, lambda: self.helper, HelperError),
             naming=self.naming,
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),

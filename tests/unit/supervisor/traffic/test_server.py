@@ -1,8 +1,9 @@
-"""Whose connections are served, on real loopback connections."""
+"""Whose connections are served, on real loopback connections; what the log says of those that are not."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ import pytest
 
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.macos import NoPeers
-from kubectl_localize.supervisor.traffic.admission import Admission
+from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
+from tests.unit.fakes.peers import NamedPeers
+from tests.unit.supervisor.loop import until
 
 
 @pytest.fixture
@@ -41,27 +44,14 @@ def test_this_users_and_roots(
     assert (objection in said) if objection else said == ""
 
 
-class Stranger(NoPeers):
-    """Tells that every connection belongs to the same user."""
-
-    available = True
-
-    def __init__(self, owner: int | None) -> None:
-        self._owner = owner
-
-    def uid(self, connection: socket.socket) -> int | None:
-        """See `Peers`."""
-        return self._owner
-
-
 @pytest.mark.parametrize(
     ("owner", "objection"), [(0, ""), (1000, ""), (1001, "another user (uid 1001)"), (None, "before it could be asked")]
 )
 def test_who_is_told_apart(owner: int | None, objection: str, ends: tuple[socket.socket, socket.socket]) -> None:
-    admission = Admission(Stranger(owner), 1000, everybody=False)
+    admission = Admission(NamedPeers(owner), 1000, everybody=False)
     said = admission.objection(ends[1])
     assert (objection in said) if objection else said == ""
-    assert Admission(Stranger(owner), 1000, everybody=True).objection(ends[1]) == ""
+    assert Admission(NamedPeers(owner), 1000, everybody=True).objection(ends[1]) == ""
     assert admission.problem == ""
 
 
@@ -81,3 +71,32 @@ def test_where_the_system_tells_nobody_apart_that_is_said(ends: tuple[socket.soc
     assert admission.objection(ends[1]) == ""
     assert "all users of this machine are served" in admission.problem
     assert Admission(NoPeers(), os.getuid(), everybody=True).problem == ""
+
+
+def test_root_is_a_stranger_to_what_only_our_own_ssh_connects_to(ends: tuple[socket.socket, socket.socket]) -> None:
+    admission = Admission(NamedPeers(0), 1000, root=False)
+    assert "another user (uid 0)" in admission.objection(ends[1])
+
+
+async def test_a_thousand_connections_that_are_given_up_are_one_line_and_a_sum(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    refusals = RefusalLog(interval_seconds=3600.0)
+    with caplog.at_level(logging.INFO):
+        for _ in range(1000):
+            refusals.note(8080, "no Ready pod")
+        assert caplog.messages == ["a connection to port 8080 was reset: no Ready pod"]
+        refusals.close()
+        assert caplog.messages[1:] == ["999 connections were reset, the last one to port 8080: no Ready pod"]
+
+
+async def test_connections_that_are_given_up_are_summed_up_once_per_interval(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = RefusalLog(interval_seconds=0.01)
+    with caplog.at_level(logging.INFO):
+        refusals.note(8080, "no Ready pod")
+        refusals.note(8081, "no Ready pod")
+        refusals.note(8082, "every Ready pod refuses it")
+        await until(lambda: len(caplog.messages) == 2)
+        assert caplog.messages[1] == "2 connections were reset, the last one to port 8082: every Ready pod refuses it"
+        refusals.close()
+        assert len(caplog.messages) == 2
