@@ -18,7 +18,6 @@ from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
 from kubectl_localize.ls_document import LsDocument, SupervisorItem, rfc3339
 from kubectl_localize.protocol import (
     Accepted,
-    Change,
     Ended,
     Exposed,
     ExposeRequest,
@@ -37,9 +36,10 @@ from kubectl_localize.protocol import (
 )
 from kubectl_localize.supervisor.control_server import Client, ControlServer
 from kubectl_localize.supervisor.exposing.desk import Desk
-from kubectl_localize.supervisor.forwarding.privileges import PrivilegeRequest
+from kubectl_localize.supervisor.forwarding.helpers import PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.session import Session
 from kubectl_localize.supervisor.processes.process import Groups
+from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.requests import failed, until_left
 from kubectl_localize.supervisor.state_file import StateFile
 
@@ -61,6 +61,7 @@ class App:
         self._run = run
         self._groups = groups
         self._control = ControlServer(run.control, self._serve)
+        self._reporter = Reporter(self._control)
         self._state = StateFile(run.state, write_atomic)
         self._ending = asyncio.Event()
         self._session: Session | None = None
@@ -172,11 +173,11 @@ class App:
         for warning in warnings:
             client.send(Warn(warning))
         client.send(Ready(self._document()))
-        self._desk.restore(request.connection, say=self._say, warn=self._warn)
+        self._desk.restore(request.connection, say=self._reporter.change, warn=self._reporter.warn)
 
     async def _open(self, client: Client, request: StartRequest) -> list[str]:
         client.send(Progress("listing Services"))
-        session = Session(request, self._paths, self._run, self._groups, say=self._say, warn=self._warn)
+        session = Session(request, self._paths, self._run, self._groups, self._reporter)
         self._session = session
         try:
             needs = await session.begin()
@@ -207,14 +208,6 @@ class App:
             return
         await client.ask(PrivilegesNeeded(0, needs.hosts, needs.ports, needs.addresses))
 
-    def _say(self, text: str) -> None:
-        log.info("%s", text)
-        self._control.broadcast(Change(text))
-
-    def _warn(self, text: str) -> None:
-        log.warning("%s", text)
-        self._control.broadcast(Warn(text))
-
     # -- the state file -----------------------------------------------------------------------------------------------
     async def _tick(self) -> None:
         """Keep the state file true: changes at once, counters every other second, nothing while nothing happens."""
@@ -237,7 +230,7 @@ class App:
         before = self._state.problem
         self._state.put(self._document())
         if self._state.problem and not before:
-            self._warn(self._state.problem)
+            self._reporter.warn(self._state.problem)
 
     def _activity(self) -> tuple[int, int]:
         """Two numbers that grow with every change and with every byte."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from kubectl_localize.ls_document import ForwardItem, ForwardPod, ForwardPort, PortChild, rfc3339
-from kubectl_localize.model import Endpoint, ServiceKey, Status
+from kubectl_localize.model import ServiceKey, Status
 from kubectl_localize.supervisor.forwarding.listener import Listener, ListenerConfig
 from kubectl_localize.supervisor.forwarding.spec import Binding, ForwardSpec, PortSpec
 from kubectl_localize.supervisor.processes.port_forward import Target
@@ -22,11 +22,11 @@ def address_name(key: ServiceKey, pod: str = "") -> str:
     return f"{key}/{pod}" if pod else str(key)
 
 
-def wanted_addresses(plan: ForwardSpec) -> list[str]:
+def wanted_addresses(spec: ForwardSpec) -> list[str]:
     """What the registry calls the addresses that a plan needs."""
-    if plan.skipped:
+    if spec.skipped:
         return []
-    return [address_name(plan.key), *(address_name(plan.key, pod.label) for pod in plan.pods)]
+    return [address_name(spec.key), *(address_name(spec.key, pod.label) for pod in spec.pods)]
 
 
 class Forward:
@@ -36,8 +36,8 @@ class Forward:
         since: when it was made.
     """
 
-    def __init__(self, plan: ForwardSpec, config: ListenerConfig, binder: PortBinder, since: datetime) -> None:
-        self.plan = plan
+    def __init__(self, spec: ForwardSpec, config: ListenerConfig, binder: PortBinder, since: datetime) -> None:
+        self.spec = spec
         self.applied: ForwardSpec | None = None  # the last plan that everything was done for
         self.since = since
         self._config = config
@@ -48,25 +48,25 @@ class Forward:
 
     def address(self, pod: str = "") -> str:
         """The address of the Service or of one of its pods; empty where it has none."""
-        if self.plan.skipped:
+        if self.spec.skipped:
             return ""
-        return self._addresses.get(address_name(self.plan.key, pod), "")
+        return self._addresses.get(address_name(self.spec.key, pod), "")
 
-    async def apply(self, plan: ForwardSpec, addresses: Mapping[str, str]) -> None:
+    async def apply(self, spec: ForwardSpec, addresses: Mapping[str, str]) -> None:
         """Make what runs equal to the plan: endpoints change, listeners come and go, addresses stay."""
         async with self._opened:
-            self.plan = plan
+            self.spec = spec
             self._addresses = addresses
-            for binding in [binding for binding in self._listeners if binding not in plan.bindings]:
+            for binding in [binding for binding in self._listeners if binding not in spec.bindings]:
                 await self._listeners.pop(binding).close()
-            for binding, endpoints in plan.bindings.items():
+            for binding, endpoints in spec.bindings.items():
                 listener = self._listeners.get(binding)
                 if listener is None:
-                    listener = self._listeners[binding] = Listener(self._config, plan.key.namespace)
+                    listener = self._listeners[binding] = Listener(self._config, spec.key.namespace)
                 listener.set_endpoints(endpoints)
                 if not listener.listening:
                     await self._open(binding, listener)
-            self.applied = plan
+            self.applied = spec
 
     async def reopen(self) -> bool:
         """Try again what could not be bound, and ports that were moved up; whether anything changed."""
@@ -83,7 +83,7 @@ class Forward:
 
     async def _open(self, binding: Binding, listener: Listener) -> bool:
         def avoid(number: int) -> bool:
-            return Binding(binding.pod, number) in self.plan.bindings
+            return Binding(binding.pod, number) in self.spec.bindings
 
         bound = await self._binder.bound(self.address(binding.pod), binding.number, avoid)
         listener.problem = bound.problem
@@ -109,14 +109,14 @@ class Forward:
     def targets(self) -> set[Target]:
         """Every pod's port that its connections may go to."""
         return {
-            Target(self.plan.key.namespace, endpoint.pod, endpoint.port)
-            for endpoints in self.plan.bindings.values()
+            Target(self.spec.key.namespace, endpoint.pod, endpoint.port)
+            for endpoints in self.spec.bindings.values()
             for endpoint in endpoints
         }
 
     def problems(self) -> list[str]:
         """What keeps ports from being listened on."""
-        return [f"{self.plan.key}: {found.problem}" for found in self._listeners.values() if found.problem]
+        return [f"{self.spec.key}: {found.problem}" for found in self._listeners.values() if found.problem]
 
     def moved(self) -> list[tuple[int, int]]:
         """Pairs of port and local port where they differ, for the Service's own address."""
@@ -133,34 +133,34 @@ class Forward:
         Args:
             names: host names by address.
         """
-        plan = self.plan
-        ports = tuple(self._port_item(port) for port in plan.ports)
+        spec = self.spec
+        ports = tuple(self._port_item(port) for port in spec.ports)
         status, reason = self._status(ports)
         return ForwardItem(
             context=context,
-            namespace=plan.key.namespace,
-            name=plan.key.name,
+            namespace=spec.key.namespace,
+            name=spec.key.name,
             status=status,
             reason=reason,
             address=self.address(),
             pods=tuple(
                 ForwardPod(pod.pod, address, names.get(address, ()))
-                for pod in plan.pods
+                for pod in spec.pods
                 if (address := self.address(pod.label))
             ),
             hostnames=names.get(self.address(), ()),
             ports=ports,
-            endpoints=tuple(sorted({endpoint.pod for endpoint in plan.endpoints})),
-            labels=dict(plan.service.labels),
-            since=rfc3339(self.since) if not plan.skipped else "",
+            endpoints=tuple(sorted({endpoint.pod for endpoint in spec.endpoints})),
+            labels=dict(spec.service.labels),
+            since=rfc3339(self.since) if not spec.skipped else "",
         )
 
     def _status(self, ports: Sequence[ForwardPort]) -> tuple[Status, str]:
-        if self.plan.skipped:
-            return Status.SKIPPED, self.plan.skipped
+        if self.spec.skipped:
+            return Status.SKIPPED, self.spec.skipped
         open_ports = [port for port in ports if port.status is not Status.SKIPPED]
         worst = min(open_ports, key=lambda port: WORST_FIRST.index(port.status))
-        reasons = [worst.reason, *(port.reason for port in ports), self.plan.note]
+        reasons = [worst.reason, *(port.reason for port in ports), self.spec.note]
         return worst.status, next((reason for reason in reasons if reason), "")
 
     def _port_item(self, spec: PortSpec) -> ForwardPort:
@@ -169,7 +169,7 @@ class Forward:
             self._listeners[binding] for number in spec.numbers if (binding := Binding("", number)) in self._listeners
         ]
         listeners = [listener for binding, listener in self._listeners.items() if binding.number in spec.numbers]
-        skipped = spec.skipped or self.plan.skipped
+        skipped = spec.skipped or self.spec.skipped
         status, reason = (Status.SKIPPED, skipped) if skipped else _worst(own)
         local = own[0].local_port if own else 0
         if not reason and own and local not in spec.numbers:
@@ -197,8 +197,3 @@ def _worst(listeners: list[Listener]) -> tuple[Status, str]:
     if not listeners:
         return Status.WAITING, "no Ready pod"
     return min((found.status() for found in listeners), key=lambda status: WORST_FIRST.index(status[0]))
-
-
-def pods_in_words(endpoints: tuple[Endpoint, ...]) -> str:
-    """The pods of endpoints: `web-abc, web-def`."""
-    return ", ".join(sorted({endpoint.pod for endpoint in endpoints}))

@@ -1,42 +1,51 @@
-"""The managed block of this context: what it shall say, and the helper that writes it."""
+"""Keeps our managed block in the hosts file true to what is forwarded, in a loop of its own that tries again."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import os
 import socket
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from kubectl_localize.host.helper_server import DeniedError, Helper, HelperError
-from kubectl_localize.host.hosts import HOSTS_FILE, may_be_written, names_taken
+from kubectl_localize.host.hosts import HOSTS_FILE, holds_block, may_be_written, names_taken
 from kubectl_localize.host.resolve import unresolved
 from kubectl_localize.model import Connection, HostsLine, HostsState, Options, ServiceKey
-from kubectl_localize.supervisor.forwarding.dns_names import (
-    Named,
-    NameRules,
-    Names,
-    assign_names,
-    context_slug,
-    shadowing,
-)
-from kubectl_localize.supervisor.forwarding.hosts_file_monitor import HostsFileMonitor
+from kubectl_localize.supervisor.forwarding.dns_names import Named, NameRules, Names, assign_names, context_slug
+from kubectl_localize.supervisor.forwarding.helpers import Helpers
+from kubectl_localize.supervisor.forwarding.public_names import PublicNames
+from kubectl_localize.supervisor.reporter import Reporter
+from kubectl_localize.timing import Backoff, Clock, Notifier, first_of
 
 log = logging.getLogger(__name__)
 
-LOOKUP_SECONDS = 1.0
-LOOKUPS_AT_ONCE = 32
+LOOK_SECONDS = 2.0  # between two looks at whether the hosts file still holds our block
 RESOLVE_SECONDS = 5.0
+RESOLVE_AGAIN_SECONDS = 0.05
+RETRY = Backoff(1.0, 60.0)
 
 
-class Naming:
-    """Keeps the hosts file true to what is forwarded.
+class HostsWriter:
+    """Writes the names of what is forwarded.
+
+    `forward` only notes what shall be written, so that no listener ever waits for DNS or for the hosts file. `run`
+    writes it, tries again what failed, and writes the block again if somebody else has taken it out.
 
     Args:
-        helper: the helper that may write the hosts file, None while there is none.
-        exists_publicly: whether a name exists in public DNS; asked before the name is ours.
+        connection: the context whose names these are.
+        options: which hosts file is written, and whether.
+        key: the context's key, which marks the block.
+        helpers: know the helper that may write the file.
+        public_names: know the names that have to be left alone because public DNS has them.
+        reporter: hears of a block that was lost.
+        clock: for the pauses.
+        changed: fires when names or state have changed.
+
+    Attributes:
+        names: the names that are ours now.
+        problem: why the last write failed; empty if it did not.
     """
 
     def __init__(
@@ -45,19 +54,29 @@ class Naming:
         options: Options,
         key: str,
         *,
-        helper: Callable[[], Helper | None],
-        exists_publicly: Callable[[str], Awaitable[bool]],
-        top_level_domains: Collection[str],
+        helpers: Helpers,
+        public_names: PublicNames,
+        reporter: Reporter,
+        clock: Clock,
+        changed: Notifier,
     ) -> None:
         self._connection = connection
         self._options = options
         self._key = key
-        self._helper = helper
-        self._exists_publicly = exists_publicly
-        self._top_level_domains = top_level_domains
+        self._helpers = helpers
+        self._public_names = public_names
+        self._reporter = reporter
+        self._clock = clock
+        self._changed = changed
+        self._monitor = HostsFileMonitor(options.hosts_file, key)
+        self._named: tuple[Named, ...] = ()
+        self._known: frozenset[ServiceKey] = frozenset()
+        self._asked = 0  # how often something was to be written
+        self._tried = 0  # up to which of these it has been tried
+        self._awaits_dns = False  # whether names are left out until their look-up is over
+        self._wanted = Notifier()
+        self._settled = Notifier()
         self._written: tuple[Helper, tuple[HostsLine, ...]] | None = None
-        self._lost = HostsFileMonitor(options.hosts_file, key)
-        self._looked_up: dict[str, bool] = {}
         self.names = Names((), ())
         self.problem = ""
 
@@ -66,101 +85,178 @@ class Naming:
         """Whether names lead to the addresses now."""
         if not self._options.hosts:
             return HostsState.OFF
-        helper = self._helper()
-        return HostsState.WRITTEN if self._written and self._written[0] is helper else HostsState.DENIED
+        written = self._written is not None and self._written[0] is self._helpers.hosts
+        return HostsState.WRITTEN if written else HostsState.DENIED
 
-    @property
-    def hosts_file(self) -> str:
-        """The file that is written."""
-        return self._options.hosts_file
+    def forward(self, named: Sequence[Named], known: Collection[ServiceKey]) -> None:
+        """Note what is forwarded now; `run` writes it.
 
-    async def apply(self, named: Sequence[Named], known: Collection[ServiceKey]) -> None:
-        """Make the block say what is forwarded now."""
-        if not self._options.hosts:
-            return
-        rules = await self._rules(named, known)
-        self.names = assign_names(named, known, rules)
-        helper = self._helper()
-        if helper is None:
-            self._written = None
-            return
-        wanted = (helper, self.names.lines)
-        if self._written == wanted:
-            return
+        Args:
+            named: what has an address.
+            known: every selected Service, whether it is forwarded or not.
+        """
+        if (tuple(named), frozenset(known)) != (self._named, self._known):
+            self._named, self._known = tuple(named), frozenset(known)
+            self.write_again()
+
+    def write_again(self) -> None:
+        """Try it now if the file does not say what it should: perhaps it can be written by now."""
+        self._asked += 1
+        self._wanted.fire()
+
+    async def run(self) -> None:
+        """Keep the file true until cancelled."""
+        failures = 0
+        while True:
+            wakes = (self._wanted.next(), self._helpers.changed.next(), self._public_names.changed.next())
+            try:
+                done = await self.tend()
+            except Exception:  # it is tried again
+                log.exception("names")
+                done = False
+            failures = 0 if done else failures + 1
+            await first_of(*wakes, self._clock.sleep(RETRY.seconds(failures) if failures else LOOK_SECONDS))
+
+    async def end(self) -> None:
+        """End the look-ups that are still under way."""
+        await self._public_names.end()
+
+    async def tend(self) -> bool:
+        """Look at the file, and write to it if that is needed; whether there is nothing to try again."""
+        asked = self._asked
         try:
-            await helper.set_hosts(self._connection.context, self.names.lines)
-        except HelperError as error:
-            self._written = None
-            self.problem = error.message
-            log.warning("hosts file: %s%s", error.message, " (denied)" if isinstance(error, DeniedError) else "")
-            return
-        self._written, self.problem = wanted, ""
-        self._lost.forget()
+            return not self._options.hosts or await self._tend()
+        finally:
+            self._tried = max(self._tried, asked)
+            self._settled.fire()
 
-    def lost(self) -> bool:
-        """Whether somebody else has taken the block out of the hosts file; `apply` writes it again then."""
-        if self._written is None or self.state is not HostsState.WRITTEN or not self._lost.look(self._written[1]):
-            return False
-        self._written = None
-        return True
+    async def settled(self) -> None:
+        """Wait until what was to be written last has been tried, with all look-ups in public DNS over."""
+        while self._tried < self._asked or self._awaits_dns:
+            await self._settled.wait()
 
-    async def resolve(self) -> list[str]:
+    async def unresolved(self) -> list[str]:
         """Wait until this machine's resolver knows the names; those that it does not know in time.
 
         A hosts file of the user's own choice is not the resolver's, and is not waited for.
         """
         if self.state is not HostsState.WRITTEN or self._options.hosts_file != Options().hosts_file:
             return []
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + RESOLVE_SECONDS
+        deadline = self._clock.now() + RESOLVE_SECONDS
         while True:
             missing = await unresolved(self.names.lines)
-            if not missing or loop.time() > deadline:
+            if not missing or self._clock.now() > deadline:
                 return list(missing)
-            await asyncio.sleep(0.05)
+            await self._clock.sleep(RESOLVE_AGAIN_SECONDS)
 
-    async def _rules(self, named: Sequence[Named], known: Collection[ServiceKey]) -> NameRules:
+    # -- one look -----------------------------------------------------------------------------------------------------
+    async def _tend(self) -> bool:
+        before = self.state, self.names
+        lost = self._block_is_lost()
+        services = [entry.key for entry in self._named if not entry.label]
+        self._public_names.look_up(f"{key.name}.{key.namespace}" for key in services)
+        pending = self._public_names.pending
+        self.names = assign_names(self._named, self._known, self._rules(pending))
+        done = await self._write()
+        self._awaits_dns = bool(pending)
+        if lost:
+            again = "they are written again" if done else f"they cannot be written again: {self.problem}"
+            self._reporter.change(f"{self._options.hosts_file} had lost our names; {again}")
+        if lost or (self.state, self.names) != before:
+            self._changed.fire()
+        return done
+
+    def _block_is_lost(self) -> bool:
+        """Whether somebody else has taken the block out of the file, so that it has to be written again."""
+        if self._written is None or self.state is not HostsState.WRITTEN or not self._monitor.lost(self._written[1]):
+            return False
+        self._written = None
+        return True
+
+    async def _write(self) -> bool:
+        """Write the names unless the file holds them already; whether there is nothing to try again."""
+        helper = self._helpers.hosts
+        if helper is None:
+            self._written = None
+            return True  # until a helper connects, which wakes us
+        wanted = (helper, self.names.lines)
+        if self._written == wanted:
+            return True
+        try:
+            await helper.set_hosts(self._connection.context, self.names.lines)
+        except HelperError as error:
+            self._written = None
+            if error.message != self.problem:  # once, though it is tried again and again
+                log.warning("hosts file: %s%s", error.message, " (denied)" if isinstance(error, DeniedError) else "")
+            self.problem = error.message
+            return False
+        self._written, self.problem = wanted, ""
+        self._monitor.forget()
+        return True
+
+    def _rules(self, pending: Collection[str]) -> NameRules:
         taken = {
             name: "the hosts file" if holder == HOSTS_FILE else f"another context ({holder})"
-            for name, holder in _taken(self._options.hosts_file, self._key).items()
+            for name, holder in _names_of_others(self._options.hosts_file, self._key).items()
         }
         for name in _machine_names():
             taken[name] = "this machine"
         for url in (self._connection.proxy, self._connection.server):
             taken[urlsplit(url).hostname or ""] = "the way to the API server"
-        rules = NameRules(
+        return NameRules(
             context=context_slug(self._connection.context),
             namespace=self._connection.namespace,
             cluster_domain=self._options.cluster_domain,
             taken=taken,
-            writable=may_be_written,
+            public=self._public_names.public,
+            writable=lambda name: name not in pending and may_be_written(name),
         )
-        wanted = [f"{entry.key.name}.{entry.key.namespace}" for entry in named if not entry.label]
-        return replace(rules, public=await self._public(wanted))
-
-    async def _public(self, names: Sequence[str]) -> frozenset[str]:
-        """Names that public DNS has; looked up once each, and taken for free where DNS does not answer soon."""
-        candidates = [name for name in shadowing(names, self._top_level_domains) if name not in self._looked_up]
-        if candidates:
-            few = asyncio.Semaphore(LOOKUPS_AT_ONCE)
-            lookups = [asyncio.create_task(_quiet(few, self._exists_publicly, name)) for name in candidates]
-            done, late = await asyncio.wait(lookups, timeout=LOOKUP_SECONDS)
-            for task in late:
-                task.cancel()
-            for name, task in zip(candidates, lookups, strict=True):
-                self._looked_up[name] = task in done and task.result()
-        return frozenset(name for name, public in self._looked_up.items() if public)
 
 
-async def _quiet(few: asyncio.Semaphore, lookup: Callable[[str], Awaitable[bool]], name: str) -> bool:
-    async with few:
+class HostsFileMonitor:
+    """Notices that somebody else has taken our block out of the hosts file: a VPN client, an editor, cloud-init.
+
+    The file is read only if it has changed since the last look.
+
+    Args:
+        path: the hosts file.
+        key: the context's key, which marks the block.
+    """
+
+    def __init__(self, path: str, key: str) -> None:
+        self._path = path
+        self._key = key
+        self._seen: tuple[int, ...] | None = None
+        self._missing = False
+
+    def lost(self, lines: Sequence[HostsLine]) -> bool:
+        """Whether the file has lost the block with these lines, and has not changed since the last look.
+
+        A program that is still writing is left to finish: if we wrote now, we would keep its half-written file. For
+        the same reason a file that is not there, or that cannot be read, has lost nothing.
+        """
         try:
-            return await lookup(name)
+            state = self._state()
+            if state == self._seen:
+                return self._missing
+            text = Path(self._path).read_text(encoding="utf-8", errors="replace")
         except OSError:
+            self._seen, self._missing = None, False
             return False
+        self._seen, self._missing = state, not holds_block(text, self._key, lines)
+        return False
+
+    def forget(self) -> None:
+        """Read the file at the next look, since what it has to hold has changed."""
+        self._seen, self._missing = None, False
+
+    def _state(self) -> tuple[int, ...]:
+        status = os.stat(self._path)
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _taken(hosts_file: str, key: str) -> dict[str, str]:
+def _names_of_others(hosts_file: str, key: str) -> dict[str, str]:
+    """The names that the hosts file holds outside our block, and who holds each."""
     try:
         text = Path(hosts_file).read_text(encoding="utf-8", errors="replace")
     except OSError:

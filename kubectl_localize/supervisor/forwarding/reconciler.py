@@ -12,12 +12,13 @@ from kubectl_localize.cluster.store import Store
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import AddressRegistry
 from kubectl_localize.ls_document import ForwardItem
-from kubectl_localize.model import Connection, HostsState, Selection, ServiceKey
+from kubectl_localize.model import Connection, Selection, ServiceKey
 from kubectl_localize.supervisor.forwarding.dns_names import Named
-from kubectl_localize.supervisor.forwarding.forward import Forward, address_name, pods_in_words, wanted_addresses
-from kubectl_localize.supervisor.forwarding.hosts_writer import Naming
+from kubectl_localize.supervisor.forwarding.forward import Forward, wanted_addresses
+from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
-from kubectl_localize.supervisor.forwarding.spec import ForwardSpec, plan
+from kubectl_localize.supervisor.forwarding.spec import ForwardSpec, difference, forward_spec
+from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 
 log = logging.getLogger(__name__)
@@ -27,89 +28,78 @@ class Reconciler:
     """All forwards of a supervisor.
 
     Args:
+        connection: the context.
+        selection: which of its Services are forwarded.
+        store: what the cluster has.
         key: the context's key in the registry of addresses.
+        registry: gives Services and pods their addresses.
+        config: what listeners share.
+        binder: binds their sockets.
+        hosts: is told what is forwarded, and writes the names in its own time.
         now: the wall clock, in UTC.
-        say: takes a line for people about a change worth knowing.
+        reporter: hears of changes.
     """
 
     def __init__(
         self,
         connection: Connection,
         selection: Selection,
-        view: Store,
+        store: Store,
         *,
         key: str,
         registry: AddressRegistry,
         config: ListenerConfig,
         binder: PortBinder,
-        naming: Naming,
+        hosts: HostsWriter,
         now: Callable[[], datetime],
-        say: Callable[[str], None],
+        reporter: Reporter,
     ) -> None:
         self._connection = connection
         self._selection = selection
-        self._view = view
+        self._store = store
         self._key = key
         self._registry = registry
         self._config = config
         self._binder = binder
-        self._naming = naming
+        self._hosts = hosts
         self._now = now
-        self._say = say
+        self._reporter = reporter
         self._forwards: dict[ServiceKey, Forward] = {}
-        self._plans: dict[ServiceKey, ForwardSpec] = {}
+        self._specs: dict[ServiceKey, ForwardSpec] = {}
         self._addresses: dict[str, str] = {}
         self._busy = asyncio.Lock()
         self._begun = False
         self._problem = ""
 
-    def selected(self) -> list[ForwardSpec]:
-        """What shall run, by what the cluster has now; what has changed since the last look is looked at."""
-        for key in self._view.take_dirty():
-            service = self._view.service(key)
+    def specs(self) -> list[ForwardSpec]:
+        """What shall run, by what the cluster has now."""
+        for key in self._store.take_dirty():
+            service = self._store.service(key)
             if service is None or not selected(service, self._selection, self._connection.namespace):
-                self._plans.pop(key, None)
+                self._specs.pop(key, None)
             else:
-                self._plans[key] = plan(service, self._view.slices(key))
-        return list(self._plans.values())
+                self._specs[key] = forward_spec(service, self._store.slices(key))
+        return list(self._specs.values())
 
     async def reconcile(self) -> None:
-        """Make what runs equal to what the cluster has."""
+        """Make what runs equal to what the cluster has.
+
+        What has its addresses already comes first: another process may hold the registry for a while.
+        """
         async with self._busy:
-            self.selected()
-            changed = [wanted for key, wanted in self._plans.items() if self._running_plan(key) != wanted]
-            for key in [key for key in self._forwards if key not in self._plans]:
+            changed = [spec for spec in self.specs() if self._applied(spec.key) != spec]
+            for key in [key for key in self._forwards if key not in self._specs]:
                 await self._forwards.pop(key).close()
-                self._say(f"{key}: the Service is gone")
-            for wanted in changed:
-                self._tell(self._running_plan(wanted.key), wanted)
-                if wanted.key not in self._forwards:
-                    self._forwards[wanted.key] = Forward(wanted, self._config, self._binder, self._now())
-            await self._open(changed)
-            await self._naming.apply(self._named(), list(self._forwards))
+                self._reporter.change(f"{key}: the Service is gone")
+            await self._apply([spec for spec in changed if self._has_addresses(spec)])
+            new = [spec for spec in changed if not self._has_addresses(spec)]
+            self._problem = ""
+            if new:
+                self._tell_others()
+                await self._assign_addresses()
+                await self._apply([spec for spec in new if self._has_addresses(spec)])
+            self._tell_others()
             self._begun = True
-
-    def _running_plan(self, key: ServiceKey) -> ForwardSpec | None:
-        forward = self._forwards.get(key)
-        return forward.applied if forward is not None else None
-
-    async def _open(self, changed: Sequence[ForwardSpec]) -> None:
-        names = [name for wanted in self._plans.values() for name in wanted_addresses(wanted)]
-        self._problem = ""
-        if not self._addresses.keys() >= set(names):
-            try:
-                self._addresses = await self._registry.assign(self._key, names)
-            except LocalizeError as error:
-                self._problem = f"no addresses for new Services and pods: {error.message}"
-                log.warning("%s", self._problem)
-        for wanted in changed:
-            if not self._addresses.keys() >= set(wanted_addresses(wanted)):
-                if not self._addresses.keys() >= {address_name(wanted.key)}:
-                    del self._forwards[wanted.key]  # nothing of it runs yet; it is new again next time
-                continue
-            await self._forwards[wanted.key].apply(wanted, self._addresses)
-        self._config.pool.keep(target for forward in self._forwards.values() for target in forward.targets())
-        self._config.pool.look_after(lambda target: not self._view.has_pod(target.namespace, target.pod))
 
     async def reopen(self) -> bool:
         """Try again what could not be bound or had no address; whether anything changed."""
@@ -119,29 +109,20 @@ class Reconciler:
         async with self._busy:
             return any([await forward.reopen() for forward in list(self._forwards.values())])
 
-    async def recover_names(self) -> bool:
-        """Write the names again where somebody else has taken them out of the hosts file; whether that was so."""
-        async with self._busy:
-            if not self._naming.lost():
-                return False
-            await self._naming.apply(self._named(), list(self._forwards))
-            written = self._naming.state is HostsState.WRITTEN
-            again = "they are written again" if written else f"they cannot be written again: {self._naming.problem}"
-            self._say(f"{self._naming.hosts_file} had lost our names; {again}")
-            return True
-
     async def end(self) -> None:
         """Close everything."""
         async with self._busy:
-            await asyncio.gather(*(forward.close() for forward in self._forwards.values()))
+            forwards = list(self._forwards.values())
             self._forwards.clear()
+            for failure in await asyncio.gather(*(forward.close() for forward in forwards), return_exceptions=True):
+                if isinstance(failure, Exception):
+                    log.error("a forward could not be closed", exc_info=failure)
 
+    # -- what ls shows ------------------------------------------------------------------------------------------------
     def items(self) -> list[ForwardItem]:
-        """The items of the `ls` document, by namespace and name."""
-        names = {line.address: line.names for line in self._naming.names.lines}
-        return [
-            self._forwards[key].item(self._connection.context, names) for key in sorted(self._forwards)
-        ]  # fmt: skip
+        """The forwards in the `ls` document, by namespace and name."""
+        names = {line.address: line.names for line in self._hosts.names.lines}
+        return [self._forwards[key].item(self._connection.context, names) for key in sorted(self._forwards)]
 
     def problems(self) -> list[str]:
         """What keeps ports from being listened on, a sentence each."""
@@ -150,38 +131,47 @@ class Reconciler:
 
     def moved(self) -> dict[ServiceKey, Sequence[tuple[int, int]]]:
         """Services with ports that had to be moved up: pairs of port and local port."""
-        return {key: forward.moved() for key, forward in self._forwards.items() if forward.moved()}
+        moved = {key: forward.moved() for key, forward in self._forwards.items()}
+        return {key: ports for key, ports in moved.items() if ports}
+
+    # -- steps of reconcile -------------------------------------------------------------------------------------------
+    def _applied(self, key: ServiceKey) -> ForwardSpec | None:
+        forward = self._forwards.get(key)
+        return forward.applied if forward is not None else None
+
+    def _has_addresses(self, spec: ForwardSpec) -> bool:
+        return self._addresses.keys() >= set(wanted_addresses(spec))
+
+    async def _assign_addresses(self) -> None:
+        names = [name for spec in self._specs.values() for name in wanted_addresses(spec)]
+        try:
+            self._addresses = await self._registry.assign(self._key, names)
+        except LocalizeError as error:
+            self._problem = f"no addresses for new Services and pods: {error.message}"
+            log.warning("%s", self._problem)
+
+    async def _apply(self, specs: Sequence[ForwardSpec]) -> None:
+        for spec in specs:
+            before = self._applied(spec.key)
+            if self._begun and (text := difference(before, spec)):
+                self._reporter.change(f"{spec.key}: {text}")
+            if spec.key not in self._forwards:
+                self._forwards[spec.key] = Forward(spec, self._config, self._binder, self._now())
+            await self._forwards[spec.key].apply(spec, self._addresses)
+
+    def _tell_others(self) -> None:
+        """Let the pool and the hosts file know what is forwarded now; neither is waited for."""
+        self._config.pool.keep(target for forward in self._forwards.values() for target in forward.targets())
+        self._config.pool.look_after(lambda target: not self._store.has_pod(target.namespace, target.pod))
+        self._hosts.forward(self._named(), self._specs)
 
     def _named(self) -> list[Named]:
         named = []
         for key, forward in self._forwards.items():
-            if forward.address():
-                named.append(Named(key, forward.address()))
-                named += [
-                    Named(key, forward.address(pod.label), pod.label)
-                    for pod in forward.plan.pods
-                    if forward.address(pod.label)
-                ]  # fmt: skip
+            if not (address := forward.address()):
+                continue
+            named.append(Named(key, address))
+            for pod in forward.spec.pods:
+                if pod_address := forward.address(pod.label):
+                    named.append(Named(key, pod_address, pod.label))
         return named
-
-    def _tell(self, before: ForwardSpec | None, after: ForwardSpec) -> None:
-        if not self._begun or after.skipped:
-            return
-        if before is None:
-            self._say(f"{after.key}: a new Service")
-            return
-        gone = sorted({found.pod for found in before.endpoints} - {found.pod for found in after.endpoints})
-        now = pods_in_words(after.endpoints)
-        if before.service.ports != after.service.ports:
-            self._say(f"{after.key}: its ports have changed")
-        elif gone and now:
-            self._say(f"{after.key}: {_pods_are(gone)} gone, now {now}")
-        elif gone:
-            self._say(f"{after.key}: {_pods_are(gone)} gone, no Ready pod")
-        elif now and not before.endpoints:
-            self._say(f"{after.key}: {_pods_are(sorted({found.pod for found in after.endpoints}))} Ready")
-
-
-def _pods_are(pods: Sequence[str]) -> str:
-    """`pod a is`, `pods a, b are`."""
-    return f"pods {', '.join(pods)} are" if len(pods) > 1 else f"pod {pods[0]} is"

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -14,63 +14,56 @@ from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.selection import nothing_selected
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
-from kubectl_localize.host.helper_server import Helper, HelperError, HelperServer, helper_argv
+from kubectl_localize.host.helper_server import HelperError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.resolve import addresses, exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.host.system import this_system
 from kubectl_localize.ls_document import ForwardItem, SupervisorItem
-from kubectl_localize.model import HostsState, Options
+from kubectl_localize.model import HostsState
 from kubectl_localize.protocol import StartRequest
-from kubectl_localize.supervisor.forwarding.hosts_writer import Naming
+from kubectl_localize.supervisor.forwarding.helpers import Helpers, PrivilegeRequest
+from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.informer import Informer
 from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
-from kubectl_localize.supervisor.forwarding.privileges import PrivilegeRequest
+from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
-from kubectl_localize.supervisor.forwarding.unprivileged_helper import UnprivilegedHelper
 from kubectl_localize.supervisor.probe import ApiServerProbe, probe_address
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.pool import Pool
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Groups, Spawner
+from kubectl_localize.supervisor.reporter import Reporter
+from kubectl_localize.supervisor.tasks import Tasks
+from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
-from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
-from kubectl_localize.timing import Notifier
+from kubectl_localize.timing import Clock, Notifier
 
 log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.02  # events come in bunches; a bunch is looked at once
 REOPEN_SECONDS = 5.0
-NAMES_SECONDS = 2.0  # between two looks at the hosts file
 
 
 class Session:
-    """Everything behind one order.
+    """Everything behind one StartRequest.
 
     Args:
+        order: what was asked for.
+        paths: the files of this user.
+        run: the files of this supervisor.
         groups: what ends our children when this process is gone.
-        say: takes a line about a change worth knowing.
-        warn: takes a sentence about something that is missing.
+        reporter: hears of changes and of what is missing.
     """
 
-    def __init__(
-        self,
-        order: StartRequest,
-        paths: Paths,
-        run: RunPaths,
-        groups: Groups,
-        *,
-        say: Callable[[str], None],
-        warn: Callable[[str], None],
-    ) -> None:
+    def __init__(self, order: StartRequest, paths: Paths, run: RunPaths, groups: Groups, reporter: Reporter) -> None:
         connection, options = order.connection, order.options
         self.order = order
-        self._hosts_by_root = options.hosts_file == Options().hosts_file
-        self._warn = warn
         self._system = this_system()
         self._dirty = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks()
+        self._resources = AsyncExitStack()
         self.changed = Notifier()
         self.buffer = ReadBuffer()
         self._spawner = CredentialGate(Spawner(groups, kubectl.environment(connection, os.environ)))
@@ -81,19 +74,7 @@ class Session:
             changed=self.changed,
             renewed=self._renewed,
         )
-        self._sudo = HelperServer(run.helper_socket, on_change=self._helper_changed)
-        self._own = UnprivilegedHelper(
-            HelperServer(run.own_socket, on_change=self._helper_changed),
-            helper_argv(
-                socket=run.own_socket,
-                uid=os.getuid(),
-                key=run.key,
-                hosts_file=options.hosts_file,
-                ip_range=options.ip_range,
-                use_sudo=False,
-                interactive=False,
-            ),
-        )
+        self._helpers = Helpers(run, options, self._system)
         view = self._view = Store(self._dirty.set)
         self.discovery = Informer(
             connection, order.selection, view, spawn=self._spawner.spawn, reachable=self.link.wait_up
@@ -103,13 +84,13 @@ class Session:
             pods=self.discovery,
             clock=time.monotonic,
             changed=self.changed,
-            warn=warn,
+            warn=reporter.warn,
             max_children=options.max_children,
             idle_timeout_seconds=options.idle_timeout_seconds,
         )
         self._peers = self._system.peers()
-        self._refusals = RefusalLog()
         self._admission = Admission(self._peers, os.getuid(), everybody=options.allow_other_users)
+        self._refusals = RefusalLog()
         config = ListenerConfig(
             pool=self.pool,
             probe=self.link,
@@ -120,13 +101,15 @@ class Session:
             wait_timeout_seconds=options.wait_timeout_seconds,
             buffer=self.buffer,
         )
-        self.naming = Naming(
+        self.hosts = HostsWriter(
             connection,
             options,
             run.key,
-            helper=self._hosts_helper,
-            exists_publicly=exists_publicly,
-            top_level_domains=top_level_domains(),
+            helpers=self._helpers,
+            public_names=PublicNames(exists_publicly, top_level_domains()),
+            reporter=reporter,
+            clock=Clock(time.monotonic, asyncio.sleep),
+            changed=self.changed,
         )
         self.reconciler = Reconciler(
             connection,
@@ -139,13 +122,13 @@ class Session:
             config=config,
             binder=PortBinder(
                 bind_loopback,
-                lambda: self._sudo.helper,
+                lambda: self._helpers.privileged,
                 HelperError,
-                self._add_address if self._system.aliases_loopback else None,
+                self._helpers.add_address if self._system.aliases_loopback else None,
             ),
-            naming=self.naming,
+            hosts=self.hosts,
             now=lambda: datetime.now(UTC),
-            say=say,
+            reporter=reporter,
         )
 
     # -- the way up ---------------------------------------------------------------------------------------------------
@@ -154,38 +137,42 @@ class Session:
 
         Raises: LocalizeError where nothing can be listed, or nothing is selected.
         """
+        self._resources.callback(self._peers.close)
+        self._resources.callback(self._refusals.close)
+        self._resources.push_async_callback(self.pool.end)
+        self._resources.push_async_callback(self.reconciler.end)
+        self._resources.push_async_callback(self.discovery.end)
         await self.discovery.begin()
-        plans = self.reconciler.selected()
-        if not plans:
+        specs = self.reconciler.specs()
+        if not specs:
             raise nothing_selected(self.order.selection, self.order.connection.context, self._view.keys())
-        first = self._system.unprivileged_port_start() if os.geteuid() else 0
-        numbers = {binding.number for found in plans for binding in found.bindings if binding.number < first}
-        own_hosts = _writable(self.order.options.hosts_file)
-        await self._sudo.start()
-        if self.order.options.hosts and own_hosts:
-            await self._own.begin()
-        hosts = self.order.options.hosts and self._hosts_by_root and not own_hosts
-        return PrivilegeRequest(hosts, tuple(sorted(numbers)), self._lacks_addresses())
+        first = self._helpers.first_unprivileged_port()
+        ports = {binding.number for spec in specs for binding in spec.bindings if binding.number < first}
+        self._resources.push_async_callback(self._helpers.close)
+        await self._helpers.start()
+        hosts = self._helpers.needs_root_for_hosts()
+        return PrivilegeRequest(hosts, tuple(sorted(ports)), self._helpers.needs_root_for_addresses())
 
     def needs(self) -> PrivilegeRequest:
         """What is missing now: names that are not written, ports that were moved up."""
-        moved = {port for pairs in self.reconciler.moved().values() for port, _ in pairs}
-        hosts = self.naming.state is HostsState.DENIED and self._hosts_by_root and self._sudo.helper is None
-        return PrivilegeRequest(hosts, tuple(sorted(moved)), self._lacks_addresses())
+        ports = {port for pairs in self.reconciler.moved().values() for port, _ in pairs}
+        hosts = self.hosts.state is HostsState.DENIED and self._helpers.root_could_write_hosts()
+        return PrivilegeRequest(hosts, tuple(sorted(ports)), self._helpers.needs_root_for_addresses())
 
     async def open(self) -> list[str]:
         """Bind, listen and write names, then keep all of it true.
 
         Returns: sentences about what is missing.
         """
+        self._resources.push_async_callback(self.hosts.end)
+        self._resources.push_async_callback(self._tasks.end)
         await self.reconciler.reconcile()
-        missing = await self.naming.resolve()
-        self._tasks = [
-            asyncio.create_task(self._follow()),
-            asyncio.create_task(self.link.run()),
-            asyncio.create_task(self._reopen()),
-            asyncio.create_task(self._recover_names()),
-        ]
+        self._tasks.start(self.hosts.run(), "names in the hosts file")
+        await self.hosts.settled()
+        missing = await self.hosts.unresolved()
+        self._tasks.start(self._follow(), "following the cluster")
+        self._tasks.start(self.link.run(), "probing the API server")
+        self._tasks.start(self._reopen(), "opening what could not be opened")
         unresolved = [f"{len(missing)} names do not resolve, such as {missing[0]}"] if missing else []
         return [*self.warnings(), *unresolved]
 
@@ -193,26 +180,17 @@ class Session:
         """Do what could not be done before, now that there may be a helper; sentences about what is still missing."""
         await self.reconciler.reopen()
         await self.reconciler.reconcile()
-        missing = await self.naming.resolve()
+        self.hosts.write_again()
+        await self.hosts.settled()
+        missing = await self.hosts.unresolved()
         return [*self.warnings(), *(f"the name {name} does not resolve" for name in missing[:1])]
-
-    def _lacks_addresses(self) -> bool:
-        """Whether addresses have to be added to loopback, and nobody is there who may do so."""
-        return self._system.aliases_loopback and os.geteuid() != 0 and self._sudo.helper is None
-
-    async def _add_address(self, address: str) -> None:
-        """Have the helper add an address to loopback; where we are root, it is our own one. Raises HelperError."""
-        helper = self._sudo.helper or self._own.helper
-        if helper is None:
-            raise HelperError(f"{address} has to be added to the loopback interface, which needs sudo")
-        await helper.alias(address, True)
 
     # -- while it runs ------------------------------------------------------------------------------------------------
     def warnings(self) -> list[str]:
         """What is missing now, a sentence each."""
-        if self.naming.state is not HostsState.DENIED:
+        if self.hosts.state is not HostsState.DENIED:
             return self._lasting_warnings()
-        why = f": {self.naming.problem}" if self.naming.problem else ""
+        why = f": {self.hosts.problem}" if self.hosts.problem else ""
         return [
             f"{self.order.options.hosts_file} cannot be written, so names do not resolve{why}",
             *self._lasting_warnings(),
@@ -220,18 +198,18 @@ class Session:
 
     def _lasting_warnings(self) -> list[str]:
         """What is missing besides the names, which `ls` tells from `hosts`."""
-        found = [*self.discovery.warnings, *self.naming.names.warnings]
-        found += filter(None, [self._admission.problem])
+        sentences = [*self.discovery.warnings, *self.hosts.names.warnings]
+        sentences += filter(None, [self._admission.problem])
         moved = self.reconciler.moved()
         if moved:
             key, pairs = next(iter(moved.items()))
             port, local = pairs[0]
-            found.append(
-                f"ports below {self._system.unprivileged_port_start()} need sudo; they are moved up, such as"
+            sentences.append(
+                f"ports below {self._helpers.first_unprivileged_port()} need sudo; they are moved up, such as"
                 f" {key} {port} -> {local}"
                 f" ({sum(len(pairs) for pairs in moved.values())} in all)"
             )
-        return [*found, *self.reconciler.problems(), *self.discovery.problems()]
+        return [*sentences, *self.reconciler.problems(), *self.discovery.problems()]
 
     async def _follow(self) -> None:
         while True:
@@ -248,35 +226,15 @@ class Session:
         while True:
             await asyncio.sleep(REOPEN_SECONDS)
             try:
-                await self._own.look_after()
+                await self._helpers.look_after()
                 if self.reconciler.problems() and await self.reconciler.reopen():
                     self.changed.fire()
             except Exception:  # it is tried again
                 log.exception("what could not be opened")
 
-    async def _recover_names(self) -> None:
-        while True:
-            await asyncio.sleep(NAMES_SECONDS)
-            try:
-                if await self.reconciler.recover_names():
-                    self.changed.fire()
-            except Exception:  # it is tried again
-                log.exception("names")
-
     def _renewed(self) -> None:
         self.pool.renew()
-        self._tasks = [task for task in self._tasks if not task.done()]
-        self._tasks.append(asyncio.create_task(self.discovery.renew()))
-
-    def _helper_changed(self, helper: Helper | None) -> None:
-        if helper is None:
-            log.warning("a helper is gone")
-        self._dirty.set()  # its names are gone with it; a new one has to write them
-        self.changed.fire()
-
-    def _hosts_helper(self) -> Helper | None:
-        """Who writes the hosts file. Root writes the system's only, never one of the user's choice."""
-        return self._own.helper or (self._sudo.helper if self._hosts_by_root else None)
+        self._tasks.start(self.discovery.renew(), "renewing the watches")
 
     # -- what ls shows, and the way down ------------------------------------------------------------------------------
     def activity(self) -> tuple[int, int]:
@@ -288,7 +246,7 @@ class Session:
         return replace(
             own,
             context=self.order.connection.context,
-            hosts=self.naming.state,
+            hosts=self.hosts.state,
             children=sum(1 for child in self.pool.live() if child.pid),
             warnings=tuple(self._lasting_warnings()),
         )
@@ -299,17 +257,4 @@ class Session:
 
     async def end(self) -> None:
         """Undo everything: names first, so that nobody is led to an address where nobody listens."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        await asyncio.gather(self._own.close(), self._sudo.close(), self.discovery.end())
-        await self.reconciler.end()
-        await self.pool.end()
-        self._refusals.close()
-        self._peers.close()
-
-
-def _writable(path: str) -> bool:
-    """Whether this user may write a hosts file that is there, or make it."""
-    return os.access(path, os.W_OK) or (not os.path.exists(path) and os.access(os.path.dirname(path), os.W_OK))
+        await self._resources.aclose()

@@ -56,33 +56,61 @@ class ForwardSpec:
         return self.service.key
 
 
-def plan(service: Service, slices: Sequence[EndpointSlice]) -> ForwardSpec:
+def forward_spec(service: Service, slices: Sequence[EndpointSlice]) -> ForwardSpec:
     """What shall run for a Service, given all EndpointSlices that belong to it."""
     ports = tuple(PortSpec(port, skipped=_port_skipped(port)) for port in service.ports)
     skipped = _skipped(service, slices, ports)
     if skipped:
         return ForwardSpec(service, ports, skipped=skipped)
     by_port = {port.port: endpoints_of(port.port, slices) for port in ports if not port.skipped}
-    every = tuple(sorted({endpoint for found in by_port.values() for endpoint in found}))
-    pods, note = _pods(service, every)
+    all_endpoints = tuple(sorted({endpoint for endpoints in by_port.values() for endpoint in endpoints}))
+    pods, note = _pods(service, all_endpoints)
     bindings: dict[Binding, tuple[Endpoint, ...]] = {}
-    planned = []
+    port_specs = []
     for port in ports:
         if port.skipped:
-            planned.append(port)
+            port_specs.append(port)
             continue
-        found = by_port[port.port]
-        numbers = _numbers(service, port.port, found)
-        planned.append(PortSpec(port.port, numbers))
+        endpoints = by_port[port.port]
+        numbers = _numbers(service, port.port, endpoints)
+        port_specs.append(PortSpec(port.port, numbers))
         for number in numbers:
-            there = tuple(endpoint for endpoint in found if not service.headless or endpoint.port == number)
-            bindings[Binding("", number)] = _merge(bindings.get(Binding("", number), ()), there)
+            behind = tuple(endpoint for endpoint in endpoints if not service.headless or endpoint.port == number)
+            binding = Binding("", number)
+            bindings[binding] = _merge(bindings.get(binding, ()), behind)
         for pod in pods:
-            for endpoint in found:
+            for endpoint in endpoints:
                 if endpoint.pod == pod.pod:
-                    where = Binding(pod.label, endpoint.port)
-                    bindings[where] = _merge(bindings.get(where, ()), (endpoint,))
-    return ForwardSpec(service, tuple(planned), pods, bindings, every, note=note)
+                    binding = Binding(pod.label, endpoint.port)
+                    bindings[binding] = _merge(bindings.get(binding, ()), (endpoint,))
+    return ForwardSpec(service, tuple(port_specs), pods, bindings, all_endpoints, note=note)
+
+
+def difference(before: ForwardSpec | None, after: ForwardSpec) -> str:
+    """What has changed for somebody who uses the Service: `pod a is gone, now b`; empty if nothing of note has.
+
+    Args:
+        before: what ran until now; None for a new Service.
+    """
+    if after.skipped:
+        return ""
+    if before is None:
+        return "a new Service"
+    old = {endpoint.pod for endpoint in before.endpoints}
+    new = {endpoint.pod for endpoint in after.endpoints}
+    gone = sorted(old - new)
+    if before.service.ports != after.service.ports:
+        return "its ports have changed"
+    if gone and new:
+        return f"{_pods_are(gone)} gone, now {', '.join(sorted(new))}"
+    if gone:
+        return f"{_pods_are(gone)} gone, no Ready pod"
+    return f"{_pods_are(sorted(new))} Ready" if new and not old else ""
+
+
+def _pods_are(pods: Sequence[str]) -> str:
+    """`pod a is`, `pods a, b are`."""
+    return f"pods {', '.join(pods)} are" if len(pods) > 1 else f"pod {pods[0]} is"
 
 
 def endpoints_of(port: ServicePort, slices: Iterable[EndpointSlice]) -> tuple[Endpoint, ...]:
@@ -90,7 +118,7 @@ def endpoints_of(port: ServicePort, slices: Iterable[EndpointSlice]) -> tuple[En
 
     A pod counts once, though it may stand in several slices (IPv4 and IPv6, or while it moves between slices).
     """
-    found: dict[tuple[str, int], Endpoint] = {}
+    endpoints: dict[tuple[str, int], Endpoint] = {}
     for endpoint_slice in slices:
         for name, number in endpoint_slice.ports:
             if name != port.name:
@@ -99,16 +127,16 @@ def endpoints_of(port: ServicePort, slices: Iterable[EndpointSlice]) -> tuple[En
             if not isinstance(resolved, int):
                 continue
             for endpoint in endpoint_slice.endpoints:
-                known = found.get((endpoint.pod, resolved))
+                known = endpoints.get((endpoint.pod, resolved))
                 if known is None or endpoint.address < known.address:
-                    found[endpoint.pod, resolved] = Endpoint(
+                    endpoints[endpoint.pod, resolved] = Endpoint(
                         endpoint.pod, resolved, endpoint.address, endpoint.hostname
                     )
-    return tuple(sorted(found.values()))
+    return tuple(sorted(endpoints.values()))
 
 
-def _merge(one: tuple[Endpoint, ...], other: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
-    return tuple(sorted({*one, *other}))
+def _merge(first: tuple[Endpoint, ...], second: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    return tuple(sorted({*first, *second}))
 
 
 def _numbers(service: Service, port: ServicePort, endpoints: Sequence[Endpoint]) -> tuple[int, ...]:

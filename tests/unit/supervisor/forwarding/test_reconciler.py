@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, cast
-
-import pytest
+from typing import Any
 
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.codec import to_json
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
-from kubectl_localize.host.helper_server import Helper, HelperError
-from kubectl_localize.host.hosts import render_block
+from kubectl_localize.host.helper_server import HelperError
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import (
     Endpoint,
     EndpointSlice,
-    HostsLine,
     HostsState,
     Options,
     Selection,
@@ -31,57 +28,51 @@ from kubectl_localize.model import (
     ServiceKey,
     ServicePort,
 )
-from kubectl_localize.supervisor.forwarding.hosts_writer import Naming
+from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
+from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
 from kubectl_localize.supervisor.traffic.binding import PortBinder
+from kubectl_localize.timing import Clock, Notifier
 from tests.unit.cluster.samples import CONNECTION
+from tests.unit.fakes.helpers import NotingHelper, StubHelpers
 from tests.unit.fakes.listener_rig import Rig
-from tests.unit.supervisor.loop import play
+from tests.unit.fakes.reporter import NotingReporter
+from tests.unit.supervisor.loop import until
 
 WEB = ServiceKey("shop", "web")
 PORT, OTHER_PORT = 28080, 28081
 SERVICE = Service(WEB, "ClusterIP", False, True, (ServicePort("http", PORT, 8080),))
 
 
-class NotingHelper:
-    """Keeps the lines that it was told to write, or refuses."""
-
-    def __init__(self) -> None:
-        self.lines: tuple[HostsLine, ...] = ()
-        self.refuses = False
-
-    async def set_hosts(self, context: str, lines: Sequence[HostsLine]) -> None:
-        if self.refuses:
-            raise HelperError("the hosts file is on a read-only file system")
-        self.lines = tuple(lines)
-
-    async def bind(self, address: str, port: int) -> socket.socket:
-        return bind_loopback(address, port)
+async def _never(name: str) -> bool:
+    return False
 
 
 class Stage:
     """A reconciler and its surroundings."""
 
     def __init__(self, directory: Path) -> None:
-        self.helper: NotingHelper | None = NotingHelper()
-        self.said: list[str] = []
+        self.helpers = StubHelpers(NotingHelper())
+        self.reporter = NotingReporter()
         self.denied: set[int] = set()
         self.registry = directory / "registry"
         self.rig = Rig({}, directory / "log")
         self.rig.may_start.clear()
-        self.view = Store(lambda: None)
-        self.naming = Naming(
+        self.store = Store(lambda: None)
+        self.hosts = HostsWriter(
             CONNECTION,
             replace(Options(), hosts_file=str(directory / "hosts")),
             "dev-1",
-            helper=lambda: cast(Helper, self.helper) if self.helper else None,
-            exists_publicly=self._never,
-            top_level_domains=(),
+            helpers=self.helpers,
+            public_names=PublicNames(_never, ()),
+            reporter=self.reporter,
+            clock=Clock(lambda: 0.0, asyncio.sleep),
+            changed=Notifier(),
         )
         self.reconciler = Reconciler(
             CONNECTION,
             Selection(),
-            self.view,
+            self.store,
             key="dev-1",
             registry=AddressRegistry(
                 self.registry / "addresses.json",
@@ -90,14 +81,11 @@ class Stage:
                 lambda: date(2026, 1, 1),
             ),
             config=self.rig.config,
-            binder=PortBinder(self._bind, lambda: self.helper, HelperError),
-            naming=self.naming,
+            binder=PortBinder(self._bind, lambda: self.helpers.privileged, HelperError),
+            hosts=self.hosts,
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-            say=self.said.append,
+            reporter=self.reporter,
         )
-
-    async def _never(self, name: str) -> bool:
-        return False
 
     def _bind(self, address: str, port: int) -> socket.socket:
         if port in self.denied:
@@ -106,11 +94,11 @@ class Stage:
 
     def put(self, service: Service, *pods: str, **hostnames: str) -> None:
         """The cluster has this Service, with these Ready pods."""
-        self.view.put_service(str(service.key), service)
+        self.store.put_service(str(service.key), service)
         endpoints = tuple(Endpoint(pod, 0, "", hostnames.get(pod, "")) for pod in pods)
         ports: tuple[tuple[str, int | None], ...] = tuple((port.name, 8080) for port in service.ports)
         found = EndpointSlice("x", service.key, ports, endpoints, 0, len(pods))
-        self.view.put_slice(f"{service.key}-x", found)
+        self.store.put_slice(f"{service.key}-x", found)
 
     def item(self, name: str = "web") -> dict[str, Any]:
         """What `ls` shows of a Service."""
@@ -127,14 +115,14 @@ class Stage:
         await writer.wait_closed()
         return True
 
-    def hosts_state(self) -> HostsState:
-        """Whether names lead to the addresses."""
-        return self.naming.state
-
     def names(self, address: str) -> tuple[str, ...]:
-        """The names that the helper wrote for an address."""
-        assert self.helper is not None
-        return next((line.names for line in self.helper.lines if line.address == address), ())
+        """The names that an address shall have."""
+        return self.hosts.names.of(address)
+
+    async def reconcile(self) -> None:
+        """Follow the cluster, and let the names be written."""
+        await self.reconciler.reconcile()
+        await self.hosts.tend()
 
 
 @asynccontextmanager
@@ -142,7 +130,7 @@ async def stage_with(directory: Path, *pods: str) -> AsyncIterator[Stage]:
     """A stage on which the Service runs."""
     stage = Stage(directory)
     stage.put(SERVICE, *pods)
-    await stage.reconciler.reconcile()
+    await stage.reconcile()
     try:
         yield stage
     finally:
@@ -150,168 +138,144 @@ async def stage_with(directory: Path, *pods: str) -> AsyncIterator[Stage]:
         await stage.rig.pool.end()
 
 
-def test_a_service_listens_on_its_own_address_and_has_its_names(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path, "web-1") as stage:
-            item = stage.item()
-            assert item["address"].startswith("127.93.")
+async def test_a_service_listens_on_its_own_address_and_has_its_names(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "web-1") as stage:
+        item = stage.item()
+        assert item["address"].startswith("127.93.")
+        assert await stage.listens()
+        assert stage.names(item["address"])[:2] == ("web", "web.shop")
+        assert item["hostnames"] == list(stage.names(item["address"]))
+        assert (item["status"], item["endpoints"], item["since"]) == ("Idle", ["web-1"], "2026-01-02T03:04:05Z")
+        assert (item["ports"][0]["localPort"], item["ports"][0]["targetPort"]) == (PORT, 8080)
+        assert stage.hosts.state is HostsState.WRITTEN
+        assert stage.reporter.changes == []
+
+
+async def test_pods_that_come_and_go_are_followed_and_the_address_stays(tmp_path: Path) -> None:
+    async with stage_with(tmp_path) as stage:
+        address = stage.item()["address"]
+        assert (stage.item()["status"], stage.item()["reason"]) == ("Waiting", "no Ready pod")
+        for pods in (["a"], ["b"], ["b", "c"], []):
+            stage.put(SERVICE, *pods)
+            await stage.reconcile()
+            assert (stage.item()["endpoints"], stage.item()["address"]) == (pods, address)
             assert await stage.listens()
-            assert stage.names(item["address"])[:2] == ("web", "web.shop")
-            assert item["hostnames"] == list(stage.names(item["address"]))
-            assert (item["status"], item["endpoints"], item["since"]) == ("Idle", ["web-1"], "2026-01-02T03:04:05Z")
-            assert (item["ports"][0]["localPort"], item["ports"][0]["targetPort"]) == (PORT, 8080)
-            assert stage.hosts_state() is HostsState.WRITTEN
-            assert stage.said == []
-
-    play(run())
+        assert stage.reporter.changes == [
+            "shop/web: pod a is Ready",
+            "shop/web: pod a is gone, now b",
+            "shop/web: pods b, c are gone, no Ready pod",
+        ]
 
 
-def test_pods_that_come_and_go_are_followed_and_the_address_stays(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path) as stage:
-            address = stage.item()["address"]
-            assert (stage.item()["status"], stage.item()["reason"]) == ("Waiting", "no Ready pod")
-            for pods in (["a"], ["b"], ["b", "c"], []):
-                stage.put(SERVICE, *pods)
-                await stage.reconciler.reconcile()
-                assert (stage.item()["endpoints"], stage.item()["address"]) == (pods, address)
-                assert await stage.listens()
-            assert stage.said == [
-                "shop/web: pod a is Ready",
-                "shop/web: pod a is gone, now b",
-                "shop/web: pods b, c are gone, no Ready pod",
-            ]
+async def test_a_new_service_changed_ports_and_a_removed_service(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        address = stage.item()["address"]
+        stage.put(replace(SERVICE, key=ServiceKey("shop", "api")), "z")
+        stage.put(replace(SERVICE, ports=(ServicePort("http", OTHER_PORT, 8080),)), "a")
+        await stage.reconcile()
+        assert stage.item()["address"] == address
+        assert (await stage.listens(PORT), await stage.listens(OTHER_PORT)) == (False, True)
+        assert stage.item("api")["address"] != address
+        stage.store.put_service("shop/web", None)
+        await stage.reconcile()
+        assert [item.name for item in stage.reconciler.items()] == ["api"]
+        assert stage.names(address) == ()
+        assert sorted(stage.reporter.changes) == [
+            "shop/api: a new Service",
+            "shop/web: its ports have changed",
+            "shop/web: the Service is gone",
+        ]
 
-    play(run())
+
+async def test_services_outside_the_selection_do_not_run(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        stage.put(replace(SERVICE, key=ServiceKey("kube-system", "dns")), "b")
+        await stage.reconcile()
+        assert [item.namespace for item in stage.reconciler.items()] == ["shop"]
 
 
-def test_a_new_service_changed_ports_and_a_removed_service(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path, "a") as stage:
-            address = stage.item()["address"]
-            stage.put(replace(SERVICE, key=ServiceKey("shop", "api")), "z")
+async def test_a_service_that_can_no_longer_be_forwarded_says_why_and_has_neither_address_nor_names(
+    tmp_path: Path,
+) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        address = stage.item()["address"]
+        stage.put(replace(SERVICE, type="ExternalName", external_name="db.example"), "a")
+        await stage.reconcile()
+        item = stage.item()
+        assert (item["status"], item["address"], item["hostnames"]) == ("Skipped", "", [])
+        assert item["reason"] == "ExternalName leads to db.example, outside the cluster"
+        assert item["ports"][0]["status"] == "Skipped"
+        assert stage.names(address) == ()
+        stage.put(SERVICE, "a")
+        await stage.reconcile()
+        assert stage.item()["address"] == address
+        assert await stage.listens()
+
+
+async def test_pods_of_a_headless_service_have_addresses_of_their_own(tmp_path: Path) -> None:
+    async with stage_with(tmp_path) as stage:
+        headless = replace(SERVICE, headless=True)
+        stage.put(headless, "web-0", "web-1", **{"web-0": "web-0", "web-1": "web-1"})
+        await stage.reconcile()
+        pods = {pod["name"]: pod for pod in stage.item()["pods"]}
+        assert len({stage.item()["address"], *(pod["address"] for pod in pods.values())}) == 3
+        assert pods["web-1"]["hostnames"][:2] == ["web-1.web", "web-1.web.shop"]
+        stage.put(headless, "web-0", **{"web-0": "web-0"})
+        await stage.reconcile()
+        assert [pod["name"] for pod in stage.item()["pods"]] == ["web-0"]
+        assert stage.names(pods["web-1"]["address"]) == ()
+
+
+async def test_without_addresses_new_services_wait_and_the_others_are_followed(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        aside = stage.registry.rename(tmp_path / "aside")
+        stage.registry.write_text("in the way")
+        stage.put(SERVICE, "b")
+        stage.put(replace(SERVICE, key=ServiceKey("shop", "api")), "z")
+        await stage.reconcile()
+        assert [item.name for item in stage.reconciler.items()] == ["web"]
+        assert stage.item()["endpoints"] == ["b"]
+        [problem] = stage.reconciler.problems()
+        assert problem.startswith("no addresses for new Services and pods: ")
+        assert not await stage.reconciler.reopen()
+        stage.registry.unlink()
+        aside.rename(stage.registry)
+        assert await stage.reconciler.reopen()
+        assert stage.reconciler.problems() == []
+        assert stage.item("api")["address"]
+
+
+async def test_a_port_that_somebody_else_has_is_a_problem_until_it_is_free(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        with bind_loopback(stage.item()["address"], OTHER_PORT) as held:
+            held.listen()
             stage.put(replace(SERVICE, ports=(ServicePort("http", OTHER_PORT, 8080),)), "a")
-            await stage.reconciler.reconcile()
-            assert stage.item()["address"] == address
-            assert (await stage.listens(PORT), await stage.listens(OTHER_PORT)) == (False, True)
-            assert stage.item("api")["address"] != address
-            stage.view.put_service("shop/web", None)
-            await stage.reconciler.reconcile()
-            assert [item.name for item in stage.reconciler.items()] == ["api"]
-            assert stage.names(address) == ()
-            assert sorted(stage.said) == [
-                "shop/api: a new Service",
-                "shop/web: its ports have changed",
-                "shop/web: the Service is gone",
-            ]
-
-    play(run())
-
-
-def test_services_outside_the_selection_do_not_run(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path, "a") as stage:
-            stage.put(replace(SERVICE, key=ServiceKey("kube-system", "dns")), "b")
-            await stage.reconciler.reconcile()
-            assert [item.namespace for item in stage.reconciler.items()] == ["shop"]
-
-    play(run())
-
-
-def test_a_service_that_can_no_longer_be_forwarded_says_why_and_has_neither_address_nor_names(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path, "a") as stage:
-            address = stage.item()["address"]
-            stage.put(replace(SERVICE, type="ExternalName", external_name="db.example"), "a")
-            await stage.reconciler.reconcile()
-            item = stage.item()
-            assert (item["status"], item["address"], item["hostnames"]) == ("Skipped", "", [])
-            assert item["reason"] == "ExternalName leads to db.example, outside the cluster"
-            assert item["ports"][0]["status"] == "Skipped"
-            assert stage.names(address) == ()
-            stage.put(SERVICE, "a")
-            await stage.reconciler.reconcile()
-            assert stage.item()["address"] == address
-            assert await stage.listens()
-
-    play(run())
-
-
-def test_pods_of_a_headless_service_have_addresses_of_their_own(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path) as stage:
-            headless = replace(SERVICE, headless=True)
-            stage.put(headless, "web-0", "web-1", **{"web-0": "web-0", "web-1": "web-1"})
-            await stage.reconciler.reconcile()
-            pods = {pod["name"]: pod for pod in stage.item()["pods"]}
-            assert len({stage.item()["address"], *(pod["address"] for pod in pods.values())}) == 3
-            assert pods["web-1"]["hostnames"][:2] == ["web-1.web", "web-1.web.shop"]
-            stage.put(headless, "web-0", **{"web-0": "web-0"})
-            await stage.reconciler.reconcile()
-            assert [pod["name"] for pod in stage.item()["pods"]] == ["web-0"]
-            assert stage.names(pods["web-1"]["address"]) == ()
-
-    play(run())
-
-
-def test_without_addresses_new_services_wait_and_the_others_are_followed(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path, "a") as stage:
-            aside = stage.registry.rename(tmp_path / "aside")
-            stage.registry.write_text("in the way")
-            stage.put(SERVICE, "b")
-            stage.put(replace(SERVICE, key=ServiceKey("shop", "api")), "z")
-            await stage.reconciler.reconcile()
-            assert [item.name for item in stage.reconciler.items()] == ["web"]
-            assert stage.item()["endpoints"] == ["b"]
+            await stage.reconcile()
             [problem] = stage.reconciler.problems()
-            assert problem.startswith("no addresses for new Services and pods: ")
+            assert problem.startswith(f"shop/web: another program has {stage.item()['address']}:{OTHER_PORT}")
+            assert stage.item()["status"] == "Backoff"
             assert not await stage.reconciler.reopen()
-            stage.registry.unlink()
-            aside.rename(stage.registry)
-            assert await stage.reconciler.reopen()
-            assert stage.reconciler.problems() == []
-            assert stage.item("api")["address"]
-
-    play(run())
+        assert await stage.reconciler.reopen()
+        assert stage.reconciler.problems() == []
+        assert await stage.listens(OTHER_PORT)
 
 
-def test_a_port_that_somebody_else_has_is_a_problem_until_it_is_free(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path, "a") as stage:
-            with bind_loopback(stage.item()["address"], OTHER_PORT) as held:
-                held.listen()
-                stage.put(replace(SERVICE, ports=(ServicePort("http", OTHER_PORT, 8080),)), "a")
-                await stage.reconciler.reconcile()
-                [problem] = stage.reconciler.problems()
-                assert problem.startswith(f"shop/web: another program has {stage.item()['address']}:{OTHER_PORT}")
-                assert stage.item()["status"] == "Backoff"
-                assert not await stage.reconciler.reopen()
-            assert await stage.reconciler.reopen()
-            assert stage.reconciler.problems() == []
-            assert await stage.listens(OTHER_PORT)
-
-    play(run())
-
-
-def test_a_port_that_had_to_be_moved_up_goes_back_once_there_is_a_helper(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path, "a") as stage:
-            helper, stage.helper = stage.helper, None
-            stage.denied = {OTHER_PORT}
-            stage.put(replace(SERVICE, ports=(ServicePort("http", OTHER_PORT, 8080),)), "a")
-            await stage.reconciler.reconcile()
-            moved = OTHER_PORT + 8000
-            assert stage.reconciler.moved() == {WEB: [(OTHER_PORT, moved)]}
-            assert stage.item()["ports"][0]["localPort"] == moved
-            assert stage.item()["reason"] == f"port {OTHER_PORT} needs sudo, so it is {moved} here"
-            assert await stage.listens(moved)
-            stage.helper = helper
-            assert await stage.reconciler.reopen()
-            assert stage.reconciler.moved() == {}
-            assert (await stage.listens(moved), await stage.listens(OTHER_PORT)) == (False, True)
-
-    play(run())
+async def test_a_port_that_had_to_be_moved_up_goes_back_once_there_is_a_helper(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        helper = stage.helpers.connected
+        stage.helpers.connect(None)
+        stage.denied = {OTHER_PORT}
+        stage.put(replace(SERVICE, ports=(ServicePort("http", OTHER_PORT, 8080),)), "a")
+        await stage.reconcile()
+        moved = OTHER_PORT + 8000
+        assert stage.reconciler.moved() == {WEB: [(OTHER_PORT, moved)]}
+        assert stage.item()["ports"][0]["localPort"] == moved
+        assert stage.item()["reason"] == f"port {OTHER_PORT} needs sudo, so it is {moved} here"
+        assert await stage.listens(moved)
+        stage.helpers.connect(helper)
+        assert await stage.reconciler.reopen()
+        assert stage.reconciler.moved() == {}
+        assert (await stage.listens(moved), await stage.listens(OTHER_PORT)) == (False, True)
 
 
 class OvertakenHelper(NotingHelper):
@@ -327,80 +291,51 @@ class OvertakenHelper(NotingHelper):
         return bound
 
 
-def test_a_port_that_cannot_go_back_stays_moved_up_and_keeps_its_connections(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path, "a") as stage:
-            helper, stage.helper = stage.helper, None
-            stage.denied = {OTHER_PORT}
-            stage.put(replace(SERVICE, ports=(ServicePort("http", OTHER_PORT, 8080),)), "a")
-            await stage.reconciler.reconcile()
-            address, moved = stage.item()["address"], OTHER_PORT + 8000
-            reader, writer = await asyncio.open_connection(address, moved)
-            with bind_loopback(address, OTHER_PORT) as rival:
-                stage.helper = OvertakenHelper(rival)
-                assert not await stage.reconciler.reopen()
-                assert stage.reconciler.moved() == {WEB: [(OTHER_PORT, moved)]}
-                assert await stage.listens(moved)
-            stage.helper = helper
-            assert await stage.reconciler.reopen()
-            assert (await stage.listens(moved), await stage.listens(OTHER_PORT)) == (False, True)
-            [port] = stage.item()["ports"]
-            assert port["connections"] >= 1, "the connection to the old port is still served"
-            assert not reader.at_eof()
-            writer.transport.abort()
-
-    play(run())
+async def test_a_port_that_cannot_go_back_stays_moved_up_and_keeps_its_connections(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        helper = stage.helpers.connected
+        stage.helpers.connect(None)
+        stage.denied = {OTHER_PORT}
+        stage.put(replace(SERVICE, ports=(ServicePort("http", OTHER_PORT, 8080),)), "a")
+        await stage.reconcile()
+        address, moved = stage.item()["address"], OTHER_PORT + 8000
+        reader, writer = await asyncio.open_connection(address, moved)
+        with bind_loopback(address, OTHER_PORT) as rival:
+            stage.helpers.connect(OvertakenHelper(rival))
+            assert not await stage.reconciler.reopen()
+            assert stage.reconciler.moved() == {WEB: [(OTHER_PORT, moved)]}
+            assert await stage.listens(moved)
+        stage.helpers.connect(helper)
+        assert await stage.reconciler.reopen()
+        assert (await stage.listens(moved), await stage.listens(OTHER_PORT)) == (False, True)
+        [port] = stage.item()["ports"]
+        assert port["connections"] >= 1, "the connection to the old port is still served"
+        assert not reader.at_eof()
+        writer.transport.abort()
 
 
-@pytest.mark.parametrize("gone", [True, False])
-def test_names_that_cannot_be_written_are_denied_and_written_when_they_can(tmp_path: Path, gone: bool) -> None:
-    async def run() -> None:
-        async with stage_with(tmp_path, "a") as stage:
-            helper = stage.helper
-            assert helper is not None
-            stage.helper, helper.refuses = (None if gone else helper), True
+async def test_endpoints_change_while_the_hosts_file_is_still_being_written(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        assert stage.helpers.connected is not None
+        stage.helpers.connected.may_write.clear()
+        writing = asyncio.create_task(stage.hosts.run())
+        stage.put(SERVICE, "b")
+        stage.put(replace(SERVICE, key=ServiceKey("shop", "api")), "z")
+        await stage.reconciler.reconcile()
+        assert stage.item()["endpoints"] == ["b"]
+        assert await stage.listens()
+        writing.cancel()
+        await asyncio.wait((writing,))
+
+
+async def test_endpoints_change_while_another_process_holds_the_registry(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        with (stage.registry / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             stage.put(replace(SERVICE, key=ServiceKey("shop", "api")), "z")
-            await stage.reconciler.reconcile()
-            assert stage.hosts_state() is HostsState.DENIED
-            assert stage.naming.problem == ("" if gone else "the hosts file is on a read-only file system")
-            stage.helper, helper.refuses = helper, False
-            await stage.reconciler.reconcile()
-            assert stage.hosts_state() is HostsState.WRITTEN
-            assert len(helper.lines) == 2
-
-    play(run())
-
-
-@pytest.mark.parametrize("refuses", [False, True])
-def test_names_that_somebody_else_took_out_are_written_again_and_it_is_said_once(tmp_path: Path, refuses: bool) -> None:
-    async def run() -> None:
-        hosts = tmp_path / "hosts"
-        async with stage_with(tmp_path, "a") as stage:
-            helper = stage.helper
-            assert helper is not None
-            written = helper.lines
-            hosts.write_text(render_block("dev-1", "dev", written))
-            assert [await stage.reconciler.recover_names() for _ in range(3)] == [False, False, False]
-            hosts.write_text("127.0.0.1 localhost\n")
-            helper.lines, helper.refuses = (), refuses
-            assert [await stage.reconciler.recover_names() for _ in range(2)] == [False, True]
-            assert helper.lines == (() if refuses else written)
-            hosts.write_text(render_block("dev-1", "dev", helper.lines))
-            assert [await stage.reconciler.recover_names() for _ in range(3)] == [False, False, False]
-            again = "they cannot be written again: the hosts file is on a read-only file system"
-            assert stage.said == [f"{hosts} had lost our names; {again if refuses else 'they are written again'}"]
-            assert stage.hosts_state() is (HostsState.DENIED if refuses else HostsState.WRITTEN)
-
-    play(run())
-
-
-def test_names_are_not_ours_to_write_again_where_nobody_may_write_them(tmp_path: Path) -> None:
-    async def run() -> None:
-        hosts = tmp_path / "hosts"
-        async with stage_with(tmp_path, "a") as stage:
-            hosts.write_text("127.0.0.1 localhost\n")
-            stage.helper = None
-            assert [await stage.reconciler.recover_names() for _ in range(3)] == [False, False, False]
-            assert stage.said == []
-
-    play(run())
+            stage.put(SERVICE, "b")
+            reconciling = asyncio.create_task(stage.reconciler.reconcile())
+            await until(lambda: stage.item()["endpoints"] == ["b"])
+            assert not reconciling.done()
+        await reconciling
+        assert stage.item("api")["address"]

@@ -7,7 +7,15 @@ from dataclasses import replace
 import pytest
 
 from kubectl_localize.model import Endpoint, EndpointSlice, Service, ServiceKey, ServicePort
-from kubectl_localize.supervisor.forwarding.spec import PODS_WITH_NAMES_AT_MOST, Binding, NamedPod, endpoints_of, plan
+from kubectl_localize.supervisor.forwarding.spec import (
+    PODS_WITH_NAMES_AT_MOST,
+    Binding,
+    ForwardSpec,
+    NamedPod,
+    difference,
+    endpoints_of,
+    forward_spec,
+)
 
 WEB = ServiceKey("shop", "web")
 HTTP = ServicePort("http", 80, "http")
@@ -29,23 +37,23 @@ def pod(name: str, address: str = "", hostname: str = "") -> Endpoint:
 
 @pytest.mark.parametrize("kind", ["ClusterIP", "NodePort", "LoadBalancer"])
 def test_a_service_listens_on_its_ports_and_leads_to_the_numbers_of_its_pods(kind: str) -> None:
-    found = plan(replace(SERVICE, type=kind), [slice_of(pod("a"), pod("b"))])
+    spec = forward_spec(replace(SERVICE, type=kind), [slice_of(pod("a"), pod("b"))])
     both = (Endpoint("a", 8080), Endpoint("b", 8080))
-    assert found.bindings == {Binding("", 80): both}
-    assert [port.numbers for port in found.ports] == [(80,)]
-    assert (found.endpoints, found.pods, found.skipped, found.note) == (both, (), "", "")
+    assert spec.bindings == {Binding("", 80): both}
+    assert [port.numbers for port in spec.ports] == [(80,)]
+    assert (spec.endpoints, spec.pods, spec.skipped, spec.note) == (both, (), "", "")
 
 
 def test_pods_that_disagree_about_a_named_port_keep_their_own_numbers() -> None:
-    found = plan(SERVICE, [slice_of(pod("a")), slice_of(pod("b"), ports=(("http", 9090),))])
-    assert found.bindings == {Binding("", 80): (Endpoint("a", 8080), Endpoint("b", 9090))}
+    spec = forward_spec(SERVICE, [slice_of(pod("a")), slice_of(pod("b"), ports=(("http", 9090),))])
+    assert spec.bindings == {Binding("", 80): (Endpoint("a", 8080), Endpoint("b", 9090))}
 
 
 def test_several_ports_go_their_own_ways() -> None:
     service = replace(SERVICE, ports=(HTTP, ServicePort("admin", 9000, 9000), ServicePort("dns", 53, 53, "UDP")))
-    found = plan(service, [slice_of(pod("a"), ports=(("http", 8080), ("admin", 9000)))])
-    assert found.bindings == {Binding("", 80): (Endpoint("a", 8080),), Binding("", 9000): (Endpoint("a", 9000),)}
-    assert [port.skipped for port in found.ports] == ["", "", "UDP cannot be forwarded"]
+    spec = forward_spec(service, [slice_of(pod("a"), ports=(("http", 8080), ("admin", 9000)))])
+    assert spec.bindings == {Binding("", 80): (Endpoint("a", 8080),), Binding("", 9000): (Endpoint("a", 9000),)}
+    assert [port.skipped for port in spec.ports] == ["", "", "UDP cannot be forwarded"]
 
 
 def test_a_pod_counts_once_though_slices_and_families_repeat_it() -> None:
@@ -68,49 +76,49 @@ def test_a_slice_without_a_number_means_every_port(port: ServicePort, expected: 
 def test_a_headless_service_listens_on_its_pods_numbers_and_each_pod_on_its_own() -> None:
     slices = [slice_of(pod("a", "10.0.0.8")), slice_of(pod("b", "fd00::9"), ports=(("http", 9090),))]
     a, b = Endpoint("a", 8080, "10.0.0.8"), Endpoint("b", 9090, "fd00::9")
-    found = plan(HEADLESS, slices)
-    assert found.bindings == {
+    spec = forward_spec(HEADLESS, slices)
+    assert spec.bindings == {
         Binding("", 8080): (a,),
         Binding("", 9090): (b,),
         Binding("10-0-0-8", 8080): (a,),
         Binding("fd00--9", 9090): (b,),
     }
-    assert found.ports[0].numbers == (8080, 9090)
-    assert found.pods == (NamedPod("10-0-0-8", "a"), NamedPod("fd00--9", "b"))
+    assert spec.ports[0].numbers == (8080, 9090)
+    assert spec.pods == (NamedPod("10-0-0-8", "a"), NamedPod("fd00--9", "b"))
 
 
 def test_pods_of_a_stateful_set_go_by_their_hostnames() -> None:
-    found = plan(HEADLESS, [slice_of(pod("web-0", "10.0.0.8", "web-0"), pod("web-1", "10.0.0.9", "web-1"))])
-    assert found.pods == (NamedPod("web-0", "web-0"), NamedPod("web-1", "web-1"))
-    assert found.bindings[Binding("web-1", 8080)] == (Endpoint("web-1", 8080, "10.0.0.9", "web-1"),)
+    spec = forward_spec(HEADLESS, [slice_of(pod("web-0", "10.0.0.8", "web-0"), pod("web-1", "10.0.0.9", "web-1"))])
+    assert spec.pods == (NamedPod("web-0", "web-0"), NamedPod("web-1", "web-1"))
+    assert spec.bindings[Binding("web-1", 8080)] == (Endpoint("web-1", 8080, "10.0.0.9", "web-1"),)
 
 
 def test_pods_that_share_a_hostname_share_its_bindings() -> None:
-    found = plan(HEADLESS, [slice_of(pod("a", "10.0.0.8", "same"), pod("b", "10.0.0.9", "same"))])
-    assert [endpoint.pod for endpoint in found.bindings[Binding("same", 8080)]] == ["a", "b"]
+    spec = forward_spec(HEADLESS, [slice_of(pod("a", "10.0.0.8", "same"), pod("b", "10.0.0.9", "same"))])
+    assert [endpoint.pod for endpoint in spec.bindings[Binding("same", 8080)]] == ["a", "b"]
 
 
 def test_two_ports_of_a_headless_service_with_one_number_share_a_binding() -> None:
     service = replace(HEADLESS, ports=(HTTP, ServicePort("too", 81, 8080)))
-    found = plan(service, [slice_of(pod("a", hostname="h"), ports=(("http", 8080), ("too", 8080)))])
-    assert set(found.bindings) == {Binding("", 8080), Binding("h", 8080)}
-    assert [endpoint.pod for endpoint in found.bindings[Binding("", 8080)]] == ["a"]
+    spec = forward_spec(service, [slice_of(pod("a", hostname="h"), ports=(("http", 8080), ("too", 8080)))])
+    assert set(spec.bindings) == {Binding("", 8080), Binding("h", 8080)}
+    assert [endpoint.pod for endpoint in spec.bindings[Binding("", 8080)]] == ["a"]
 
 
 @pytest.mark.parametrize(("target", "numbers"), [(8080, (8080,)), ("http", ())])
 def test_a_headless_service_without_pods_waits_on_what_is_known(target: int | str, numbers: tuple[int, ...]) -> None:
-    found = plan(replace(HEADLESS, ports=(ServicePort("http", 80, target),)), [])
-    assert found.ports[0].numbers == numbers
-    assert found.bindings == {Binding("", number): () for number in numbers}
-    assert found.skipped == ""
+    spec = forward_spec(replace(HEADLESS, ports=(ServicePort("http", 80, target),)), [])
+    assert spec.ports[0].numbers == numbers
+    assert spec.bindings == {Binding("", number): () for number in numbers}
+    assert spec.skipped == ""
 
 
 def test_more_pods_than_get_a_name_is_said() -> None:
     pods = [pod(f"p{number:03}", f"10.0.1.{number}") for number in range(PODS_WITH_NAMES_AT_MOST + 3)]
-    found = plan(HEADLESS, [slice_of(*pods)])
-    assert len(found.pods) == PODS_WITH_NAMES_AT_MOST
-    assert found.note == "3 more pods have no name of their own"
-    assert len(found.bindings[Binding("", 8080)]) == len(pods)
+    spec = forward_spec(HEADLESS, [slice_of(*pods)])
+    assert len(spec.pods) == PODS_WITH_NAMES_AT_MOST
+    assert spec.note == "3 more pods have no name of their own"
+    assert len(spec.bindings[Binding("", 8080)]) == len(pods)
 
 
 @pytest.mark.parametrize(
@@ -133,11 +141,38 @@ def test_more_pods_than_get_a_name_is_said() -> None:
     ],
 )
 def test_what_cannot_be_forwarded_has_a_reason(service: Service, slices: list[EndpointSlice], reason: str) -> None:
-    found = plan(service, slices)
-    assert found.skipped == reason
-    assert bool(found.bindings) == (not reason)
+    spec = forward_spec(service, slices)
+    assert spec.skipped == reason
+    assert bool(spec.bindings) == (not reason)
 
 
 def test_a_pods_label_is_one_that_dns_allows() -> None:
-    found = plan(HEADLESS, [slice_of(pod("a", "fd00::"))])
-    assert [named.label for named in found.pods] == ["fd00"]
+    spec = forward_spec(HEADLESS, [slice_of(pod("a", "fd00::"))])
+    assert [named.label for named in spec.pods] == ["fd00"]
+
+
+def ready(*pods: str, service: Service = SERVICE) -> ForwardSpec:
+    """What shall run for the Service with these Ready pods."""
+    return forward_spec(service, [slice_of(*map(pod, pods))])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (None, ready("a"), "a new Service"),
+        (ready("a"), ready("a"), ""),
+        (ready(), ready("a"), "pod a is Ready"),
+        (ready(), ready("a", "b"), "pods a, b are Ready"),
+        (ready("a"), ready("a", "b"), ""),
+        (ready("a"), ready("b"), "pod a is gone, now b"),
+        (ready("a", "b"), ready(), "pods a, b are gone, no Ready pod"),
+        (
+            ready("a"),
+            ready("b", service=replace(SERVICE, ports=(ServicePort("http", 81, 81),))),
+            "its ports have changed",
+        ),
+        (ready("a"), ready("b", service=replace(SERVICE, type="ExternalName")), ""),
+    ],
+)
+def test_what_is_worth_telling_of_a_change(before: ForwardSpec | None, after: ForwardSpec, expected: str) -> None:
+    assert difference(before, after) == expected

@@ -1,0 +1,31 @@
+"""Tells people what changes on its own while the supervisor runs: the log, and every command that is connected."""
+
+from __future__ import annotations
+
+import logging
+
+from kubectl_localize.protocol import Change, Warn
+from kubectl_localize.supervisor.control_server import ControlServer
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """See the module.
+
+    Args:
+        control: knows the connected commands.
+    """
+
+    def __init__(self, control: ControlServer) -> None:
+        self._control = control
+
+    def change(self, text: str) -> None:
+        """Say what has changed: `webshop/web: pod web-abc is gone, now web-def`."""
+        log.info("%s", text)
+        self._control.broadcast(Change(text))
+
+    def warn(self, text: str) -> None:
+        """Say in a sentence what is missing."""
+        log.warning("%s", text)
+        self._control.broadcast(Warn(text))
