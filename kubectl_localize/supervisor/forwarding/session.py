@@ -35,9 +35,9 @@ from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Groups, Spawner
 from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.tasks import Tasks
-from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Clock, Notifier
 
 log = logging.getLogger(__name__)
