@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -120,6 +118,8 @@ def context_key(context: str, server: str, uid: int, root: Path) -> str:
     each has a managed block of its own. It ends with the user's uid, which the helper checks: nobody has it change
     another user's managed block.
     """
+    import hashlib  # 2 ms, which neither `ls` nor most Tabs need
+
     slug = re.sub(r"[^a-z0-9]+", "-", context.lower()).strip("-")[:_SLUG_CHARACTERS].strip("-") or "context"
     words = (server, context, str(uid), os.path.realpath(root))
     digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()
@@ -169,6 +169,8 @@ def write_atomic(path: Path, text: str, mode: int = 0o600, *, durable: bool = Fa
     Raises:
         OSError: the file cannot be written; the old one is untouched and no temporary file is left.
     """
+    import tempfile  # as hashlib above
+
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
