@@ -1,4 +1,8 @@
-"""The document that `ls -o json` prints and `state.json` holds (docs/state.md, docs/state.schema.json)."""
+"""The document that `ls -o json` prints and `state.json` holds.
+
+docs/state.md explains every field, docs/state.schema.json describes the document for programs, and a test holds that
+both have the fields of these dataclasses. The defaults are what a file of an older version does not say.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +20,7 @@ API_VERSION = "localize/v1"
 
 @dataclass(frozen=True)
 class SupervisorItem:
-    """One running supervisor.
-
-    Args:
-        started_at: RFC 3339, in UTC.
-        hosts: whether its names stand in the hosts file.
-        children: how many `kubectl port-forward` run.
-        warnings: what is missing, a sentence each.
-    """
+    """A supervisor that runs (docs/state.md, *Supervisor*)."""
 
     context: str
     pid: int
@@ -36,7 +33,7 @@ class SupervisorItem:
 
 @dataclass(frozen=True)
 class PortChild:
-    """One `kubectl port-forward` behind a port."""
+    """A `kubectl port-forward` behind a port (docs/state.md, *Child of a port*)."""
 
     pod: str
     pid: int
@@ -45,15 +42,7 @@ class PortChild:
 
 @dataclass(frozen=True)
 class ForwardPort:
-    """One port of a forwarded Service.
-
-    Args:
-        name, port, target_port, protocol: the Service's own; `target_port` is a number, or a name.
-        local_port: where it listens here; 0 if it does not.
-        connections: how many are open.
-        bytes_in, bytes_out: to this machine, and to the cluster.
-        restarts: how often a child of it had to be started again.
-    """
+    """A port of a forwarded Service (docs/state.md, *Port of a forward*)."""
 
     name: str
     port: int
@@ -71,7 +60,7 @@ class ForwardPort:
 
 @dataclass(frozen=True)
 class ForwardPod:
-    """A pod with an address and names of its own here (headless Services, StatefulSets)."""
+    """A pod with an address and names of its own on this machine (docs/state.md, *Pod of a forward*)."""
 
     name: str
     address: str
@@ -80,7 +69,7 @@ class ForwardPod:
 
 @dataclass(frozen=True)
 class ForwardItem:
-    """A Service made local; `since` is RFC 3339 in UTC, empty if nothing of it runs."""
+    """A Service that is reachable on this machine (docs/state.md, *Forward*)."""
 
     kind: ClassVar = "Forward"
     context: str
@@ -99,7 +88,7 @@ class ForwardItem:
 
 @dataclass(frozen=True)
 class ExposurePort:
-    """One port of an exposed Service; `local` is HOST:PORT here."""
+    """A port of an exposed Service (docs/state.md, *Port of an exposure*)."""
 
     port: int
     target_port: int
@@ -109,7 +98,7 @@ class ExposurePort:
 
 @dataclass(frozen=True)
 class WorkloadItem:
-    """A workload that an exposure has scaled down, and the replicas that it gets back."""
+    """A workload that an exposure has scaled down (docs/state.md, *Workload*)."""
 
     kind: str
     name: str
@@ -118,7 +107,7 @@ class WorkloadItem:
 
 @dataclass(frozen=True)
 class ExposureItem:
-    """A Service whose traffic comes here."""
+    """A Service whose traffic comes to this machine (docs/state.md, *Exposure*)."""
 
     kind: ClassVar = "Exposure"
     context: str
@@ -137,7 +126,7 @@ Item = ForwardItem | ExposureItem
 
 @dataclass(frozen=True)
 class LsDocument:
-    """What runs: of one supervisor in its state file, of all of them in `ls`."""
+    """What runs: one supervisor's in its state file, all of them in `ls`."""
 
     supervisors: tuple[SupervisorItem, ...] = ()
     items: tuple[Item, ...] = ()
@@ -155,7 +144,11 @@ class LsDocument:
     def from_json(cls, data: Any) -> LsDocument:
         """The document that JSON stands for; keys that this version does not know are left out.
 
-        Raises: CodecError if it is none, or one of another version.
+        Args:
+            data: what `json.loads` returned.
+
+        Raises:
+            CodecError: it is no such document, or one of another apiVersion.
         """
         if not isinstance(data, dict):
             raise CodecError("it holds no document")
@@ -171,7 +164,11 @@ class LsDocument:
 
     @classmethod
     def from_text(cls, text: str) -> LsDocument:
-        """The document in a state file's text. Raises: CodecError."""
+        """The document in a state file's text.
+
+        Raises:
+            CodecError: it is no JSON, or as for `from_json`.
+        """
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:

@@ -11,6 +11,7 @@ from typing import Any
 from tests.cluster.commands import wait_until
 from tests.real.sandbox import Sandbox
 from tests.real.terminal import CONTROL_SEQUENCE
+from tests.state_schema import check_document
 
 Item = dict[str, Any]
 Done = subprocess.CompletedProcess[str]
@@ -69,8 +70,9 @@ class Product:
     # What runs, as `ls -o json` says --------------------------------------------------------
 
     def document(self) -> Item:
-        """All of it."""
+        """All of it, checked against docs/state.schema.json."""
         document: Item = json.loads(self.ls("-o", "json"))
+        check_document(document)
         return document
 
     def items(self) -> dict[str, Item]:
