@@ -1,4 +1,4 @@
-"""An archive as Krew installs it: one file that carries its packages, and the licence; the same every time."""
+"""An archive as Krew installs it: a file that carries its packages, and the licence; always the same bytes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _GZIP_LEVEL = 9
 
 
 def program(version: str, platform: str, packages: dict[str, bytes]) -> bytes:
-    """The executable file.
+    """Return the executable file.
 
     Args:
         version: the product's.
         platform: the platform's name.
-        packages: the content of the packages that it carries, the product's own included, by path.
+        packages: the content of the files that it carries, the product's own included, by path.
     """
     inside = {**packages, STARTER: (CARRIED / "start.py").read_bytes()}
     entries = {
@@ -41,10 +41,10 @@ def program(version: str, platform: str, packages: dict[str, bytes]) -> bytes:
     out.seek(0, io.SEEK_END)
     with zipfile.ZipFile(out, "w") as file:
         for name in sorted(entries):
-            about = zipfile.ZipInfo(name, _ZIP_TIME)
-            about.create_system = 3  # Unix, whatever it is built on
-            about.external_attr = 0o100644 << 16
-            file.writestr(about, entries[name], zipfile.ZIP_DEFLATED, _GZIP_LEVEL)
+            info = zipfile.ZipInfo(name, _ZIP_TIME)
+            info.create_system = 3  # Unix, whatever it is built on
+            info.external_attr = 0o100644 << 16
+            file.writestr(info, entries[name], zipfile.ZIP_DEFLATED, _GZIP_LEVEL)
     return out.getvalue()
 
 
@@ -56,18 +56,22 @@ def _digest(entries: dict[str, bytes]) -> str:
 
 
 def archive(executable: bytes, licence: bytes) -> bytes:
-    """The tar.gz with both: regular files at its top, as Krew wants them."""
+    """Return the tar.gz with both: regular files at its top, as Krew wants them."""
     return packed([(PROGRAM, executable, 0o755), ("LICENSE", licence, 0o644)])
 
 
 def packed(files: list[tuple[str, bytes, int]]) -> bytes:
-    """A tar.gz of these files (path, content, mode) that depends on nothing else: no time, no user, no machine."""
+    """Return a tar.gz that depends only on its files: no time, no user, no machine.
+
+    Args:
+        files: path, content and mode of each.
+    """
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, content, mode in sorted(files):
-            about = tarfile.TarInfo(name)
-            about.size, about.mode, about.mtime = len(content), mode, EPOCH_SECONDS
-            tar.addfile(about, io.BytesIO(content))
+            info = tarfile.TarInfo(name)
+            info.size, info.mode, info.mtime = len(content), mode, EPOCH_SECONDS
+            tar.addfile(info, io.BytesIO(content))
     out = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=out, mtime=0) as zipped:
         zipped.write(plain.getvalue())

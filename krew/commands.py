@@ -14,7 +14,16 @@ class BuildError(Exception):
 
 
 def python_module(*words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
-    """Run `python -m WORD…` with this Python; BuildError with what it said when it fails."""
+    """Run `python -m WORD…` with this Python.
+
+    Args:
+        words: the module and its arguments.
+        cwd: the directory that it runs in; the current one by default.
+        env: variables that are set in addition.
+
+    Raises:
+        BuildError: it fails; the message holds its output.
+    """
     command = [sys.executable, "-m", *map(str, words)]
     environment = {**os.environ, **(env or {})}
     done = subprocess.run(

@@ -12,26 +12,27 @@ from krew.platforms import PLATFORMS, Platform
 
 
 def archive_name(version: str, platform: Platform) -> str:
-    """What the archive for a platform is called."""
+    """Return the file name of a platform's archive."""
     return f"kubectl-localize-{version}-{platform.name}.tar.gz"
 
 
 def sha256(file: Path) -> str:
-    """A file's SHA-256 in lower-case hexadecimal, as Krew wants it."""
+    """Return a file's SHA-256 in lower-case hexadecimal, as Krew wants it."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def manifest(template: str, version: str, repository: str, downloads: str, archives: Mapping[str, Path]) -> str:
-    """The manifest of a release.
+    """Return the manifest of a release.
 
     Args:
-        template: plugin.yaml.
+        template: the text of plugin.yaml.
         version: without the `v`.
         repository: the URL of the project's home.
         downloads: the URL that the archives' names follow after a slash.
         archives: the archive for each platform, by the platform's name.
 
-    Raises: BuildError where the template wants something else.
+    Raises:
+        BuildError: the template asks for a value that there is none of.
     """
     values = {"version": version, "repository": repository}
     for platform in PLATFORMS:
@@ -45,5 +46,5 @@ def manifest(template: str, version: str, repository: str, downloads: str, archi
 
 
 def checksums(files: list[Path]) -> str:
-    """A line for each file, as `sha256sum -c` reads them."""
+    """Return a line for each file, as `sha256sum --check` reads them."""
     return "".join(f"{sha256(file)}  {file.name}\n" for file in sorted(files))

@@ -1,4 +1,4 @@
-"""The platforms that there is an archive for."""
+"""The platforms that a release has an archive for."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Platform:
-    """A platform, by the names that Go, and so Krew, has for it, and the tag of the wheels that run there."""
+    """A platform.
+
+    Args:
+        os: Go's name for the operating system, which is Krew's as well.
+        arch: Go's name for the processor.
+        wheels: the platform tag of the wheels that run there.
+    """
 
     os: str
     arch: str
@@ -15,7 +21,7 @@ class Platform:
 
     @property
     def name(self) -> str:
-        """`linux-amd64` and the like."""
+        """Both names, as in `linux-amd64`."""
         return f"{self.os}-{self.arch}"
 
 

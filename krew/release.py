@@ -16,9 +16,12 @@ CHECKSUMS = "checksums.txt"
 
 @dataclass(frozen=True)
 class Release:
-    """What was built.
+    """The files of a release.
 
     Args:
+        version: the product's.
+        wheel: for pip and pipx.
+        sdist: the sources.
         archives: by the platform's name.
     """
 
@@ -29,16 +32,14 @@ class Release:
 
     @classmethod
     def of(cls, directory: Path) -> Release:
-        """What was built into a directory.
+        """Return the release that was built into a directory.
 
-        Raises: BuildError where there is not exactly one release.
+        Raises:
+            BuildError: the directory does not hold exactly one release.
         """
-        wheels_found = list(directory.glob("*.whl"))
-        if len(wheels_found) != 1:
-            raise BuildError(f"{len(wheels_found)} wheels in {directory} instead of one")
-        (wheel,) = wheels_found
+        wheel = sources.only(directory, "*.whl")
         name, version, *_ = wheel.name.split("-")
-        archives = {one.name: directory / manifest.archive_name(version, one) for one in PLATFORMS}
+        archives = {platform.name: directory / manifest.archive_name(version, platform) for platform in PLATFORMS}
         return cls(version, wheel, directory / f"{name}-{version}.tar.gz", archives)
 
 
@@ -46,10 +47,12 @@ def build(checkout: Path, out: Path, cache: Path) -> Release:
     """Build the wheel, the sdist and an archive for each platform.
 
     Args:
-        checkout: whose sources.
-        cache: where downloaded packages are kept.
+        checkout: the repository.
+        out: the directory that they are built into.
+        cache: the directory that keeps downloaded packages.
 
-    Raises: BuildError where something is not to be had, or does not build.
+    Raises:
+        BuildError: a package cannot be downloaded, or something does not build.
     """
     sources.build(checkout, out)
     built = Release.of(out)
@@ -63,13 +66,20 @@ def build(checkout: Path, out: Path, cache: Path) -> Release:
 
 
 def describe(checkout: Path, release: Release, out: Path, repository: str, downloads: str = "") -> Path:
-    """Write the checksums and Krew's manifest beside a release; the manifest.
+    """Write the checksums and Krew's manifest beside a release.
 
     Args:
+        checkout: the repository, which has the manifest's template.
+        release: what was built.
+        out: the directory that they are written to.
         repository: the URL of the project's home.
-        downloads: where the archives will be, if not among the repository's releases.
+        downloads: the URL that the archives will be below, if not the repository's releases.
 
-    Raises: BuildError where the repository is no URL.
+    Returns:
+        The manifest.
+
+    Raises:
+        BuildError: the repository is no URL.
     """
     if not re.fullmatch(r"https?://[\w.:/-]+[\w-]", repository):
         raise BuildError(f"{repository} is not the URL of a repository")

@@ -1,4 +1,4 @@
-"""The wheel and the sdist, built from a copy of the sources so that nothing else of a checkout gets into them."""
+"""The wheel and the sdist, built from a copy of the sources, so that nothing else in the checkout gets into them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ PACKAGE = "kubectl_localize"
 
 
 def build(checkout: Path, out: Path) -> None:
-    """Build both into a directory. Building twice gives the same bytes.
+    """Build both. Building twice gives the same bytes.
 
-    Raises: BuildError where the build fails.
+    Args:
+        checkout: the repository.
+        out: the directory that they are built into.
+
+    Raises:
+        BuildError: the build fails.
     """
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "sources"
@@ -26,16 +31,27 @@ def build(checkout: Path, out: Path) -> None:
         work = Path(directory) / "built"
         _build("--wheel", copy, work)
         _build("--sdist", copy, work)
-        wheel, sdist = _only(work, "*.whl"), _only(work, "*.tar.gz")
+        wheel, sdist = only(work, "*.whl"), only(work, "*.tar.gz")
         out.mkdir(parents=True, exist_ok=True)
         (out / sdist.name).write_bytes(_same_every_time(sdist))
         shutil.copyfile(wheel, out / wheel.name)
 
 
 def build_wheel(sources: Path, out: Path) -> Path:
-    """Build a wheel from unpacked sources, such as those of the sdist, with the locked tools; the wheel."""
+    """Build a wheel with the locked tools.
+
+    Args:
+        sources: unpacked, such as those of the sdist.
+        out: the directory that it is built into.
+
+    Returns:
+        The wheel.
+
+    Raises:
+        BuildError: the build fails.
+    """
     _build("--wheel", sources, out)
-    return _only(out, "*.whl")
+    return only(out, "*.whl")
 
 
 def _build(what: str, sources: Path, out: Path) -> None:
@@ -54,7 +70,7 @@ def _copy(checkout: Path, copy: Path) -> None:
 
 
 def _same_every_time(sdist: Path) -> bytes:
-    """An sdist's content, packed so that it depends on nothing but the sources."""
+    """Return an sdist's content, packed so that it depends only on the sources."""
     files = []
     with tarfile.open(sdist) as tar:
         for about in tar:
@@ -64,8 +80,13 @@ def _same_every_time(sdist: Path) -> bytes:
     return packed(files)
 
 
-def _only(directory: Path, pattern: str) -> Path:
-    found = list(directory.glob(pattern))
-    if len(found) != 1:
-        raise BuildError(f"{len(found)} files {pattern} in {directory} instead of one")
-    return found[0]
+def only(directory: Path, pattern: str) -> Path:
+    """Return the only file of a directory that matches a pattern.
+
+    Raises:
+        BuildError: there is none, or more than one.
+    """
+    files = list(directory.glob(pattern))
+    if len(files) != 1:
+        raise BuildError(f"{len(files)} files {pattern} in {directory} instead of one")
+    return files[0]

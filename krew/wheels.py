@@ -14,16 +14,21 @@ HERE = Path(__file__).resolve().parent
 PURE = HERE / "pure.txt"
 COMPILED = HERE / "compiled.txt"
 OLDEST_PYTHON = "3.11"
-# The lock names PyYAML's wheel for this platform, of which only what is the same everywhere is taken.
+# The lock names PyYAML's wheel for this platform; only what is the same on all of them is taken of it.
 PURE_FROM = "manylinux_2_28_x86_64"
 KEPT_OF_METADATA = ("METADATA", "LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS")
 LEFT_OUT = (".pyi", "/py.typed", "/")
 
 
 def carried_wheels(cache: Path, platform: Platform) -> list[Path]:
-    """The wheels of all packages that an archive for this platform carries, downloaded unless they are in the cache.
+    """Return the wheels of all packages that an archive carries.
 
-    Raises: BuildError where one is not to be had, or is another one than the lock says.
+    Args:
+        cache: the directory that keeps them; what is missing there is downloaded.
+        platform: the archive's.
+
+    Raises:
+        BuildError: a wheel cannot be downloaded, or is not what the lock file says.
     """
     return [*_download(cache, PURE, PURE_FROM), *_download(cache, COMPILED, platform.wheels)]
 
@@ -51,15 +56,15 @@ def _download(cache: Path, lock: Path, tag: str) -> list[Path]:
 
 
 def contents(wheels: list[Path]) -> dict[str, bytes]:
-    """What is taken of these wheels, by path: code and data, and of the metadata the description and the licence.
+    """Return what an archive takes of these wheels, by path: code, data, and of the metadata description and licence.
 
-    What serves one version of Python only, such as PyYAML's compiled half, is left out.
+    What serves only one version of Python is left out, such as PyYAML's compiled half.
     """
-    found: dict[str, bytes] = {}
+    taken: dict[str, bytes] = {}
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as content:
-            found.update((name, content.read(name)) for name in content.namelist() if is_taken(name))
-    return found
+            taken.update((name, content.read(name)) for name in content.namelist() if is_taken(name))
+    return taken
 
 
 def is_taken(name: str) -> bool:

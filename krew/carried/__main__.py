@@ -1,4 +1,4 @@
-"""Where Python begins in an archive: every Python can read this file, so one that is too old says so in a sentence."""
+"""Starts an archive. Every Python can read this file, so one that is too old gets as far as an error message."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""For a Python that is too old: go on with a newer one from the PATH, or say what is needed. Python 2.7 can read it.
+"""What a Python that is too old does: go on with a newer one from the PATH, or say what is needed.
 
-Where `python3` is an old one, a newer one often lies beside it under its full name.
+If `python3` is an old one, a newer one often lies beside it under its full name. Python 2.7 can read this file.
 """
 
 import os
@@ -13,7 +13,7 @@ CHECK = "import sys; sys.exit(sys.version_info < (3, 11))"
 
 def main(argv):
     # type: (list[str]) -> int
-    """Run the same command with a newer Python; the exit code where there is none."""
+    """Run the same command with a newer Python; return the exit code if there is none."""
     newer = find_newer(os.environ.get("PATH", "").split(os.pathsep))
     if newer is not None:
         os.execv(newer, [newer] + argv)  # noqa: RUF005
@@ -27,7 +27,7 @@ def main(argv):
 
 def find_newer(directories):
     # type: (list[str]) -> str | None
-    """The first Python of 3.11 or later in these directories; None where there is none."""
+    """Return the path of a Python of 3.11 or later in these directories; None if there is none."""
     for minor in MINORS:
         for directory in directories:
             path = os.path.join(directory, "python3.%d" % minor)
@@ -38,7 +38,7 @@ def find_newer(directories):
 
 def runs(path):
     # type: (str) -> bool
-    """Whether it is what its name says: some are only stand-ins that start another version, or none."""
+    """Whether a Python is as new as its name says: pyenv's stand-ins start another version, or none."""
     with open(os.devnull, "r+") as nothing:
         try:
             return subprocess.call([path, "-c", CHECK], stdin=nothing, stdout=nothing, stderr=nothing) == 0

@@ -1,4 +1,4 @@
-"""Starts a module of an unpacked program, which nobody deletes meanwhile: `python -P start.py MODULE WORD…`."""
+"""Starts a module of an unpacked program, and keeps that from being deleted: `python -P start.py MODULE WORD…`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ HELD = ".held"  # every process that runs from the directory holds a shared lock
 
 
 def hold(place: str) -> bool:
-    """Keep an unpacked program from being deleted as long as this process lives; False where there is none.
+    """Keep an unpacked program from being deleted as long as this process lives.
 
-    The descriptor stays open on purpose. Programs that this process starts do not get it.
+    The descriptor stays open on purpose. Programs that this process starts do not inherit it.
+
+    Args:
+        place: the program's directory.
+
+    Returns:
+        Whether the program is there.
     """
     path = os.path.join(place, HELD)
     while True:
@@ -22,7 +28,7 @@ def hold(place: str) -> bool:
             descriptor = os.open(path, os.O_RDONLY)
         except FileNotFoundError:
             return False
-        with contextlib.suppress(OSError):  # some network file systems have no locks: there nothing is deleted
+        with contextlib.suppress(OSError):  # a network file system without locks: there nothing is deleted
             fcntl.flock(descriptor, fcntl.LOCK_SH)
         try:
             if os.path.samestat(os.fstat(descriptor), os.stat(path)):

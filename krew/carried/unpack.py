@@ -1,7 +1,7 @@
-"""Unpacks an archive's packages the first time it runs, takes old ones away, and runs the program from there.
+"""Unpacks an archive's packages the first time it runs, deletes those of old versions, and runs the program.
 
-They lie in `~/.kube/localize/program/BUILD`, a directory that is complete or absent: it is renamed into place. They
-have to be unpacked: no C extension can be imported from an archive, and compiled modules are kept beside files only.
+They are unpacked to `~/.kube/localize/program/BUILD`, a directory that is complete or absent: it is renamed into place.
+Python needs files: it imports no C extension from an archive, and keeps compiled modules beside files only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from krew.carried.start import HELD, hold
 
 PACKAGES = "packages/"  # where they are in the archive
-BUILD = "BUILD"  # the file in the archive that names its build (version, digest of the packages) and its platform
+BUILD = "BUILD"  # the archive's file that names its build (version, digest of the packages) and its platform
 LOCK = "lock"
 TEMPORARY = ".tmp-"
 CTRL_C = 130
@@ -34,7 +34,7 @@ class UnpackError(Exception):
 
 
 def main() -> int:
-    """Be `kubectl-localize`; returns the exit code."""
+    """Be `kubectl-localize`; return the exit code."""
     archive = sys.path[0]
     try:
         place = _place(archive)
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def _place(archive: str) -> str:
-    """Where to import the packages from."""
+    """Return the directory to import the packages from."""
     if is_sudo(os.geteuid(), os.environ):  # refused, and so no reason to leave root's files in somebody's home
         return os.path.join(archive, PACKAGES.rstrip("/"))
     build, platform = _read_build(archive)
@@ -67,7 +67,7 @@ def _read_build(archive: str) -> list[str]:
 
 
 def _libc(system: str) -> str:
-    """`glibc 2.36` and the like; empty where it is another one, or does not say."""
+    """Return the C library and its version, as in `glibc 2.36`; empty if it is another one, or does not say."""
     try:
         return os.confstr("CS_GNU_LIBC_VERSION") or "" if system == "Linux" else ""
     except (OSError, ValueError):
@@ -78,12 +78,13 @@ def check_platform(wanted: str, system: str, machine: str, libc: str) -> None:
     """Make sure that the C extensions in an archive can be loaded here.
 
     Args:
-        wanted: the platform that it was built for, as `linux-amd64`.
-        system: what uname says.
-        machine: likewise.
-        libc: the C library.
+        wanted: the platform that the archive was built for, as in `linux-amd64`.
+        system: uname's name of the system.
+        machine: uname's name of the processor.
+        libc: the C library, as in `glibc 2.36`.
 
-    Raises: UnpackError where they cannot.
+    Raises:
+        UnpackError: they cannot be loaded.
     """
     here = f"{system.lower()}-{ARCHITECTURES.get(machine, machine)}"
     if here != wanted:
@@ -99,12 +100,12 @@ def check_platform(wanted: str, system: str, machine: str, libc: str) -> None:
 
 
 def is_sudo(effective_uid: int, environ: Mapping[str, str]) -> bool:
-    """Whether an ordinary user started this as root: as kubectl_localize.cli.main sees it."""
+    """Whether an ordinary user started this through sudo, by the same rule as the program itself."""
     return effective_uid == 0 and environ.get("SUDO_UID", "0") not in ("", "0")
 
 
 def home(environ: Mapping[str, str]) -> str:
-    """The directory of this user's state: as kubectl_localize.host.paths sees it."""
+    """Return the directory of this user's state, by the same rule as `kubectl_localize.host.paths`."""
     chosen = environ.get(HOME_VARIABLE)
     if chosen:
         return os.path.abspath(os.path.expanduser(chosen))
@@ -161,8 +162,8 @@ def _unpack(archive: str, directory: str, place: str) -> None:
     try:
         os.makedirs(directory, exist_ok=True)
         with _only_one(directory, wait=True):
-            if not os.path.exists(os.path.join(place, HELD)):  # another one may have done it while this one waited
-                if os.path.exists(place):  # somebody has deleted files there
+            if not os.path.exists(os.path.join(place, HELD)):  # else another process has done it while this one waited
+                if os.path.exists(place):  # incomplete: files were deleted there
                     _set_aside(directory, place)
                 _unpack_alone(archive, directory, place)
     finally:
@@ -170,7 +171,7 @@ def _unpack(archive: str, directory: str, place: str) -> None:
 
 
 def _set_aside(directory: str, place: str) -> None:
-    """Delete a build, which is gone at once for those who are just starting it."""
+    """Delete a build. It is renamed first, so that a process which is just starting it never sees half of it."""
     import shutil
     import tempfile
 
@@ -196,7 +197,7 @@ def _unpack_alone(archive: str, directory: str, place: str) -> None:
         os.rename(new, place)
     except OSError as failure:
         shutil.rmtree(new, ignore_errors=True)
-        if failure.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # where there are no locks, another one was quicker
+        if failure.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # without locks, another process was quicker
             raise
     except (zipfile.BadZipFile, zlib.error) as failure:
         shutil.rmtree(new, ignore_errors=True)
@@ -213,7 +214,7 @@ def _write(path: str, content: bytes) -> None:
 
 
 def _sync(directory: str) -> None:
-    """Wait until the files are on the disk, or a power failure could leave a complete directory of empty ones."""
+    """Wait until the files are on the disk: a power failure could leave a complete directory of empty files."""
     for path, _, names in os.walk(directory):
         for name in names:
             descriptor = os.open(os.path.join(path, name), os.O_RDONLY)
@@ -234,7 +235,12 @@ def _cannot(directory: str, failure: OSError) -> UnpackError:
 
 @contextlib.contextmanager
 def _only_one(directory: str, wait: bool) -> Iterator[bool]:
-    """Lock the directory; yields whether that worked."""
+    """Lock the directory; yield whether that worked.
+
+    Args:
+        directory: what all builds are below.
+        wait: whether to wait for another process that holds the lock.
+    """
     try:
         descriptor = os.open(os.path.join(directory, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError:
@@ -254,9 +260,13 @@ def _only_one(directory: str, wait: bool) -> Iterator[bool]:
 
 
 def clean(directory: str, build: str) -> None:
-    """Delete what unpacking left when it was killed, and every build but this one that no process runs from.
+    """Delete what killed processes left half unpacked, and other builds that no process runs from.
 
-    The directory's lock has to be held, so whatever is half-done here is nobody's any more.
+    The directory's lock has to be held: then no live process is unpacking.
+
+    Args:
+        directory: what all builds are below.
+        build: the one that stays.
     """
     import shutil
 
@@ -272,7 +282,7 @@ def clean(directory: str, build: str) -> None:
 
 @contextlib.contextmanager
 def _unused(path: str) -> Iterator[bool]:
-    """Yields whether no process holds this build, and none can while this goes on."""
+    """Yield whether no process runs from this build; none can start to before the block ends."""
     try:
         descriptor = os.open(os.path.join(path, HELD), os.O_RDONLY)
     except OSError:

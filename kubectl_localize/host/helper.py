@@ -1,8 +1,8 @@
 """The privileged helper: writes one context's managed block, binds low loopback ports, and undoes it all at its end.
 
-It is a lone file that imports nothing but the standard library, so that a root-owned copy can be run by
-``python3 -I`` (3.8 or later). It meets the supervisor at a Unix socket, where both check each other's uid, and then
-leaves the terminal's session. Requests and replies are one JSON object a line::
+It is a lone file that imports only the standard library, so that ``python3 -I`` (3.8 or later) can run a root-owned
+copy. It meets the supervisor at a Unix socket, where both check each other's uid, and then leaves the terminal's
+session. Requests and replies are JSON objects, one a line::
 
     {"op": "hosts", "label": "kind-dev", "lines": [{"address": "127.71.4.19", "names": ["web.webshop"]}]}
     {"op": "bind", "address": "127.71.4.19", "port": 80}          the descriptor comes with the reply ("fd": true)
@@ -100,7 +100,12 @@ def this_system(platform: str = sys.platform) -> Linux | MacOS:
 
 
 def run_command(command: list[str]) -> subprocess.CompletedProcess[bytes]:
-    """Run a command of the system's to its end, for at most five seconds; return its exit code and stderr."""
+    """Run a command of the system's to its end; return its exit code and stderr.
+
+    Raises:
+        OSError: the command cannot be started.
+        subprocess.TimeoutExpired: it took more than five seconds.
+    """
     null = subprocess.DEVNULL
     return subprocess.run(command, stdin=null, stdout=null, stderr=subprocess.PIPE, timeout=5, check=False)
 
@@ -108,7 +113,7 @@ def run_command(command: list[str]) -> subprocess.CompletedProcess[bytes]:
 def tell_resolver(
     system: Linux | MacOS, run: Callable[[list[str]], subprocess.CompletedProcess[bytes]] = run_command
 ) -> None:
-    """Make caches forget what the hosts file said; one that cannot be told is left as it is."""
+    """Make caches forget what the hosts file said; a failure is ignored, since the cache expires by itself."""
     for command in system.resolver_commands():
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             run(command)
@@ -140,9 +145,15 @@ def split_lines(text: str) -> list[str]:
 
 
 def format_block(key: str, label: str, entries: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """Return the managed block: markers around one line, or more where it gets too long, for each address.
+    """Return the managed block: a begin marker, one line or more for each address, an end marker.
 
-    Empty where there are no names. ASCII only, every line shorter than 500 bytes.
+    It is ASCII, and every line is shorter than 500 bytes: an address with many names gets several lines. Without names
+    it is empty.
+
+    Args:
+        key: the context's key, which the markers name.
+        label: what people call the context, for the begin marker.
+        entries: addresses and their names.
     """
     lines = []
     for address, names in entries:
@@ -162,10 +173,15 @@ def format_block(key: str, label: str, entries: Sequence[tuple[str, Sequence[str
 
 
 def replace_block(text: str, key: str, block: str) -> str:
-    """Return the text without this key's managed block, and with the new one at its end (none where it is empty).
+    """Return the text without this key's managed block, and with the new one at its end.
 
-    All else stays byte for byte. Where the text had no newline at its end, the block's first marker says that one was
-    added, and it goes again with the block, unless others have added text after it.
+    All else stays byte for byte. If the text had no newline at its end, one is added and the begin marker says so; it
+    goes again with the block, unless others have added text after it.
+
+    Args:
+        text: the hosts file.
+        key: whose block.
+        block: the new block; empty if there is to be none.
     """
     text = _without_block(text, key)
     if block and text and not text.endswith("\n"):
@@ -222,7 +238,11 @@ class HostsFile:
         self._is_system = self._path == os.path.realpath(SYSTEM_HOSTS)
 
     def replace(self, key: str, block: str) -> None:
-        """Put this block in the place of the key's old one; nothing is written where nothing changes."""
+        """Put this block in the place of the key's old one; the file is written only if that changes it.
+
+        Raises:
+            OSError: the file cannot be read, locked or written.
+        """
         with self._locked():
             old = self._read()
             new = replace_block(old.decode("utf-8", "surrogateescape"), key, block).encode("utf-8", "surrogateescape")
@@ -286,13 +306,13 @@ class HostsFile:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             try:
                 _write_all(file.fileno(), new)
-            except OSError:  # disk full: what was there fits for certain
+            except OSError:  # disk full: the old content is sure to fit
                 _write_all(file.fileno(), old)
                 raise
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock that all helpers for this file share: in /run for root, where nobody else can make it."""
+        """Hold the lock that all helpers for this file share; root's is in /run, since only root can make a file there."""
         if os.geteuid() == 0 and self._is_system and os.path.isdir("/run"):
             path = "/run/kubectl-localize-hosts.lock"
         else:
@@ -323,7 +343,13 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _lock(path: str) -> int:
-    """Return a descriptor of the locked file; it may be removed by whoever holds it, so look again after locking."""
+    """Return a descriptor of the locked file.
+
+    Its last holder may have removed the file before we got the lock, so the name is compared after locking.
+
+    Raises:
+        OSError: the file cannot be opened, or another program holds the lock for too long.
+    """
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -350,7 +376,11 @@ class BadRequestError(Exception):
 
 
 def parse_range(text: str) -> ipaddress.IPv4Network:
-    """Return the network; raise BadRequestError unless it is within 127.0.0.0/8 and outside 127.0.0.0/16."""
+    """Return the network that addresses may come from.
+
+    Raises:
+        BadRequestError: it is no IPv4 network within 127.0.0.0/8 and outside 127.0.0.0/16.
+    """
     try:
         network = ipaddress.IPv4Network(text)
     except ValueError as error:
@@ -361,7 +391,11 @@ def parse_range(text: str) -> ipaddress.IPv4Network:
 
 
 def check_name(name: Any) -> str:
-    """Return the name; raise BadRequestError unless it is a DNS name in lower case that may stand in a hosts file."""
+    """Return the name if it may stand in a hosts file.
+
+    Raises:
+        BadRequestError: it is no DNS name in lower case, or it is localhost or an address.
+    """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadRequestError(f"not a DNS name in lower case: {name!r}"[:300])
     if name == "localhost" or name.endswith(".localhost"):
@@ -372,7 +406,7 @@ def check_name(name: Any) -> str:
 
 
 def _is_address(name: str) -> bool:
-    """Whether resolvers take the name for an address: `10.1` and `0x7f.1` are some, too."""
+    """Whether resolvers take the name for an address; they also take `10.1` and `0x7f.1` for one."""
     try:
         socket.inet_aton(name)
     except OSError:
@@ -380,8 +414,16 @@ def _is_address(name: str) -> bool:
     return True
 
 
-class Session:
-    """What one supervisor may ask for, and what is to be undone when it is gone."""
+class RequestHandler:
+    """Does what one supervisor may ask for, and undoes it when the supervisor is gone.
+
+    Args:
+        key: the context's key.
+        hosts: the hosts file.
+        network: what addresses may be bound, named and aliased.
+        system: the operating system.
+        run: runs a command of the system's.
+    """
 
     def __init__(
         self,
@@ -399,7 +441,11 @@ class Session:
         self._aliases: set[str] = set()
 
     def answer(self, line: bytes) -> tuple[dict[str, Any], socket.socket | None]:
-        """Return the reply to a request and the socket that goes with it; errors are replies, too."""
+        """Do what a request asks for.
+
+        Returns:
+            The reply, which tells errors as well, and the socket to pass with it.
+        """
         try:
             bound = self._do(json.loads(line.decode("utf-8")))
         except BadRequestError as error:
@@ -407,6 +453,8 @@ class Session:
         except OSError as error:
             kind = "denied" if error.errno in _DENIED else "in-use" if error.errno == errno.EADDRINUSE else "failed"
             return _refusal(kind, error.strerror or str(error)), None
+        except subprocess.SubprocessError as error:
+            return _refusal("failed", str(error)), None
         except Exception as error:  # malformed in a way that nobody thought of: still a reply, never a traceback
             return _refusal("bad-request", f"malformed request ({type(error).__name__})"), None
         return ({"ok": True}, None) if bound is None else ({"ok": True, "fd": True}, bound)
@@ -477,7 +525,7 @@ class Session:
                 raise OSError(errno.EPERM, result.stderr.decode("utf-8", "replace").strip()[:300])
 
     def undo(self) -> None:
-        """Remove the managed block and the aliases."""
+        """Remove the managed block and the aliases; one failure never skips the rest."""
         with contextlib.suppress(OSError):
             self._hosts.replace(self._key, "")
         for address in sorted(self._aliases):
@@ -493,7 +541,7 @@ def _refusal(kind: str, error: str) -> dict[str, Any]:
 
 
 class RefusedError(Exception):
-    """The helper cannot start; the message is the one line that people see."""
+    """The helper cannot start; people see the message as one line."""
 
 
 def unix_peer_uid(connection: socket.socket) -> int:
@@ -502,7 +550,15 @@ def unix_peer_uid(connection: socket.socket) -> int:
 
 
 def connect(path: str, uid: int) -> socket.socket:
-    """Return a connection to the supervisor of this uid; raise RefusedError where somebody else listens there."""
+    """Connect to the supervisor.
+
+    Args:
+        path: the Unix socket that it listens on.
+        uid: the supervisor's.
+
+    Raises:
+        RefusedError: nobody listens there, or a process of another user does.
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(HANDSHAKE_SECONDS)
     switch = os.geteuid() == 0 and uid != 0
@@ -524,7 +580,11 @@ def connect(path: str, uid: int) -> socket.socket:
 
 
 def shake_hands(connection: socket.socket) -> None:
-    """Say hello and wait until the supervisor accepts."""
+    """Say hello and wait until the supervisor accepts.
+
+    Raises:
+        RefusedError: it does not accept this helper.
+    """
     hello = {"op": "hello", "version": PROTOCOL, "uid": os.geteuid()}
     received = b""
     try:
@@ -543,7 +603,11 @@ def shake_hands(connection: socket.socket) -> None:
 
 
 def leave_terminal(keep: int) -> None:
-    """Go on as a process in a session of its own, with nothing open but `keep`; the caller's process ends with 0."""
+    """Go on as a process in a session of its own; the process that called this ends with 0.
+
+    Args:
+        keep: the only descriptor that stays open.
+    """
     middle = os.fork()
     if middle:
         os.waitpid(middle, 0)  # sudo hangs up the terminal's session when we end: be out of it by then
@@ -563,8 +627,17 @@ def leave_terminal(keep: int) -> None:
                 os.close(int(name))
 
 
-def serve(connection: socket.socket, session: Session, stop: int) -> None:
-    """Answer requests until the supervisor closes its end or the descriptor `stop` becomes readable."""
+def serve(connection: socket.socket, handler: RequestHandler, stop: int) -> None:
+    """Answer requests until the supervisor is gone.
+
+    Args:
+        connection: to the supervisor.
+        handler: answers the requests.
+        stop: a descriptor that becomes readable when this process is to end.
+
+    Raises:
+        OSError: the connection is broken.
+    """
     connection.settimeout(SEND_SECONDS)
     pending = bytearray()
     while True:
@@ -583,7 +656,7 @@ def serve(connection: socket.socket, session: Session, stop: int) -> None:
             *lines, rest = bytes(pending).split(b"\n")
             pending = bytearray(rest)
             for line in lines:
-                _send(connection, *session.answer(line))
+                _send(connection, *handler.answer(line))
 
 
 def _send(connection: socket.socket, reply: dict[str, Any], bound: socket.socket | None) -> None:
@@ -605,7 +678,17 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse_arguments(argv: Sequence[str], euid: int, sudo_uid: str | None) -> argparse.Namespace:
-    """Return the checked arguments; raise RefusedError or BadRequestError where root would act on what it must not."""
+    """Parse the command line, and check that root acts only on what this user may have changed.
+
+    Args:
+        argv: without the program's name.
+        euid: the effective user.
+        sudo_uid: who called sudo, as sudo says in SUDO_UID.
+
+    Raises:
+        RefusedError: an argument is missing, or the uid, key or hosts file is not this user's to choose.
+        BadRequestError: the range is none.
+    """
     parser = _Parser(prog="kubectl-localize helper", allow_abbrev=False)
     for name in ("--socket", "--key", "--hosts-file", "--range"):
         parser.add_argument(name, required=True)
@@ -629,7 +712,11 @@ def parse_arguments(argv: Sequence[str], euid: int, sudo_uid: str | None) -> arg
 
 
 def main(argv: Sequence[str]) -> int:
-    """Start the helper; return 0 once it is connected and lives on by itself, else 1 with one line on stderr."""
+    """Start the helper.
+
+    Returns:
+        The exit code: 0 once it is connected and lives on by itself, else 1, with a line on stderr.
+    """
     try:
         arguments = parse_arguments(argv, os.geteuid(), os.environ.get("SUDO_UID"))
         connection = connect(arguments.socket, arguments.uid)
@@ -640,17 +727,17 @@ def main(argv: Sequence[str]) -> int:
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     leave_terminal(keep=connection.fileno())
-    # A signal handler that raised could cut a write in two: this one only wakes the loop.
+    # A signal handler that raises could cut a write in two: this handler only wakes the loop.
     stop, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
-    session = Session(arguments.key, HostsFile(arguments.hosts_file), arguments.network, this_system())
+    handler = RequestHandler(arguments.key, HostsFile(arguments.hosts_file), arguments.network, this_system())
     try:
         with contextlib.suppress(OSError):
-            serve(connection, session, stop)
+            serve(connection, handler, stop)
     finally:
-        session.undo()
+        handler.undo()
         connection.close()
     return 0
 

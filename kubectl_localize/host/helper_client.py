@@ -28,14 +28,19 @@ class DeniedError(HelperError):
 
 
 class AddressInUseError(HelperError):
-    """Somebody else listens on that address and port."""
+    """Another process listens on that address and port."""
 
 
 class Helper:
     """A connected helper. Requests are answered in their order, and any number may be under way.
 
-    Made by `HelperServer`. `closed` is set when the connection is gone; the names are then gone, too, while sockets
-    that were passed live on.
+    `HelperServer` makes them.
+
+    Args:
+        connection: to the helper, after the handshake.
+
+    Attributes:
+        closed: set when the connection is gone. The names are then gone, too; sockets that were passed live on.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -46,12 +51,16 @@ class Helper:
         self._outgoing = bytearray()
         self._incoming = bytearray()
         self._waiting: deque[asyncio.Future[tuple[dict[str, Any], int | None]]] = deque()
-        # One entry for each message that came with a descriptor; None where it was lost for want of a free number.
+        # An entry for each message that came with a descriptor; None if it was lost since no number was free.
         self._descriptors: deque[int | None] = deque()
         self._loop.add_reader(connection, self._receive)
 
     async def set_hosts(self, label: str, lines: Sequence[HostsLine]) -> None:
         """Make the managed block say these lines; return when the file does.
+
+        Args:
+            label: what people call the context.
+            lines: the block's; none removes it.
 
         Raises:
             DeniedError: the hosts file cannot be written.
@@ -63,6 +72,10 @@ class Helper:
     async def alias(self, address: str, present: bool) -> None:
         """Add or drop the `lo0` alias that macOS needs for a loopback address; nothing happens on Linux.
 
+        Args:
+            address: of the range that addresses come from.
+            present: whether to add it.
+
         Raises:
             HelperError: `ifconfig` failed, or the helper is gone.
         """
@@ -72,7 +85,7 @@ class Helper:
         """Return a non-blocking socket bound to this address and port (1 to 1023), not listening yet.
 
         Raises:
-            AddressInUseError: somebody else listens there.
+            AddressInUseError: another process listens there.
             DeniedError: the helper is not root.
             HelperError: it was refused for another reason, or the helper is gone.
         """
@@ -82,7 +95,14 @@ class Helper:
         return result
 
     async def bind_many(self, wanted: Sequence[tuple[str, int]]) -> list[socket.socket | HelperError]:
-        """Bind all of these at once; return a socket or the error of `bind` for each, in their order."""
+        """Bind many addresses and ports at once.
+
+        Args:
+            wanted: pairs of address and port.
+
+        Returns:
+            For each of them, in their order, a socket or the error that `bind` would raise.
+        """
         requests = [self._ask({"op": "bind", "address": address, "port": port}) for address, port in wanted]
         replies = await asyncio.gather(*requests, return_exceptions=True)
         results: list[socket.socket | HelperError] = []
@@ -96,7 +116,7 @@ class Helper:
         return results
 
     async def close(self, timeout_seconds: float = _CLOSE_SECONDS) -> None:
-        """Let the helper undo what it did, and return when it has; cut the connection where that takes too long."""
+        """Let the helper undo what it did, and return when it has; if that takes too long, cut the connection."""
         if not self.closed.is_set():
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_WR)
@@ -106,7 +126,7 @@ class Helper:
         self.abort()
 
     def abort(self) -> None:
-        """Cut the connection at once; whoever waits for a reply gets a HelperError."""
+        """Cut the connection at once; requests that are under way end with a HelperError."""
         if self.closed.is_set():
             return
         self.closed.set()
@@ -121,7 +141,7 @@ class Helper:
             _close_descriptor(self._descriptors.popleft())
 
     def _ask(self, request: dict[str, Any]) -> asyncio.Future[tuple[dict[str, Any], int | None]]:
-        """Send a request; the future brings the reply and the descriptor that came with it."""
+        """Send a request; the future's result is the reply and the descriptor that came with it."""
         future: asyncio.Future[tuple[dict[str, Any], int | None]] = self._loop.create_future()
         if self.closed.is_set():
             future.set_exception(_gone())
@@ -193,7 +213,7 @@ class Helper:
 
 
 def _checked(descriptor: int | None, address: str, port: int) -> socket.socket:
-    """Return the passed descriptor as a socket that is bound to what was asked for."""
+    """Return the passed descriptor as a socket, after a check that it is bound to what was asked for."""
     if descriptor is None:
         raise HelperError("too many open files", "raise the limit of open files (ulimit -n)")
     bound = socket.socket(fileno=descriptor)

@@ -1,4 +1,4 @@
-"""The supervisor's side of the privileged helper: how it is started and where it connects."""
+"""How the supervisor gets its privileged helper: the command that starts one, and the socket that it connects to."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def helper_argv(
         use_sudo: run it as root through sudo, else as the caller.
         interactive: sudo may ask for a password.
         installed: the copy that is used instead of the packaged file if only root can write to it.
-        system_python: the interpreter that sudo runs where there is one, as nobody but root can write to it.
+        system_python: the interpreter that sudo runs if it exists, since only root can write to it.
     """
     program = installed if use_sudo and only_root_writes(installed) else Path(helper_program.__file__)
     python = str(system_python) if use_sudo and system_python.exists() else sys.executable
@@ -69,7 +69,7 @@ def helper_argv(
 
 
 def only_root_writes(path: Path) -> bool:
-    """Whether the file is there and neither it nor a directory above it can be changed by anybody but root."""
+    """Whether the file exists and only root can change it and the directories above it."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             return False
@@ -80,17 +80,20 @@ def only_root_writes(path: Path) -> bool:
 
 
 def own_or_root(uid: int) -> bool:
-    """Whether a process of this uid may be our helper."""
+    """Whether a process of this uid may be our helper: root, or this user if there is no sudo."""
     return uid in (0, os.getuid())
 
 
 class HelperServer:
-    """Where helpers connect; one at a time, and a new one takes the place of a dead one.
+    """The socket that helpers connect to; one at a time, and a new one takes the place of a dead one.
 
     Args:
         path: the Unix socket, in a directory that only the user can enter.
         uid_allowed: whether a process of this uid may be the helper.
         on_change: called with the helper that has connected, and with None when it is gone.
+
+    Attributes:
+        helper: the connected helper; None while there is none.
     """
 
     def __init__(
@@ -153,7 +156,7 @@ class HelperServer:
             self._spawn(self._admit(connection))
 
     async def _admit(self, connection: socket.socket) -> None:
-        """Make whoever connected the helper if their uid and their hello are right; stay until they are gone."""
+        """Check uid and hello of a process that has connected; if both are right, it is the helper until it goes."""
         helper: Helper | None = None
         try:
             if not self._uid_allowed(helper_program.unix_peer_uid(connection)):
@@ -184,7 +187,7 @@ class HelperServer:
         if hello.get("version") != helper_program.PROTOCOL:
             return "another version of kubectl localize is installed as root's copy of the helper"
         if self.helper is not None and not self.helper.closed.is_set():
-            return "there is one already"
+            return "another helper is connected"
         return ""
 
     def _lost(self, helper: Helper) -> None:

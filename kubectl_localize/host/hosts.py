@@ -24,9 +24,9 @@ HOSTS_FILE = "hosts file"
 
 
 def render_block(key: str, label: str, lines: Sequence[HostsLine]) -> str:
-    """Return the managed block of the context with this key; empty where there are no names.
+    """Return the managed block of a context; empty if there are no names.
 
-    ASCII only, every line shorter than 500 bytes: an address with many names gets several lines.
+    It is ASCII, and every line is shorter than 500 bytes: an address with many names gets several lines.
 
     Args:
         key: the context's key.
@@ -37,17 +37,23 @@ def render_block(key: str, label: str, lines: Sequence[HostsLine]) -> str:
 
 
 def holds_block(text: str, key: str, lines: Sequence[HostsLine]) -> bool:
-    """Whether the text has the managed block of the context with this key, with these lines; always for none."""
+    """Whether a hosts file holds a context's managed block.
+
+    Args:
+        text: the hosts file.
+        key: the context's key.
+        lines: what the block has to say; without names there is no block, and every file counts as holding it.
+    """
     body = render_block(key, "", lines).partition("\n")[2]
     if not body:
         return True
-    found = split_lines(text)
-    begin = next((index for index, line in enumerate(found) if begin_key(line) == key), None)
-    return begin is not None and "".join(found[begin + 1 :]).startswith(body)
+    text_lines = split_lines(text)
+    begin = next((index for index, line in enumerate(text_lines) if begin_key(line) == key), None)
+    return begin is not None and "".join(text_lines[begin + 1 :]).startswith(body)
 
 
 def may_be_written(name: str) -> bool:
-    """Whether the helper takes this name; it refuses all names where there is one that it does not take."""
+    """Whether the helper accepts this name; a single name that it does not accept makes it refuse all of them."""
     try:
         check_name(name)
     except BadRequestError:
@@ -56,9 +62,14 @@ def may_be_written(name: str) -> bool:
 
 
 def names_taken(text: str, own_key: str) -> dict[str, str]:
-    """Return the names, in lower case, that the hosts file holds outside our own managed block.
+    """Return the names that the hosts file holds outside our own managed block.
 
-    The value is the key of the context whose managed block holds the name, else `HOSTS_FILE`.
+    Args:
+        text: the hosts file.
+        own_key: the key of the context whose block does not count.
+
+    Returns:
+        For each name, in lower case, the key of the context whose managed block holds it, else `HOSTS_FILE`.
     """
     taken: dict[str, str] = {}
     holder = HOSTS_FILE

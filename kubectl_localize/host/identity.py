@@ -1,4 +1,4 @@
-"""Who and where we are, as a journal tells it to colleagues, and whether the process that wrote one still lives."""
+"""Which process of which user on which machine this is, for journals, and whether the writer of a journal lives."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Here:
 
     Args:
         login: `alice@laptop`.
-        machine: a hash of the machine's id (of its name where it has none), which cannot be had from it.
+        machine: a hash of the machine's id, or of its name if it has no id, so that the cluster does not learn it.
         uid: this user's number.
         pid, started: this process, and the mark that tells it from others which had its number (`System.start_mark`).
-        pid_namespace: where pids count: a boot, and a container in it; empty where the system does not tell.
+        pid_namespace: the boot and the container that pids are of; empty if the system does not tell.
     """
 
     login: str
@@ -32,7 +32,7 @@ class Here:
 
 
 def here(system: System | None = None) -> Here:
-    """Look who and where this process is."""
+    """Return the identity of this process."""
     system = system or this_system()
     name = socket.gethostname()
     return Here(
@@ -46,7 +46,12 @@ def here(system: System | None = None) -> Here:
 
 
 def lives(pid: int, started: float) -> bool:
-    """Whether the process with this number is the one that has this start mark; for pids of this pid namespace only."""
+    """Whether a process still lives.
+
+    Args:
+        pid: its number, in this pid namespace.
+        started: its start mark, which tells it from a later process with the same number.
+    """
     return this_system().start_mark(pid) == started
 
 

@@ -13,7 +13,7 @@ from kubectl_localize.errors import LocalizeError
 KEYGEN_TIMEOUT_SECONDS = 20
 INSTALL_HINT = "install OpenSSH's client (the package is called openssh-client or openssh)"
 
-# ssh's words, and the short reason that they stand for.
+# What ssh says, and the short reason that it stands for.
 _REASONS = (
     (re.compile(r"remote port forwarding failed for listen port (\d+)"), r"remote port \1 is still taken"),
     (re.compile(r"Host key verification failed"), "the host key does not match"),
@@ -36,10 +36,11 @@ def make_key(directory: Path, name: str) -> KeyPair:
     """Make an ed25519 key pair without a passphrase: `directory/name`, of mode 0600, and `directory/name.pub`.
 
     Args:
-        directory: only its owner may enter it.
+        directory: where; only its owner may enter it.
+        name: the private key's file.
 
     Raises:
-        LocalizeError: ssh-keygen is missing or fails, for example since there is such a file already.
+        LocalizeError: ssh-keygen is missing or fails, for example since the file exists already.
         OSError: the files cannot be read back.
     """
     path = directory / name
@@ -59,8 +60,8 @@ def make_key(directory: Path, name: str) -> KeyPair:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LocalizeError(f"ssh-keygen does not run: {error}", INSTALL_HINT) from error
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
-        raise LocalizeError(f"ssh-keygen made no key in {directory}: {said}")
+        reason = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[-1]
+        raise LocalizeError(f"ssh-keygen made no key in {directory}: {reason}")
     return KeyPair(path.read_text(), path.with_name(f"{name}.pub").read_text().strip())
 
 
@@ -73,15 +74,18 @@ def client_argv(
     forwards: Sequence[tuple[int, str, int]],
     host_key_alias: str,
 ) -> list[str]:
-    """The command line of an ssh to 127.0.0.1 that does nothing but listen at its other end (ssh(1), ssh_config(5)).
+    """Return the command line of an ssh to 127.0.0.1 that only listens at its other end (ssh(1), ssh_config(5)).
 
-    Nothing of the user's own configuration, agent or known hosts has a say. It ends when one of the ports cannot be
-    listened on, and when the other end has been silent for 15 s.
+    The user's own configuration, agent and known hosts play no part. ssh ends if it cannot listen on one of the ports,
+    and if the other end has been silent for 15 s.
 
     Args:
-        port: where it connects to, the local end of a port-forward.
-        known_hosts: a file with `known_hosts_line` of the alias.
-        forwards: for each, the port there, on all addresses, then host and port here.
+        port: the local end of a port-forward, which ssh connects to.
+        user: the user at the other end.
+        identity: the file of the private key.
+        known_hosts: a file with the `known_hosts_line` of the alias.
+        forwards: for each remote forward, the port that is listened on there, then host and port here.
+        host_key_alias: the name that the host key is pinned to.
     """
     options = (
         f"IdentityFile={_quoted(identity)}",
@@ -111,21 +115,25 @@ def client_argv(
 
 
 def known_hosts_line(alias: str, public_key: str) -> str:
-    """The line that pins a host key to the name that `HostKeyAlias` gives (sshd(8), *SSH_KNOWN_HOSTS FILE FORMAT*)."""
+    """Return the line that pins a host key to a `HostKeyAlias` (sshd(8), *SSH_KNOWN_HOSTS FILE FORMAT*)."""
     return f"{alias} {public_key.strip()}\n"
 
 
 def explain(stderr: Sequence[str]) -> str:
-    """Why ssh ended, in a few words, from the last lines of its stderr; what it said last where that is unknown."""
+    """Return why ssh ended, in a few words.
+
+    Args:
+        stderr: its last lines; if none of them is known, the last one is the reason.
+    """
     for line in reversed(stderr):
         for pattern, reason in _REASONS:
-            found = pattern.search(line)
-            if found:
-                return found.expand(reason)
-    said = next((line.strip() for line in reversed(stderr) if line.strip()), "")
-    return f"ssh: {said}" if said else "ssh ended without a word"
+            match = pattern.search(line)
+            if match:
+                return match.expand(reason)
+    last_line = next((line.strip() for line in reversed(stderr) if line.strip()), "")
+    return f"ssh: {last_line}" if last_line else "ssh ended without a word"
 
 
 def _quoted(path: Path) -> str:
-    """A path as an option's value, where blanks separate and `%` begins a token."""
+    """Return a path as an option's value: quoted, since blanks separate, and with `%%`, since `%` begins a token."""
     return '"' + str(path).replace("%", "%%") + '"'

@@ -1,4 +1,4 @@
-"""What differs between operating systems: one interface, a class for each of them, and the choice between these.
+"""What differs between operating systems: an interface, and the choice between the classes that implement it.
 
 The privileged helper has a pair of its own (`kubectl_localize.host.helper`), since it is a lone file.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:  # `ls`, which needs no socket, comes by here
+if TYPE_CHECKING:  # `ls` imports this module and needs no socket
     import socket
 
 
@@ -17,78 +17,86 @@ class Peers(Protocol):
 
     @property
     def available(self) -> bool:
-        """Whether the system tells at all."""
+        """Whether the system tells."""
 
     def uid(self, connection: socket.socket) -> int | None:
-        """The uid of the process at the other end of an IPv4 TCP connection on this machine; None where unknown."""
+        """Return the uid of the process at the other end of an IPv4 TCP connection; None if it is not known."""
 
     def close(self) -> None:
-        """Let go of what it asks by."""
+        """Close what it asks the system through."""
 
 
 class System(Protocol):
-    """An operating system, as far as the supervisor has to know which one it is."""
+    """An operating system: all that the supervisor has to do in another way on each."""
 
     @property
     def socket_path_bytes(self) -> int:
-        """How long a Unix socket's path may be, in bytes."""
+        """The longest path of a Unix socket, in bytes."""
 
     @property
     def descriptors(self) -> str:
-        """A directory below which open directories are entered by their number; empty where there is none."""
+        """The directory that leads to open directories by their descriptors' numbers; empty if there is none."""
 
     @property
     def most_descriptors(self) -> int:
-        """The highest limit of open descriptors that is worth asking for."""
+        """The highest limit of open descriptors that the system grants."""
 
     @property
     def aliases_loopback(self) -> bool:
         """Whether an address of 127.0.0.0/8 has to be added to the loopback interface before it can be bound."""
 
     def unprivileged_port_start(self) -> int:
-        """The lowest port that an ordinary user may bind on a loopback address."""
+        """Return the lowest port that an ordinary user may bind on a loopback address."""
 
     def started_at(self, pid: int) -> str:
-        """A word without spaces for when a process started, to tell it from others of its number.
+        """Return when a process started, as a word without spaces, to tell it from others with its number.
 
-        Empty where there is no such process; `-` where there is one and the system does not tell.
+        Returns:
+            The word; empty if there is no such process, `-` if there is one and the system does not tell.
         """
 
     def start_mark(self, pid: int) -> float | None:
-        """A number that tells a process from others that had its number since the machine was started.
+        """Return a mark that tells a process from others that have had its number since the machine was started.
 
-        Setting the clock does not change it. None where there is no such process, or it has ended.
+        Setting the clock does not change it.
+
+        Returns:
+            The mark; None if there is no such process, or if it has ended and its parent has not taken notice yet.
         """
 
     def is_ending(self, pid: int) -> bool:
-        """Whether a child of ours is on its way out, or has ended and waits for us to take notice."""
+        """Whether a child of ours is ending, or has ended and waits for us to take notice."""
 
     def pid_namespace(self) -> str:
-        """What tells where pids count from all other such places; empty where that cannot be known.
+        """Return what identifies the set of pids that this process sees; empty if the system does not tell.
 
-        Each container has pids of its own, and each boot begins anew, also that of another machine with the same id:
-        both may be copies of one image.
+        Each container has pids of its own, and each boot begins anew. The machine's id alone will not do: two machines
+        may be copies of one image.
         """
 
     def machine_id(self) -> str:
-        """What tells this machine from others, also when it gets another name; empty where it has no such thing."""
+        """Return the id of this machine, which outlives a change of its name; empty if it has none."""
 
     def boot_ahead(self) -> float:
-        """By how many seconds boot time is ahead of monotonic time: it grows while the machine sleeps."""
+        """Return by how many seconds boot time is ahead of monotonic time; it grows while the machine sleeps."""
 
     def peers(self) -> Peers:
-        """Who is at the other end of connections. Close it when done."""
+        """Return what tells who is at the other end of connections. Close it when done."""
 
     def listens(self, host: str, port: int) -> bool | None:
-        """Whether something listens there; None where that cannot be known without connecting.
+        """Whether a process listens there.
 
         Args:
-            host: `localhost` or an IP address; whatever is not of this machine's loopback cannot be known.
+            host: `localhost` or an IP address.
+            port: TCP.
+
+        Returns:
+            None if that cannot be known without connecting, such as for an address that is not loopback.
         """
 
 
 def this_system(platform: str = sys.platform) -> System:
-    """The system with this name, as `sys.platform` has it; whatever is not macOS is taken for a Linux."""
+    """Return the system with this name, as `sys.platform` has it; any but macOS is taken for a Linux."""
     if platform == "darwin":
         from kubectl_localize.host.system.macos import MacOS
 

@@ -19,8 +19,8 @@ class Linux:
     """See `System`.
 
     Args:
-        proc: where /proc is.
-        machine_id_files: the first one that can be read holds the machine's id (machine-id(5)).
+        proc: the directory at which /proc is mounted.
+        machine_id_files: the first that can be read holds the machine's id (machine-id(5)).
     """
 
     proc: Path = Path("/proc")
@@ -33,12 +33,12 @@ class Linux:
 
     @property
     def descriptors(self) -> str:
-        """See `System`; empty where /proc is not mounted."""
+        """See `System`; empty if /proc is not mounted."""
         directory = self.proc / "self" / "fd"
         return str(directory) if directory.is_dir() else ""
 
     def unprivileged_port_start(self) -> int:
-        """See `System`: the kernel's setting, 1024 where there is none."""
+        """See `System`: the kernel's setting, 1024 if there is none."""
         try:
             return int((self.proc / "sys/net/ipv4/ip_unprivileged_port_start").read_text(encoding="ascii"))
         except (OSError, ValueError):
@@ -94,7 +94,7 @@ class Linux:
         return linux_listening.listens(host, port)
 
     def _stat(self, pid: int) -> list[bytes]:
-        """The fields of /proc/PID/stat from the third one, the state; none where there is no such process."""
+        """Return the fields of /proc/PID/stat from the third on, the state; none if there is no such process."""
         try:
             content = (self.proc / str(pid) / "stat").read_bytes()
         except OSError:

@@ -1,4 +1,4 @@
-"""Whether a program of this machine listens on a port, found out without connecting to it."""
+"""Whether a process of this machine listens on a port, without connecting to it: the kernel's tables of sockets."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ TABLES = (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6)
 
 
 def listens(host: str, port: int) -> bool | None:
-    """Whether something listens there; None where that cannot be known without connecting (proc_net_tcp(5)).
+    """Whether a process listens there (proc_net_tcp(5)).
 
     Args:
-        host: `localhost` or an IP address; whatever is not of this machine's loopback cannot be known.
+        host: `localhost` or an IP address.
+        port: TCP.
+
+    Returns:
+        None if that cannot be known without connecting: the address is not loopback, or this is no Linux.
     """
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
@@ -22,7 +26,7 @@ def listens(host: str, port: int) -> bool | None:
         return None
     if not address.is_loopback:
         return None
-    found = False
+    is_reached = False
     for path, family in TABLES:
         try:
             with open(path, encoding="ascii") as table:
@@ -31,8 +35,8 @@ def listens(host: str, port: int) -> bool | None:
             if family == socket.AF_INET:
                 return None  # no Linux
             continue
-        found = found or any(_is_reached(address, port, line, family) for line in lines)
-    return found
+        is_reached = is_reached or any(_is_reached(address, port, line, family) for line in lines)
+    return is_reached
 
 
 def _is_reached(
@@ -54,7 +58,7 @@ def _is_reached(
 
 
 def _address(text: str, family: socket.AddressFamily) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """An address as the kernel prints it: 32-bit words in the machine's own order."""
+    """Parse an address as the kernel prints it: 32-bit words in the machine's own byte order."""
     words = [bytes.fromhex(text[start : start + 8]) for start in range(0, len(text), 8)]
     if sys.byteorder == "little":
         words = [word[::-1] for word in words]

@@ -1,4 +1,4 @@
-"""Which user is at the other end of an accepted loopback connection: the kernel's socket diagnosis knows."""
+"""Which user is at the other end of an accepted loopback connection, by the kernel's socket diagnosis."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _MESSAGE_REST_AT = 4 + 48
 
 
 class PeerLookup:
-    """Asks the kernel over one netlink socket; a question takes about 20 µs.
+    """Asks the kernel over a netlink socket; a question takes about 20 µs (sock_diag(7)).
 
-    `available` is False where there is no socket diagnosis (macOS, some containers): `uid` then knows nobody.
+    Without socket diagnosis (macOS, some containers) `available` is False, and `uid` always returns None.
     """
 
     def __init__(self) -> None:
@@ -37,13 +37,14 @@ class PeerLookup:
 
     @property
     def available(self) -> bool:
-        """Whether there is anybody to ask."""
+        """Whether the kernel has socket diagnosis."""
         return self._netlink is not None
 
     def uid(self, connection: socket.socket) -> int | None:
         """Return the uid of the process at the other end of an accepted IPv4 TCP connection on this machine.
 
-        None where that end is not found or no process has it open any more (the kernel would call it root's).
+        Returns:
+            None if that end is not known, or no process has it open any more (the kernel would call it root's).
         """
         if self._netlink is None or connection.family != socket.AF_INET:
             return None
@@ -62,7 +63,7 @@ class PeerLookup:
             self._netlink = None
 
     def _answer(self) -> int | None:
-        """Read until the answer with our sequence number; the kernel has put it there before `send` returned."""
+        """Read the answer with our sequence number; the kernel has put it there before `send` returned."""
         assert self._netlink is not None
         while True:
             try:
@@ -70,7 +71,7 @@ class PeerLookup:
             except BlockingIOError:
                 return None
             if sender != 0:
-                continue  # any process may send to a netlink socket; only the kernel is believed
+                continue  # any process may send to a netlink socket; only the kernel counts
             for kind, sequence, payload in messages(data):
                 if sequence == self._sequence:
                     return None if kind == _NLMSG_ERROR else owner_uid(payload)
@@ -78,19 +79,19 @@ class PeerLookup:
 
 def messages(data: bytes) -> list[tuple[int, int, bytes]]:
     """Return type, sequence number and payload of each netlink message in a datagram."""
-    found = []
+    parsed = []
     position = 0
     while position + _HEADER.size <= len(data):
         length, kind, _, sequence, _ = _HEADER.unpack_from(data, position)
         if length < _HEADER.size:
             break
-        found.append((kind, sequence, data[position + _HEADER.size : position + length]))
+        parsed.append((kind, sequence, data[position + _HEADER.size : position + length]))
         position += (length + 3) & ~3
-    return found
+    return parsed
 
 
 def owner_uid(payload: bytes) -> int | None:
-    """Return the uid in an inet_diag_msg; None where the socket belongs to no process any more."""
+    """Return the uid in an inet_diag_msg; None if the socket belongs to no process any more."""
     if len(payload) < _MESSAGE_REST_AT + _MESSAGE_REST.size:
         return None
     _, _, _, uid, inode = _MESSAGE_REST.unpack_from(payload, _MESSAGE_REST_AT)

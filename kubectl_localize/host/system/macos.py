@@ -1,4 +1,4 @@
-"""macOS. Nobody has run this yet: its tests are of command lines and of what psutil says alike on every system."""
+"""macOS. Nobody has run this on a Mac yet: the tests are of command lines, and of psutil as it is on every system."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMMAND_SECONDS = 5
 
 
 def output(command: Sequence[str]) -> str:
-    """What a short command prints; empty where it does not run or end."""
+    """Return what a short command prints; empty if it cannot be run, or takes over five seconds."""
     try:
         done = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_COMMAND_SECONDS, check=False
@@ -27,7 +27,7 @@ def output(command: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class NoPeers:
-    """macOS does not tell whose a TCP connection is: every local user is let in."""
+    """macOS does not tell which user a TCP connection belongs to: every local user is admitted."""
 
     available: bool = False
 
@@ -44,7 +44,7 @@ class MacOS:
     """See `System`.
 
     Args:
-        ask: runs a command and returns what it prints.
+        ask: runs a command and returns what it prints; empty if it fails.
     """
 
     ask: Callable[[Sequence[str]], str] = output
@@ -73,7 +73,7 @@ class MacOS:
             return ""
 
     def start_mark(self, pid: int) -> float | None:
-        """See `System`: the start time in seconds since the epoch, which the system keeps as it was read then."""
+        """See `System`: in seconds since the epoch, as the clock was when the process started."""
         import psutil
 
         try:
@@ -99,8 +99,8 @@ class MacOS:
 
     def machine_id(self) -> str:
         """See `System`: the hardware's UUID."""
-        found = re.search(r'"IOPlatformUUID" = "([0-9A-Fa-f-]+)"', self.ask(MACHINE_ID_COMMAND))
-        return found[1] if found else ""
+        match = re.search(r'"IOPlatformUUID" = "([0-9A-Fa-f-]+)"', self.ask(MACHINE_ID_COMMAND))
+        return match[1] if match else ""
 
     def boot_ahead(self) -> float:
         """See `System`: here CLOCK_MONOTONIC goes on during sleep (clock_gettime(3)), unlike Python's `monotonic()`."""

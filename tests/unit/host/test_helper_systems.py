@@ -12,7 +12,15 @@ from typing import Any
 
 import pytest
 
-from kubectl_localize.host.helper import HostsFile, Linux, MacOS, Session, tell_resolver, this_system, unix_peer_uid
+from kubectl_localize.host.helper import (
+    HostsFile,
+    Linux,
+    MacOS,
+    RequestHandler,
+    tell_resolver,
+    this_system,
+    unix_peer_uid,
+)
 
 NETWORK = ipaddress.IPv4Network("127.64.0.0/10")
 ADDRESS = "127.64.0.9"
@@ -32,11 +40,11 @@ class Root:
         return subprocess.CompletedProcess(command, self.code, None, self._words)
 
 
-def session(tmp_path: Path, root: Root, system: Linux | MacOS) -> Session:
-    return Session("k", HostsFile(str(tmp_path / "hosts")), NETWORK, system, root)
+def handler(tmp_path: Path, root: Root, system: Linux | MacOS) -> RequestHandler:
+    return RequestHandler("k", HostsFile(str(tmp_path / "hosts")), NETWORK, system, root)
 
 
-def alias(helper: Session, present: bool) -> dict[str, Any]:
+def alias(helper: RequestHandler, present: bool) -> dict[str, Any]:
     reply, bound = helper.answer(json.dumps({"op": "alias", "address": ADDRESS, "present": present}).encode())
     assert bound is None
     return reply
@@ -49,7 +57,7 @@ def test_the_system_is_chosen_by_its_name() -> None:
 
 def test_on_macos_an_address_is_added_once_and_dropped_once(tmp_path: Path) -> None:
     root = Root()
-    helper = session(tmp_path, root, MacOS())
+    helper = handler(tmp_path, root, MacOS())
     assert alias(helper, False) == {"ok": True}, "it was not added, so it is not ours to drop"
     assert alias(helper, True) == alias(helper, True) == {"ok": True}
     assert root.ran == [ADD]
@@ -61,7 +69,7 @@ def test_on_macos_an_address_is_added_once_and_dropped_once(tmp_path: Path) -> N
 
 def test_on_macos_what_was_added_goes_at_the_end(tmp_path: Path) -> None:
     root = Root()
-    helper = session(tmp_path, root, MacOS())
+    helper = handler(tmp_path, root, MacOS())
     alias(helper, True)
     helper.undo()
     assert root.ran == [ADD, DROP]
@@ -69,7 +77,7 @@ def test_on_macos_what_was_added_goes_at_the_end(tmp_path: Path) -> None:
 
 def test_on_macos_a_refused_address_is_said_and_not_dropped_later(tmp_path: Path) -> None:
     root = Root(1, b"ifconfig: ioctl (SIOCAIFADDR): permission denied\n")
-    helper = session(tmp_path, root, MacOS())
+    helper = handler(tmp_path, root, MacOS())
     error = "ifconfig: ioctl (SIOCAIFADDR): permission denied"
     assert alias(helper, True) == {"ok": False, "kind": "denied", "error": error}
     helper.undo()
@@ -78,7 +86,7 @@ def test_on_macos_a_refused_address_is_said_and_not_dropped_later(tmp_path: Path
 
 def test_on_linux_there_is_nothing_to_add(tmp_path: Path) -> None:
     root = Root()
-    helper = session(tmp_path, root, Linux())
+    helper = handler(tmp_path, root, Linux())
     assert alias(helper, True) == alias(helper, False) == {"ok": True}
     helper.undo()
     assert root.ran == []
