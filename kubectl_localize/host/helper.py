@@ -312,7 +312,7 @@ class HostsFile:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock that all helpers for this file share; root's is in /run, since only root can make a file there."""
+        """Hold the lock that all helpers for this file share; root's is in /run, as only root can make a file there."""
         if os.geteuid() == 0 and self._is_system and os.path.isdir("/run"):
             path = "/run/kubectl-localize-hosts.lock"
         else:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -57,24 +57,17 @@ async def start(path: Path, hosts_file: Path) -> int:
 
 
 @asynccontextmanager
-async def connected(directory: Path, hosts_file: Path) -> AsyncIterator[tuple[HelperServer, Helper]]:
+async def connected(directory: Path) -> AsyncIterator[tuple[HelperServer, Helper]]:
+    """A server in the directory, and a helper that writes the directory's hosts file."""
     server = HelperServer(directory / "helper.sock")
     await server.start()
     try:
-        assert await start(directory / "helper.sock", hosts_file) == 0
+        assert await start(directory / "helper.sock", directory / "hosts") == 0
         helper = server.helper
         assert helper is not None
         yield server, helper
     finally:
         await server.close()
-
-
-def with_helper(directory: Path, test: Callable[[HelperServer, Helper], Awaitable[None]]) -> None:
-    async def run() -> None:
-        async with connected(directory, directory / "hosts") as (server, helper):
-            await test(server, helper)
-
-    asyncio.run(run())
 
 
 def test_without_sudo_our_own_interpreter_runs_the_packaged_file(tmp_path: Path) -> None:
@@ -126,11 +119,10 @@ def test_a_copy_that_only_root_can_write_to_is_run() -> None:
     assert str(program.resolve()) in argv(Path("/s"), Path("/h"), use_sudo=True, installed=program.resolve())
 
 
-def test_hosts_are_written_and_gone_when_the_server_has_closed(short_dir: Path) -> None:
+async def test_hosts_are_written_and_gone_when_the_server_has_closed(short_dir: Path) -> None:
     hosts_file = short_dir / "hosts"
     hosts_file.write_text("127.0.0.1 localhost")
-
-    async def test(server: HelperServer, helper: Helper) -> None:
+    async with connected(short_dir) as (server, helper):
         await helper.set_hosts("kind-dev", LINES)
         assert "127.64.0.9\tweb.shop web\n" in hosts_file.read_text()
         await helper.set_hosts("kind-dev", [])
@@ -143,26 +135,22 @@ def test_hosts_are_written_and_gone_when_the_server_has_closed(short_dir: Path) 
         with pytest.raises(HelperError, match="gone"):
             await helper.set_hosts("kind-dev", LINES)
 
-    with_helper(short_dir, test)
     assert not (short_dir / "helper.sock").exists()
 
 
-def test_a_big_block_goes_through(short_dir: Path) -> None:
+async def test_a_big_block_goes_through(short_dir: Path) -> None:
     lines = [
         HostsLine(f"127.64.{i // 250}.{i % 250 + 1}", tuple(f"s{i}.ns{j}" for j in range(40))) for i in range(2000)
     ]
-
-    async def test(server: HelperServer, helper: Helper) -> None:
+    async with connected(short_dir) as (_, helper):
         await helper.set_hosts("kind-dev", lines)
         text = (short_dir / "hosts").read_text()
         assert text.split().count("s1999.ns39") == 1
         assert len(text.splitlines()) > 2000
 
-    with_helper(short_dir, test)
 
-
-def test_refusals_are_errors_and_the_next_request_works(short_dir: Path) -> None:
-    async def test(server: HelperServer, helper: Helper) -> None:
+async def test_refusals_are_errors_and_the_next_request_works(short_dir: Path) -> None:
+    async with connected(short_dir) as (_, helper):
         with pytest.raises(HelperError, match="not a DNS name"):
             await helper.set_hosts("kind-dev", [HostsLine("127.64.0.9", ("No Name",))])
         with pytest.raises(HelperError, match="outside"):
@@ -170,12 +158,10 @@ def test_refusals_are_errors_and_the_next_request_works(short_dir: Path) -> None
         await helper.alias("127.64.0.9", True)
         await helper.alias("127.64.0.9", False)
 
-    with_helper(short_dir, test)
-
 
 @as_root
-def test_bound_sockets_work_and_a_taken_port_is_told(short_dir: Path) -> None:
-    async def test(server: HelperServer, helper: Helper) -> None:
+async def test_bound_sockets_work_and_a_taken_port_is_told(short_dir: Path) -> None:
+    async with connected(short_dir) as (_, helper):
         bound = await helper.bind("127.64.7.8", 85)
         with bound:
             bound.listen()
@@ -190,14 +176,11 @@ def test_bound_sockets_work_and_a_taken_port_is_told(short_dir: Path) -> None:
             assert isinstance(results[2], HelperError)
             results[1].close()
 
-    with_helper(short_dir, test)
-
 
 @as_root
-def test_many_sockets_at_once_are_quick(short_dir: Path) -> None:
+async def test_many_sockets_at_once_are_quick(short_dir: Path) -> None:
     wanted = [(f"127.64.8.{number}", port) for number in range(1, 101) for port in (85, 447)]
-
-    async def test(server: HelperServer, helper: Helper) -> None:
+    async with connected(short_dir) as (_, helper):
         took = []
         for _ in range(3):
             before = time.monotonic()
@@ -209,16 +192,13 @@ def test_many_sockets_at_once_are_quick(short_dir: Path) -> None:
                 result.close()
         assert min(took) < 0.1
 
-    with_helper(short_dir, test)
-
 
 @as_root
-def test_descriptors_that_found_no_place_are_errors_and_the_rest_stay_in_order(short_dir: Path) -> None:
+async def test_descriptors_that_found_no_place_are_errors_and_the_rest_stay_in_order(short_dir: Path) -> None:
     import resource
 
     wanted = [("127.64.9.1", port) for port in range(100, 120)]
-
-    async def test(server: HelperServer, helper: Helper) -> None:
+    async with connected(short_dir) as (_, helper):
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         free = os.dup(0)
         os.close(free)
@@ -237,11 +217,9 @@ def test_descriptors_that_found_no_place_are_errors_and_the_rest_stay_in_order(s
         assert again.getsockname() == wanted[-1]
         again.close()
 
-    with_helper(short_dir, test)
 
-
-def test_a_cancelled_request_disturbs_no_other(short_dir: Path) -> None:
-    async def test(server: HelperServer, helper: Helper) -> None:
+async def test_a_cancelled_request_disturbs_no_other(short_dir: Path) -> None:
+    async with connected(short_dir) as (_, helper):
         complaints: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context))
         await helper.alias("127.64.7.10", True)
@@ -256,117 +234,100 @@ def test_a_cancelled_request_disturbs_no_other(short_dir: Path) -> None:
         assert complaints == []
         assert os.listdir("/dev/fd") == before
 
-    with_helper(short_dir, test)
 
-
-def test_one_helper_at_a_time_and_a_new_one_after_a_dead_one(short_dir: Path) -> None:
+async def test_one_helper_at_a_time_and_a_new_one_after_a_dead_one(short_dir: Path) -> None:
     seen: list[Helper | None] = []
 
-    async def run() -> None:
-        path, hosts_file = short_dir / "helper.sock", short_dir / "hosts"
-        server = HelperServer(path, on_change=seen.append)
-        await server.start()
-        assert seen == []
-        assert await start(path, hosts_file) == 0
-        first = server.helper
-        assert first is not None
-        assert await start(path, hosts_file) == 1
-        assert server.helper is first
-        await first.close()
-        assert await start(path, hosts_file) == 0
-        second = server.helper
-        assert second is not None
-        assert second is not first
-        await second.set_hosts("kind-dev", LINES)
-        await server.close()
-        assert seen == [first, None, second, None]
-
-    asyncio.run(run())
+    path, hosts_file = short_dir / "helper.sock", short_dir / "hosts"
+    server = HelperServer(path, on_change=seen.append)
+    await server.start()
+    assert seen == []
+    assert await start(path, hosts_file) == 0
+    first = server.helper
+    assert first is not None
+    assert await start(path, hosts_file) == 1
+    assert server.helper is first
+    await first.close()
+    assert await start(path, hosts_file) == 0
+    second = server.helper
+    assert second is not None
+    assert second is not first
+    await second.set_hosts("kind-dev", LINES)
+    await server.close()
+    assert seen == [first, None, second, None]
 
 
-def test_a_helper_that_dies_fails_what_is_under_way(short_dir: Path) -> None:
-    async def run() -> None:
-        path = short_dir / "helper.sock"
-        server = HelperServer(path)
-        await server.start()
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        writer.write(b'{"op": "hello", "version": 1}\n')
-        assert await reader.readline() == b'{"ok": true}\n'
-        helper = server.helper
-        assert helper is not None
-        request = asyncio.create_task(helper.set_hosts("l", LINES))
-        assert b"web.shop" in await reader.readline()
-        writer.write(b"not our protocol\n")
-        with pytest.raises(HelperError, match="gone"):
-            await request
-        await asyncio.wait_for(helper.closed.wait(), 5)
-        writer.close()
-        await server.close()
-
-    asyncio.run(run())
+async def test_a_helper_that_dies_fails_what_is_under_way(short_dir: Path) -> None:
+    path = short_dir / "helper.sock"
+    server = HelperServer(path)
+    await server.start()
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(b'{"op": "hello", "version": 1}\n')
+    assert await reader.readline() == b'{"ok": true}\n'
+    helper = server.helper
+    assert helper is not None
+    request = asyncio.create_task(helper.set_hosts("l", LINES))
+    assert b"web.shop" in await reader.readline()
+    writer.write(b"not our protocol\n")
+    with pytest.raises(HelperError, match="gone"):
+        await request
+    await helper.closed.wait()
+    writer.close()
+    await server.close()
 
 
 @pytest.mark.parametrize("hello", [b"GET / HTTP/1.1\n", b"[]\n", b'{"op": "hello", "version": 99}\n', b""])
-def test_who_does_not_say_hello_is_no_helper(short_dir: Path, hello: bytes) -> None:
-    async def run() -> None:
-        server = HelperServer(short_dir / "helper.sock")
-        await server.start()
-        reader, writer = await asyncio.open_unix_connection(str(short_dir / "helper.sock"))
-        writer.write(hello)
-        writer.write_eof()
-        answer = await reader.read()
-        assert b"true" not in answer
-        assert server.helper is None
-        writer.close()
-        await server.close()
-
-    asyncio.run(run())
+async def test_who_does_not_say_hello_is_no_helper(short_dir: Path, hello: bytes) -> None:
+    server = HelperServer(short_dir / "helper.sock")
+    await server.start()
+    reader, writer = await asyncio.open_unix_connection(str(short_dir / "helper.sock"))
+    writer.write(hello)
+    writer.write_eof()
+    answer = await reader.read()
+    assert b"true" not in answer
+    assert server.helper is None
+    writer.close()
+    await server.close()
 
 
-def test_a_process_of_another_user_is_no_helper(short_dir: Path, other_uid: int) -> None:
+async def test_a_process_of_another_user_is_no_helper(short_dir: Path, other_uid: int) -> None:
     client = (
         "import socket, sys; c = socket.socket(socket.AF_UNIX); c.connect(sys.argv[1]);"
         'c.sendall(b\'{"op": "hello", "version": 1}\\n\'); print(c.recv(100))'
     )
 
-    async def run() -> None:
-        server = HelperServer(short_dir / "helper.sock")
-        await server.start()
-        open_to_all(short_dir, short_dir / "helper.sock")
-        process = await asyncio.create_subprocess_exec(
-            "/usr/bin/python3",
-            "-c",
-            client,
-            str(short_dir / "helper.sock"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            user=other_uid,
-            cwd="/",
-        )
-        output, _ = await process.communicate()
-        assert output == b"b''\n" or b"ConnectionResetError" in output or b"BrokenPipe" in output
-        assert server.helper is None
-        await server.close()
-
-    asyncio.run(run())
+    server = HelperServer(short_dir / "helper.sock")
+    await server.start()
+    open_to_all(short_dir, short_dir / "helper.sock")
+    process = await asyncio.create_subprocess_exec(
+        "/usr/bin/python3",
+        "-c",
+        client,
+        str(short_dir / "helper.sock"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        user=other_uid,
+        cwd="/",
+    )
+    output, _ = await process.communicate()
+    assert output == b"b''\n" or b"ConnectionResetError" in output or b"BrokenPipe" in output
+    assert server.helper is None
+    await server.close()
 
 
-def test_denied_is_its_own_error(short_dir: Path) -> None:
-    async def run() -> None:
-        path = short_dir / "helper.sock"
-        server = HelperServer(path)
-        await server.start()
-        reader, writer = await asyncio.open_unix_connection(str(path))
-        writer.write(b'{"op": "hello", "version": 1}\n')
-        await reader.readline()
-        helper = server.helper
-        assert helper is not None
-        request = asyncio.create_task(helper.bind("127.64.0.9", 80))
-        await reader.readline()
-        writer.write(b'{"ok": false, "kind": "denied", "error": "Permission denied"}\n')
-        with pytest.raises(DeniedError, match="Permission denied"):
-            await request
-        writer.close()
-        await server.close()
-
-    asyncio.run(run())
+async def test_denied_is_its_own_error(short_dir: Path) -> None:
+    path = short_dir / "helper.sock"
+    server = HelperServer(path)
+    await server.start()
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(b'{"op": "hello", "version": 1}\n')
+    await reader.readline()
+    helper = server.helper
+    assert helper is not None
+    request = asyncio.create_task(helper.bind("127.64.0.9", 80))
+    await reader.readline()
+    writer.write(b'{"ok": false, "kind": "denied", "error": "Permission denied"}\n')
+    with pytest.raises(DeniedError, match="Permission denied"):
+        await request
+    writer.close()
+    await server.close()

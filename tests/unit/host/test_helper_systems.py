@@ -84,6 +84,16 @@ def test_on_macos_a_refused_address_is_said_and_not_dropped_later(tmp_path: Path
     assert root.ran == [ADD]
 
 
+def test_a_command_that_hangs_is_a_failure_of_the_system_not_of_the_request(tmp_path: Path) -> None:
+    def hanging(command: list[str]) -> subprocess.CompletedProcess[bytes]:
+        raise subprocess.TimeoutExpired(command, 5)
+
+    helper = RequestHandler("k", HostsFile(str(tmp_path / "hosts")), NETWORK, MacOS(), hanging)
+    reply = alias(helper, True)
+    assert (reply["ok"], reply["kind"]) == (False, "failed")
+    assert "timed out after 5 seconds" in reply["error"]
+
+
 def test_on_linux_there_is_nothing_to_add(tmp_path: Path) -> None:
     root = Root()
     helper = handler(tmp_path, root, Linux())
