@@ -9,6 +9,7 @@ import re
 import select
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -105,23 +106,54 @@ class Console:
             pass
 
 
-class Progress:
-    """What a command is doing; the same step twice is shown once."""
+class Steps:
+    """What a command waits for, and what has been done; the same text twice is shown once.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._step = ""
+    Args:
+        console: where it is shown.
+        timed: whether a step that is done has a check mark and its time: `✓ exposure pod Ready (0.9 s)`.
+        plain: whether, without a terminal, what is waited for has a line of its own; else it is not shown then.
+    """
 
-    def step(self, text: str) -> None:
-        """Shows the step that begins now."""
-        if text != self._step:
-            self._step = text
-            self._console.progress(text)
+    def __init__(self, console: Console, *, timed: bool = False, plain: bool = False) -> None:
+        self.console = console
+        self._timed = timed
+        self._plain = plain
+        self._shares_terminal = False
+        self._began = time.monotonic()
+        self._doing = ""
 
-    def done(self) -> None:
-        """The steps are over; on a terminal their line disappears."""
-        self._step = ""
-        self._console.done()
+    def restart(self) -> None:
+        """The next step begins now."""
+        self.quiet()
+        self._began = time.monotonic()
+
+    def share_terminal(self) -> None:
+        """From now on somebody else writes to the terminal, too: no line can be taken away again."""
+        self.quiet()
+        self._shares_terminal = True
+
+    def doing(self, text: str) -> None:
+        """Show what is waited for from now on; an empty text shows nothing."""
+        if text in ("", self._doing) or not (self.console.live or self._plain):
+            return
+        self._doing = text
+        if self._shares_terminal:
+            self.console.line(text)
+        else:
+            self.console.progress(text)
+
+    def quiet(self) -> None:
+        """Nothing is waited for; on a terminal the line disappears."""
+        self._doing = ""
+        self.console.done()
+
+    def done(self, text: str) -> None:
+        """Show a step that is done."""
+        self.quiet()
+        now = time.monotonic()
+        self.console.line(f"✓ {text} ({now - self._began:.1f} s)" if self._timed else text)
+        self._began = now
 
 
 def stderr_console(no_color: bool = False) -> Console:

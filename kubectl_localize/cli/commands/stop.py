@@ -8,10 +8,10 @@ import os
 from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import Arguments
+from kubectl_localize.cli.client import reach
 from kubectl_localize.cli.connection import current_run
-from kubectl_localize.cli.control.client import reach
-from kubectl_localize.cli.control.farewell import wait_for_release, warn_of_leftovers
 from kubectl_localize.cli.listing.document import other_version
+from kubectl_localize.cli.release import wait_for_release, warn_of_leftovers
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import Pidfile, owner
@@ -22,7 +22,8 @@ from kubectl_localize.protocol import Ended, StopRequest
 def run(args: Arguments) -> int:
     """End the supervisor of the context, or of all contexts.
 
-    Raises: LocalizeError where one does not end.
+    Raises:
+        LocalizeError: one does not end.
     """
     console = terminal.stderr_console(args.no_color)
     runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args)]
@@ -50,26 +51,33 @@ def run(args: Arguments) -> int:
 
 
 def stop(run: RunPaths, console: terminal.Console) -> bool:
-    """End one supervisor and wait until it has undone everything; whether there was one.
+    """End one supervisor and wait until it has undone everything.
 
     Args:
+        run: its files.
         console: shows what exposures do on their way back.
 
-    Raises: LocalizeError as `reach` and `hear_out` do.
+    Returns:
+        Whether there was one.
+
+    Raises:
+        LocalizeError: as `reach` and `wait_for_release`.
     """
     ran = owner(run.pidfile) is not None
     control = reach(run)
     if control is None:
         sweep(run)
-        warn_of_leftovers(run, console.warning)
+        warn_of_leftovers(run, console)
         return ran  # and was ending already
     supervisor = _supervisor(run)
     if supervisor is not None and (other := other_version(supervisor, __version__)):
         console.warning(other)
+    steps = terminal.Steps(console)
     control.send(StopRequest())
     try:
-        wait_for_release(control, run, until=Ended, step=console.line, warn=console.warning)
+        wait_for_release(control, run, steps, until=Ended)
     finally:
+        steps.quiet()
         control.close()
     return True
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from kubectl_localize.cli.terminal import Console, Progress, color_wanted, one_line, paint
+from kubectl_localize.cli.terminal import Console, Steps, color_wanted, one_line, paint
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_one_line(text: str, line: str) -> None:
 def test_plain_has_no_control_characters() -> None:
     out = io.StringIO()
     console = Console(out)
-    progress = Progress(console)
-    progress.step("one")
-    progress.step("one")
+    steps = Steps(console, plain=True)
+    steps.doing("one")
+    steps.doing("one")
     console.warning("careful\nnow")
-    progress.step("two")
-    progress.done()
+    steps.doing("two")
+    steps.quiet()
     console.error("broken", "mend it")
     console.error("no hint")
     assert out.getvalue() == "one\nwarning: careful now\ntwo\nerror: broken\nhint: mend it\nerror: no hint\n"
@@ -51,12 +51,12 @@ def test_live_rewrites_one_line_and_keeps_it_below_the_others(monkeypatch: pytes
     monkeypatch.setenv("COLUMNS", "6")
     out = io.StringIO()
     console = Console(out, live=True)
-    progress = Progress(console)
-    progress.step("one")
-    progress.step("two and more")
+    steps = Steps(console, plain=True)
+    steps.doing("one")
+    steps.doing("two and more")
     console.line("said")
-    progress.done()
-    progress.done()
+    steps.quiet()
+    steps.quiet()
     clear = "\r\x1b[2K"
     assert out.getvalue() == f"one{clear}two a{clear}said\ntwo a{clear}"
 

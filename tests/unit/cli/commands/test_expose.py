@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.commands.expose import CTRL_C, Expose
+from kubectl_localize.cli.commands.expose import Expose, expose_request
+from kubectl_localize.cli.holder import CTRL_C
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, LsDocument
@@ -67,7 +68,8 @@ def _over(*names: str, message: str = "", ending: bool = False) -> Event:
 
 def _expose(run: RunPaths, *command: str, services: tuple[str, ...] = ("cart",)) -> int:
     keys = tuple(ServiceKey("shop", name) for name in services)
-    return Expose(Arguments(command="expose", words=services, program=command), CONNECTION, run, keys).run()
+    args = Arguments(command="expose", words=services, program=command)
+    return Expose(args, run, keys).run_request(expose_request(args, CONNECTION, keys))
 
 
 @pytest.mark.parametrize("way_up", [[ACCEPTED], [ACCEPTED, {"event": "step", "text": "checks passed"}, RUN]])
@@ -86,11 +88,14 @@ def test_a_supervisor_that_is_just_ending_is_not_the_one_to_ask(tmp_path: Path) 
     run = RunPaths(tmp_path / "k")
     refusing = {"event": "error", "message": "shop/cart is not there", "hint": ""}
     with scripted(
-        run, {"expose": [{"event": "ended"}]}, {"expose": [{"event": "taken"}]}, {"expose": [refusing]}
+        run,
+        {"expose": [{"event": "ended"}]},
+        {"expose": [{"event": "taken"}]},
+        {"expose": [refusing], "release": [RELEASED]},
     ) as supervisor:
         with pytest.raises(LocalizeError, match="shop/cart is not there"):
             _expose(run)
-        assert supervisor.asked == ["expose"] * 3
+        assert supervisor.asked == [*["expose"] * 3, "release"]
 
 
 @pytest.mark.parametrize("command", [(), ("sleep", "60")])
@@ -208,7 +213,10 @@ def test_an_error_finds_the_line_free(monkeypatch: pytest.MonkeyPatch, tmp_path:
     refusing = {"event": "error", "message": "shop/cart is not there", "hint": ""}
 
     def work() -> None:
-        with scripted(run, {"expose": [ACCEPTED, refusing]}), pytest.raises(LocalizeError, match="is not there"):
+        with (
+            scripted(run, {"expose": [ACCEPTED, refusing], "release": [RELEASED]}),
+            pytest.raises(LocalizeError, match="is not there"),
+        ):
             _expose(run)
 
     assert _on_a_terminal(work, monkeypatch) == f"checking{CLEARED}"

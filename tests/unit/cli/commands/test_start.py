@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.commands.start import Start, summary, wishes
+from kubectl_localize.cli.commands.start import Start, summary
+from kubectl_localize.cli.privileges import describe
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
@@ -31,8 +32,8 @@ from tests.unit.cluster.samples import CONNECTION
         (PrivilegesNeeded(1, False, (), addresses=True), ["add addresses to the loopback interface"]),
     ],
 )
-def test_wishes(needs: PrivilegesNeeded, expected: list[str]) -> None:
-    assert wishes(needs, "/etc/hosts") == expected
+def test_what_sudo_is_asked_for(needs: PrivilegesNeeded, expected: list[str]) -> None:
+    assert describe(needs, "/etc/hosts") == expected
 
 
 TAKEN = {"status": Status.BACKOFF, "reason": "127.71.4.19:80 is in use", "local_port": 0}
@@ -74,7 +75,7 @@ def _signals() -> Iterator[None]:
 
 
 def _start(run: RunPaths) -> int:
-    return Start(Arguments(), CONNECTION, run, Options()).run(REQUEST)
+    return Start(Arguments(), CONNECTION, run, Options()).run_request(REQUEST)
 
 
 def test_it_lets_go_when_told_to_end(tmp_path: Path) -> None:
@@ -122,5 +123,5 @@ def test_the_log_of_a_supervisor_that_broke_off_stays(tmp_path: Path) -> None:
     with scripted(run, {"start": [ACCEPTED, refused], "release": [ACCEPTED, GONE]}):
         start = Start(Arguments(), CONNECTION, run, Options())
         with pytest.raises(LocalizeError):
-            start.run(REQUEST)
+            start.run_request(REQUEST)
         assert not start.nothing_happened

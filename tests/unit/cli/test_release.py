@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.cli.arguments import Arguments
+from kubectl_localize.cli.client import Control, connect
 from kubectl_localize.cli.commands import expose
 from kubectl_localize.cli.commands.stop import stop
-from kubectl_localize.cli.control.client import Control, connect
-from kubectl_localize.cli.control.farewell import wait_for_release
-from kubectl_localize.cli.terminal import Console
+from kubectl_localize.cli.release import wait_for_release
+from kubectl_localize.cli.terminal import Console, Steps
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
@@ -50,11 +50,11 @@ def _stop_exposure(run: RunPaths) -> str:
 
 
 def _release(run: RunPaths) -> str:
-    said: list[str] = []
+    out = io.StringIO()
     with contextlib.closing(_connected(run)) as control:
         control.send(ReleaseRequest())
-        wait_for_release(control, run, until=Released, step=said.append, warn=said.append)
-    return "\n".join(said)
+        wait_for_release(control, run, Steps(Console(out)), until=Released)
+    return out.getvalue()
 
 
 def _left(run: RunPaths) -> None:
@@ -117,7 +117,7 @@ def test_one_that_ends_is_heard_until_everything_is_back(tmp_path: Path) -> None
     ending: Event = {"event": "released", "ending": True}
     for last in (ENDED, GONE):
         with scripted(run, {"release": [ending, STEP, last]}):
-            assert _release(run) == STEP["text"]
+            assert _release(run) == f"{STEP['text']}\n"
         run.control.unlink()
 
 
@@ -125,7 +125,7 @@ def test_a_supervisor_that_stays_keeps_its_other_exposures_in_the_record(tmp_pat
     run = RunPaths(tmp_path / "k")
     _left(run)
     with scripted(run, {"release": [STEP, {"event": "released", "ending": False}]}):
-        assert _release(run) == STEP["text"]
+        assert _release(run) == f"{STEP['text']}\n"
     with scripted(RunPaths(tmp_path / "other"), {"unexpose": [STEP, RESTORED]}):
         assert _stop_exposure(RunPaths(tmp_path / "other")) == ""
 
@@ -135,8 +135,9 @@ def test_a_supervisor_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> 
     with scripted(run, {}), contextlib.closing(_connected(run)) as control:
         held = Pidfile.acquire(run.pidfile)
         assert held is not None
+        steps = Steps(Console(io.StringIO()))
         with pytest.raises(LocalizeError, match=rf"pid {os.getpid()} does not answer") as caught:
-            wait_for_release(control, run, until=Released, step=print, warn=print, answer_seconds=0.05)
+            wait_for_release(control, run, steps, until=Released, answer_seconds=0.05)
         held.release()
     assert f"kill -CONT {os.getpid()}" in caught.value.hint
 
@@ -144,10 +145,10 @@ def test_a_supervisor_that_does_not_answer_is_not_waited_for(tmp_path: Path) -> 
 def test_what_is_waited_for_goes_where_it_is_wanted(tmp_path: Path) -> None:
     run = RunPaths(tmp_path / "k")
     waiting = {"event": "progress", "text": "the exposure pod is ending"}
-    said: list[str] = []
+    out = io.StringIO()
     with scripted(run, {"release": [waiting, STEP, RESTORED]}, {"stop": [waiting, STEP, ENDED]}):
         with contextlib.closing(_connected(run)) as control:
             control.send(ReleaseRequest())
-            wait_for_release(control, run, until=Restored, step=said.append, warn=said.append, doing=said.append)
-        assert said == [waiting["text"], STEP["text"]]
-        assert _stop(run) == f"{STEP['text']}\n", "who does not ask for it gets steps only"
+            wait_for_release(control, run, Steps(Console(out), plain=True), until=Restored)
+        assert out.getvalue().splitlines() == [waiting["text"], STEP["text"]]
+        assert _stop(run) == f"{STEP['text']}\n", "without a terminal there are steps only"

@@ -1,11 +1,11 @@
-"""A supervisor's last words to a command that ends something: what is back, what is not, whether it is gone, too."""
+"""Waits for what a supervisor was asked to end: until it is back, cannot be brought back, or nobody knows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from enum import Enum
 
-from kubectl_localize.cli.control.client import ANSWER_SECONDS, Control, wait_ended
+from kubectl_localize.cli.client import ANSWER_SECONDS, Control, wait_ended
+from kubectl_localize.cli.terminal import Console, Steps
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import owner
@@ -25,32 +25,34 @@ class _Last(Enum):
 def wait_for_release(
     control: Control,
     run: RunPaths,
+    steps: Steps,
     *,
     until: type[Released | Restored | Ended],
-    step: Callable[[str], None],
-    warn: Callable[[str], None],
-    doing: Callable[[str], None] = lambda text: None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> bool:
-    """Listen until the supervisor says that what it was asked to end has ended; whether it ends itself, and has.
+    """Wait until the supervisor says that what it was asked to end has ended.
 
-    Silence and a broken connection are no success: nobody knows then how far it came.
+    Silence and a broken connection are failures: nobody knows then how far it came.
 
     Args:
-        until: the event that says so; Ended says it of everything.
-        step: takes each step of the way back.
-        warn: takes a sentence about what is left all the same.
-        doing: takes what is waited for from now on.
-        answer_seconds: how long to wait for the first event, whichever it is.
+        control: the connection that the request went over.
+        run: the supervisor's files.
+        steps: shows the way back, and what is left all the same.
+        until: the event that says that it is over; Ended says it of everything.
+        answer_seconds: how long to wait for the first event of any kind.
 
-    Raises: LocalizeError where something could not be brought back, where the supervisor does not answer or
-        does not end, and where it is gone before it has said so.
+    Returns:
+        Whether the supervisor ends, too; it has ended then.
+
+    Raises:
+        LocalizeError: something could not be brought back; or the supervisor does not answer, does not end, or is gone
+            before it has said that all is back.
     """
-    last, failure = _listen(control, until, step, doing, answer_seconds)
+    last, failure = _listen(control, steps, until, answer_seconds)
     if last is _Last.TAKEN:
         return False
     if last is _Last.ENDS:
-        return _ended(run, failure, warn)
+        return _ended(run, failure, steps.console)
     if failure is not None:
         raise failure
     if last is _Last.STAYS:
@@ -61,11 +63,7 @@ def wait_for_release(
 
 
 def _listen(
-    control: Control,
-    until: type[Released | Restored | Ended],
-    step: Callable[[str], None],
-    doing: Callable[[str], None],
-    answer_seconds: float,
+    control: Control, steps: Steps, until: type[Released | Restored | Ended], answer_seconds: float
 ) -> tuple[_Last, LocalizeError | None]:
     """What a supervisor said last, and the first thing that it could not bring back; see `wait_for_release`."""
     last, failure = _Last.NOTHING, None
@@ -75,9 +73,9 @@ def _listen(
         last = _Last.SOMETHING if last is _Last.NOTHING else last
         match event:
             case Step(text):
-                step(text)
+                steps.done(text)
             case Progress(text):
-                doing(text)
+                steps.doing(text)
             case Failed(message, hint):
                 failure = failure or LocalizeError(message, hint)
             case Taken():
@@ -91,18 +89,18 @@ def _listen(
     return last, failure
 
 
-def warn_of_leftovers(run: RunPaths, warn: Callable[[str], None]) -> None:
-    """Say so where nobody runs there and the record holds exposures that were begun and not ended."""
+def warn_of_leftovers(run: RunPaths, console: Console) -> None:
+    """Warn if no supervisor runs there, and the session ledger has exposures that were begun and not ended."""
     if owner(run.pidfile) is None and run.exposures.exists():
-        warn("a crashed run left an exposure; `kubectl localize restore` undoes it")
+        console.warning("a crashed run left an exposure; `kubectl localize restore` undoes it")
 
 
-def _ended(run: RunPaths, failure: LocalizeError | None, warn: Callable[[str], None]) -> bool:
+def _ended(run: RunPaths, failure: LocalizeError | None, console: Console) -> bool:
     if not wait_ended(run):
         raise LocalizeError(f"the supervisor in {run.directory} does not end", "see `kubectl localize logs`")
     if failure is not None:
         raise failure
-    warn_of_leftovers(run, warn)
+    warn_of_leftovers(run, console)
     return True
 
 

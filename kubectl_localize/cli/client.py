@@ -1,19 +1,22 @@
-"""The command's end of the control socket, and how a supervisor is started."""
+"""The command's end of the control socket: reach a supervisor or start one, send requests, wait for events."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
+import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
 from kubectl_localize import __version__
-from kubectl_localize.cli.control.waiting import readable
 from kubectl_localize.codec import CodecError
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths
+from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, make_private
 from kubectl_localize.host.process import module_argv
 from kubectl_localize.host.sockets import socket_address
 from kubectl_localize.protocol import Event, Request, event_from_line, to_line
@@ -42,7 +45,7 @@ class Control:
             return
 
     def patient(self, seconds: float | None) -> None:
-        """How long to wait for an event from now on; None: for ever. When the time is up, the events end."""
+        """Wait so long for each event from now on; None: for ever. When the time is up, the events end."""
         self._patience = seconds
 
     def fileno(self) -> int:
@@ -62,7 +65,8 @@ class Control:
     def next(self) -> Event | None:
         """The next event; None if the supervisor has closed the connection, is gone, or does not answer in time.
 
-        Raises: LocalizeError if it sends what this version does not know.
+        Raises:
+            LocalizeError: it sends what this version does not know.
         """
         deadline = None if self._patience is None else time.monotonic() + self._patience
         try:
@@ -100,7 +104,7 @@ class Control:
 
 
 def connect(run: RunPaths) -> Control | None:
-    """A connection to the supervisor that runs there; None where none answers."""
+    """Connect to the supervisor that runs there; None if none answers."""
     with contextlib.ExitStack() as failing:
         connection = failing.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         try:
@@ -115,7 +119,8 @@ def connect(run: RunPaths) -> Control | None:
 def spawn(run: RunPaths) -> Control:
     """Start a supervisor in a session of its own, connected to this command from its first moment.
 
-    Raises: LocalizeError where it cannot be started.
+    Raises:
+        LocalizeError: it cannot be started.
     """
     ours, theirs = socket.socketpair()
     try:
@@ -137,9 +142,13 @@ def spawn(run: RunPaths) -> Control:
 
 
 def reach(run: RunPaths) -> Control | None:
-    """A connection to the supervisor that runs there, once it has started; None where none runs, or it has just ended.
+    """Connect to the supervisor that runs there, and wait if it is just starting or ending.
 
-    Raises: LocalizeError where neither comes about in half a minute.
+    Returns:
+        None if none runs, or it has just ended.
+
+    Raises:
+        LocalizeError: it neither answers nor ends in half a minute.
     """
     from kubectl_localize.host.process import owner
 
@@ -158,15 +167,87 @@ def reach(run: RunPaths) -> Control | None:
 
 
 def another(run: RunPaths) -> Control:
-    """A connection to the supervisor that is just starting there, or to a new one where one is just ending.
+    """Connect to the supervisor that is just starting there, or start a new one if it is just ending.
 
-    Raises: LocalizeError where neither comes about in half a minute.
+    Raises:
+        LocalizeError: as `reach` and `spawn`.
     """
     return reach(run) or spawn(run)
 
 
 def wait_ended(run: RunPaths) -> bool:
-    """Wait until the supervisor has ended that holds the pidfile now; whether that came within half a minute."""
+    """Wait until the supervisor that holds the pidfile now has ended.
+
+    Returns:
+        False if it still runs after half a minute.
+    """
     from kubectl_localize.host.process import wait_released
 
     return wait_released(run.pidfile, END_SECONDS)
+
+
+class HasFileno(Protocol):
+    """What `select` takes."""
+
+    def fileno(self) -> int: ...
+
+
+Source = TypeVar("Source", bound=HasFileno)
+
+
+def readable(sources: Sequence[Source], seconds: float | None) -> list[Source]:
+    """Wait until one of the sources has something to read, or a signal comes; for the main thread.
+
+    Python runs signal handlers between its own instructions. If a signal comes just before the system waits, a plain
+    `recv` or `select` would sleep on; this returns as soon as the handler has run.
+
+    Args:
+        sources: what to wait for.
+        seconds: how long to wait; None: for ever.
+
+    Returns:
+        The sources that have something to read; none if the time is over or a signal came.
+
+    Raises:
+        BaseException: what a signal's handler raises, such as KeyboardInterrupt.
+    """
+    woken, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    before = signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
+    try:
+        waited: list[int | HasFileno] = [woken, *sources]
+        ready = select.select(waited, [], [], seconds)[0]
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(woken)
+        os.close(wakes)
+    return [source for source in sources if source in ready]
+
+
+@contextlib.contextmanager
+def discard_new_state_dirs(paths: RunPaths, unused: Callable[[], bool]) -> Iterator[None]:
+    """Make the state directories, and remove the new ones if the command fails before anybody has used them.
+
+    Args:
+        paths: of the context.
+        unused: whether the command itself has left nothing there that explains the failure, such as a log.
+
+    Raises:
+        LocalizeError: they cannot be made private.
+    """
+    from kubectl_localize.host.process import owner
+
+    directory = paths.directory
+    new = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        make_private(directory.parent)
+        make_private(directory)
+        yield
+    except LocalizeError:
+        used = not unused() or paths.exposures.exists() or owner(paths.pidfile) is not None
+        if directory in new and not used:
+            shutil.rmtree(directory, ignore_errors=True)
+        for path in new[1:]:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kubectl_localize.cli.control.client import Control
+from kubectl_localize.cli.client import Control
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.protocol import Accepted, Ended, Taken
 

@@ -1,1 +1,0 @@
-"""The command's end of the control socket."""

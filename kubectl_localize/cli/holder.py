@@ -1,0 +1,269 @@
+"""A command that has a supervisor do something, answers its questions, and holds it until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from kubectl_localize.cli.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
+from kubectl_localize.cli.release import wait_for_release
+from kubectl_localize.cli.terminal import Steps
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.host.process import owner
+from kubectl_localize.protocol import (
+    Accepted,
+    Answer,
+    Change,
+    CommandWanted,
+    ConfirmationNeeded,
+    Ended,
+    Event,
+    Exposed,
+    ExposeRequest,
+    ExposureOver,
+    Failed,
+    PlanReady,
+    PrivilegesNeeded,
+    Progress,
+    Ready,
+    Released,
+    ReleaseRequest,
+    RestoreDone,
+    RestoreRequest,
+    StartRequest,
+    Step,
+    Taken,
+    Warn,
+)
+
+CTRL_C = 130
+Question = PrivilegesNeeded | CommandWanted | ConfirmationNeeded
+Outcome = Ready | Exposed | PlanReady | RestoreDone
+
+
+class FinishedError(Exception):
+    """What the supervisor is held for is over by itself.
+
+    Args:
+        exit_code: the command's own.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__(exit_code)
+        self.exit_code = exit_code
+
+
+class Holder(ABC):
+    """One run of such a command.
+
+    Ctrl-C, TERM and HUP (unless ignored, as under nohup) make it let go and wait until everything is back.
+
+    Args:
+        paths: the files of the context's supervisor.
+        steps: shows what it waits for.
+    """
+
+    while_it: ClassVar[str]  # what the supervisor does until the outcome, for errors: "started"
+    ended_hint: ClassVar[str]  # what to do if the supervisor ends meanwhile; {log}: the last line of its log
+    first_text: ClassVar[str] = ""  # what is shown until the supervisor has something to say
+    release_text: ClassVar[str] = ""  # the same, while it lets go
+    outcomes: ClassVar[tuple[type[Outcome], ...]]
+
+    def __init__(self, paths: RunPaths, steps: Steps) -> None:
+        self.paths = paths
+        self.steps = steps
+        self.console = steps.console
+        self.nothing_happened = True  # nor is there a log worth keeping
+        self._control: Control | None = None
+
+    def run_request(self, request: StartRequest | ExposeRequest | RestoreRequest) -> int:
+        """Ask the supervisor that runs, or a new one, and see it through.
+
+        Returns:
+            The exit code.
+
+        Raises:
+            LocalizeError: the supervisor refuses, breaks off, or cannot put everything back.
+        """
+        self._control = connect(self.paths) or spawn(self.paths)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _as_ctrl_c)
+        live = False
+        try:
+            while (outcome := self._ask(self._control, request)) is None:
+                self._control.close()
+                self._control = another(self.paths)
+            live = True
+            return self.go_on(outcome, self._control)
+        except FinishedError as finished:
+            self.release()
+            return finished.exit_code
+        except KeyboardInterrupt:
+            if live and self.console.live:
+                self.console.line("")  # the terminal has shown ^C, and stands right behind it
+            self.release()
+            return 0 if live else CTRL_C
+        finally:
+            self.clean_up()
+
+    # -- what each command does in its own way ------------------------------------------------------------------------
+    @abstractmethod
+    def go_on(self, outcome: Outcome, control: Control) -> int:
+        """Show the outcome, and hold it or not; the exit code."""
+
+    def answer(self, question: Question) -> bool:
+        """Do what the supervisor asks for; whether it could be done."""
+        return False
+
+    def hint(self, failure: Failed) -> str:
+        """The hint of a refusal."""
+        return failure.hint
+
+    @abstractmethod
+    def over(self, event: ExposureOver) -> None:
+        """An exposure, of this command or another, has ended."""
+
+    def next_event(self, control: Control) -> Event | None:
+        """The supervisor's next event; None if there are no more.
+
+        Raises:
+            FinishedError: what is held is over by itself.
+        """
+        return control.next()
+
+    # -- the way up ---------------------------------------------------------------------------------------------------
+    def _ask(self, control: Control, request: StartRequest | ExposeRequest | RestoreRequest) -> Outcome | None:
+        """The outcome of the request; None if another supervisor has to be asked.
+
+        That is so if this one is just ending, or two commands started one at the same moment. It is not so once one has
+        accepted the request: what is stopped afterwards is not begun anew.
+        """
+        control.patient(ANSWER_SECONDS)
+        control.send(request)
+        self.steps.doing(self.first_text)
+        answered = accepted = False
+        while (event := self.next_event(control)) is not None:
+            if not answered:
+                control.patient(None)
+                answered = True
+            match event:
+                case Accepted():
+                    accepted = True
+                case PrivilegesNeeded() | CommandWanted() | ConfirmationNeeded():
+                    self.steps.quiet()
+                    control.send(Answer(event.question, self.answer(event)))
+                case Failed():
+                    raise self._refused(control, event)
+                case Ended() if accepted:
+                    self.steps.quiet()
+                    wait_ended(self.paths)
+                    raise LocalizeError(f"the supervisor was stopped while it {self.while_it}")
+                case Taken() | Ended():
+                    return None
+                case Ready() | Exposed() | PlanReady() | RestoreDone() if isinstance(event, self.outcomes):
+                    self.steps.quiet()
+                    self.nothing_happened = False
+                    return event
+                case _:
+                    self.hear(event)
+        raise self._broken_off(answered)
+
+    def _refused(self, control: Control, failure: Failed) -> LocalizeError:
+        """Let go; the error that the supervisor sent."""
+        self.steps.quiet()
+        try:
+            self._let_go(control)
+        except LocalizeError:  # what went wrong first is what there is to say
+            self.nothing_happened = False  # but the log has the rest
+        return LocalizeError(failure.message, self.hint(failure))
+
+    def _broken_off(self, answered: bool) -> LocalizeError:
+        self.steps.quiet()
+        self.nothing_happened = False
+        pid = owner(self.paths.pidfile)
+        if pid is not None and not answered:
+            return LocalizeError(f"the supervisor with pid {pid} does not answer", "`kubectl localize stop` ends it")
+        hint = _hint_with_log(self.ended_hint, self.paths)
+        return LocalizeError(f"the supervisor ended while it {self.while_it}", hint)
+
+    # -- while it holds -----------------------------------------------------------------------------------------------
+    def hold(self, control: Control) -> bool:
+        """Show what happens until the supervisor ends.
+
+        Returns:
+            False if it has crashed or was killed.
+        """
+        while (event := self.next_event(control)) is not None:
+            self.hear(event)
+            if isinstance(event, Ended):
+                return True
+        return False
+
+    def hear(self, event: Event) -> None:
+        """Show an event.
+
+        Raises:
+            LocalizeError: it says that something failed.
+        """
+        match event:
+            case Step(text):
+                self.steps.done(text)
+            case Progress(text):
+                self.steps.doing(text)
+            case Change(text):
+                self.console.line(text)
+            case Warn(text):
+                self.console.warning(text)
+            case Failed(message, hint):
+                raise LocalizeError(message, hint)
+            case ExposureOver():
+                self.over(event)
+            case Ended():
+                wait_ended(self.paths)
+                self.console.line("the supervisor was stopped")
+
+    # -- the way back -------------------------------------------------------------------------------------------------
+    def release(self) -> None:
+        """Let go, and wait until everything is back that nobody else holds.
+
+        Raises:
+            LocalizeError: as `wait_for_release`.
+        """
+        if self._control is None or not self._control.is_open:  # turned away from, and nothing there is ours
+            return
+        self.nothing_happened = False
+        self.steps.restart()
+        self.steps.doing(self.release_text)
+        try:
+            self._let_go(self._control)
+        except KeyboardInterrupt:
+            self.console.warning("everything is still being put back; `kubectl localize ls` shows how far it is")
+            raise
+        finally:
+            self.steps.quiet()
+
+    def clean_up(self) -> None:
+        """Leave the terminal and the connection, however the run ended."""
+        self.steps.quiet()
+        if self._control is not None:
+            self._control.close()
+
+    def _let_go(self, control: Control) -> None:
+        control.send(ReleaseRequest())
+        wait_for_release(control, self.paths, self.steps, until=Released)
+
+
+def _as_ctrl_c(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _hint_with_log(hint: str, paths: RunPaths) -> str:
+    """A hint in which the last line of the supervisor's log, which says why it ended, stands for `{log}`."""
+    try:
+        lines = paths.log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = ["it has no log"]
+    return hint.replace("{log}", lines[-1] if lines else "it says nothing")
