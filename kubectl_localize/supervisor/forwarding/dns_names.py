@@ -1,4 +1,4 @@
-"""Which names lead to which address: a pure function of what is forwarded and of the names that are taken."""
+"""Which names lead to which address: a pure function of what is forwarded and of the names that others hold."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Named:
 
 @dataclass(frozen=True)
 class NameRules:
-    """What names depend on besides the Services.
+    """What the names depend on, besides the Services.
 
     Args:
         context: the context's slug, which ends the names that every context has for itself.
         namespace: the context's namespace, whose Services have the first claim to a bare name.
-        taken: names that something else holds, and who that is.
+        taken: names that others hold, and who does.
         public: names that really exist in public DNS.
         writable: whether a name may stand in the hosts file at all.
     """

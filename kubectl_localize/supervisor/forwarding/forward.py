@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -14,16 +15,18 @@ from kubectl_localize.supervisor.forwarding.spec import Binding, ForwardSpec, Po
 from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 
+log = logging.getLogger(__name__)
+
 WORST_FIRST = (Status.BACKOFF, Status.WAITING, Status.ACTIVE, Status.IDLE)
 
 
 def address_name(key: ServiceKey, pod: str = "") -> str:
-    """What the registry calls the address of a Service, or of one of its pods."""
+    """The registry's name for the address of a Service, or of one of its pods."""
     return f"{key}/{pod}" if pod else str(key)
 
 
 def wanted_addresses(spec: ForwardSpec) -> list[str]:
-    """What the registry calls the addresses that a plan needs."""
+    """The registry's names for the addresses that a spec needs."""
     if spec.skipped:
         return []
     return [address_name(spec.key), *(address_name(spec.key, pod.label) for pod in spec.pods)]
@@ -33,13 +36,20 @@ class Forward:
     """A Service made local.
 
     Args:
-        since: when it was made.
+        spec: what shall run.
+        config: what all listeners share.
+        binder: binds their sockets.
+        since: when it was made, in UTC.
+
+    Attributes:
+        spec: what shall run now.
+        applied: the last spec that everything has been done for; None before the first.
     """
 
     def __init__(self, spec: ForwardSpec, config: ListenerConfig, binder: PortBinder, since: datetime) -> None:
         self.spec = spec
-        self.applied: ForwardSpec | None = None  # the last plan that everything was done for
-        self.since = since
+        self.applied: ForwardSpec | None = None
+        self._since = since
         self._config = config
         self._binder = binder
         self._addresses: Mapping[str, str] = {}
@@ -47,15 +57,26 @@ class Forward:
         self._opened = asyncio.Lock()
 
     def address(self, pod: str = "") -> str:
-        """The address of the Service or of one of its pods; empty where it has none."""
+        """The address of the Service, or of the pod with this label; empty if it has none."""
         if self.spec.skipped:
             return ""
         return self._addresses.get(address_name(self.spec.key, pod), "")
 
+    def follow(self, spec: ForwardSpec) -> None:
+        """Take up a spec: new connections go to its endpoints from now on. `apply` does what has to be waited for."""
+        self.spec = spec
+        for binding, endpoints in spec.bindings.items():
+            if (listener := self._listeners.get(binding)) is not None:
+                listener.set_endpoints(endpoints)
+
     async def apply(self, spec: ForwardSpec, addresses: Mapping[str, str]) -> None:
-        """Make what runs equal to the plan: endpoints change, listeners come and go, addresses stay."""
+        """Make what runs equal to the spec: listeners come and go, addresses stay.
+
+        Args:
+            addresses: by the registry's names, all that the spec needs.
+        """
+        self.follow(spec)
         async with self._opened:
-            self.spec = spec
             self._addresses = addresses
             for binding in [binding for binding in self._listeners if binding not in spec.bindings]:
                 await self._listeners.pop(binding).close()
@@ -63,7 +84,7 @@ class Forward:
                 listener = self._listeners.get(binding)
                 if listener is None:
                     listener = self._listeners[binding] = Listener(self._config, spec.key.namespace)
-                listener.set_endpoints(endpoints)
+                    listener.set_endpoints(endpoints)
                 if not listener.listening:
                     await self._open(binding, listener)
             self.applied = spec
@@ -75,24 +96,24 @@ class Forward:
             for binding, listener in list(self._listeners.items()):
                 if listener.listening and listener.local_port != binding.number:
                     bound = await self._binder.bound(self.address(binding.pod), binding.number, None)
-                    if bound.socket is not None:  # where it cannot be listened on, it stays moved up
+                    if bound.socket is not None:  # if it cannot be listened on, it stays moved up
                         changed = not await self._listen(binding, listener, bound.socket) or changed
                 elif not listener.listening:
                     changed = await self._open(binding, listener) or changed
         return changed
 
     async def _open(self, binding: Binding, listener: Listener) -> bool:
-        def avoid(number: int) -> bool:
+        def is_wanted(number: int) -> bool:
             return Binding(binding.pod, number) in self.spec.bindings
 
-        bound = await self._binder.bound(self.address(binding.pod), binding.number, avoid)
+        bound = await self._binder.bound(self.address(binding.pod), binding.number, is_wanted)
         listener.problem = bound.problem
         if bound.socket is not None:
             listener.problem = await self._listen(binding, listener, bound.socket)
         return not listener.problem
 
     async def _listen(self, binding: Binding, listener: Listener, bound: socket.socket) -> str:
-        """Why the bound socket cannot be listened on; empty where it is."""
+        """Why the bound socket cannot be listened on; empty if it can."""
         try:
             await listener.listen(bound)
         except OSError as error:
@@ -101,10 +122,15 @@ class Forward:
         return ""
 
     async def close(self) -> None:
-        """Close every listener."""
+        """Close every listener; one that fails does not keep the others open."""
         async with self._opened:
-            await asyncio.gather(*(listener.close() for listener in self._listeners.values()))
+            closed = await asyncio.gather(
+                *(listener.close() for listener in self._listeners.values()), return_exceptions=True
+            )
             self._listeners.clear()
+        for failure in closed:
+            if isinstance(failure, Exception):
+                log.error("%s: a listener could not be closed", self.spec.key, exc_info=failure)
 
     def targets(self) -> set[Target]:
         """Every pod's port that its connections may go to."""
@@ -115,11 +141,12 @@ class Forward:
         }
 
     def problems(self) -> list[str]:
-        """What keeps ports from being listened on."""
-        return [f"{self.spec.key}: {found.problem}" for found in self._listeners.values() if found.problem]
+        """What keeps ports from being listened on, a sentence each."""
+        problems = (listener.problem for listener in self._listeners.values())
+        return [f"{self.spec.key}: {problem}" for problem in problems if problem]
 
     def moved(self) -> list[tuple[int, int]]:
-        """Pairs of port and local port where they differ, for the Service's own address."""
+        """Pairs of port and local port for the ports that listen on another number than the cluster's."""
         return sorted(
             (binding.number, listener.local_port)
             for binding, listener in self._listeners.items()
@@ -152,7 +179,7 @@ class Forward:
             ports=ports,
             endpoints=tuple(sorted({endpoint.pod for endpoint in spec.endpoints})),
             labels=dict(spec.service.labels),
-            since=rfc3339(self.since) if not spec.skipped else "",
+            since=rfc3339(self._since) if not spec.skipped else "",
         )
 
     def _status(self, ports: Sequence[ForwardPort]) -> tuple[Status, str]:
@@ -196,4 +223,4 @@ class Forward:
 def _worst(listeners: list[Listener]) -> tuple[Status, str]:
     if not listeners:
         return Status.WAITING, "no Ready pod"
-    return min((found.status() for found in listeners), key=lambda status: WORST_FIRST.index(status[0]))
+    return min((listener.status() for listener in listeners), key=lambda status: WORST_FIRST.index(status[0]))

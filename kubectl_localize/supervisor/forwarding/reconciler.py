@@ -81,11 +81,19 @@ class Reconciler:
                 self._specs[key] = forward_spec(service, self._store.slices(key))
         return list(self._specs.values())
 
+    def follow(self) -> None:
+        """Let new connections go to the endpoints that the cluster has now; nothing is waited for."""
+        for spec in self.specs():
+            forward = self._forwards.get(spec.key)
+            if forward is not None and forward.spec != spec:
+                forward.follow(spec)
+
     async def reconcile(self) -> None:
         """Make what runs equal to what the cluster has.
 
-        What has its addresses already comes first: another process may hold the registry for a while.
+        Endpoints come first, then what has its addresses already: another process may hold the registry for a while.
         """
+        self.follow()
         async with self._busy:
             changed = [spec for spec in self.specs() if self._applied(spec.key) != spec]
             for key in [key for key in self._forwards if key not in self._specs]:
@@ -114,9 +122,7 @@ class Reconciler:
         async with self._busy:
             forwards = list(self._forwards.values())
             self._forwards.clear()
-            for failure in await asyncio.gather(*(forward.close() for forward in forwards), return_exceptions=True):
-                if isinstance(failure, Exception):
-                    log.error("a forward could not be closed", exc_info=failure)
+            await asyncio.gather(*(forward.close() for forward in forwards))
 
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def items(self) -> list[ForwardItem]:

@@ -1,4 +1,4 @@
-"""The helper that this user may run without sudo, for a hosts file of their own: begun again whenever it is gone."""
+"""The helper that runs without sudo, for a hosts file that this user may write; it is started again if it is gone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class UnprivilegedHelper:
-    """A process that outlives us, to clean up.
+    """A helper process of this user's. It outlives the supervisor, to undo what it did.
 
     Args:
         server: where it connects.
@@ -31,16 +31,16 @@ class UnprivilegedHelper:
         return self._server.helper
 
     async def begin(self) -> None:
-        """Start it; where it does not start, the log says why.
+        """Start it; if it does not start, the log says why.
 
-        Raises: OSError where it would have nowhere to connect.
+        Raises: OSError if there is no socket for it to connect to.
         """
         await self._server.start()
         self._begun = True
         await self.look_after()
 
     async def look_after(self) -> None:
-        """Start it again where it has begun and is gone."""
+        """Start it again if it was started and is gone."""
         if self._begun and self._server.helper is None:
             complaint = await self._start()
             if complaint and complaint != self._complaint:  # once, though it is tried again and again
@@ -53,7 +53,7 @@ class UnprivilegedHelper:
         await self._server.close()
 
     async def _start(self) -> str:
-        """Why it could not be started; empty where it was."""
+        """Start it. Returns why that failed; empty if it did not."""
         null = asyncio.subprocess.DEVNULL
         try:
             process = await asyncio.create_subprocess_exec(

@@ -21,7 +21,7 @@ class NotingHelper:
 
     Attributes:
         refuses: whether it cannot write now.
-        may_write: cleared, a write hangs.
+        may_write, may_bind: cleared, a write or a bind hangs.
         writes: how often it was asked to write.
     """
 
@@ -30,6 +30,8 @@ class NotingHelper:
         self.refuses = False
         self.may_write = asyncio.Event()
         self.may_write.set()
+        self.may_bind = asyncio.Event()
+        self.may_bind.set()
         self.writes = 0
 
     async def set_hosts(self, context: str, lines: Sequence[HostsLine]) -> None:
@@ -40,6 +42,7 @@ class NotingHelper:
         self.lines = tuple(lines)
 
     async def bind(self, address: str, port: int) -> socket.socket:
+        await self.may_bind.wait()
         return bind_loopback(address, port)
 
 

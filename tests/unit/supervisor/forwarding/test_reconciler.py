@@ -339,3 +339,22 @@ async def test_endpoints_change_while_another_process_holds_the_registry(tmp_pat
             assert not reconciling.done()
         await reconciling
         assert stage.item("api")["address"]
+
+
+async def test_endpoints_change_while_the_helper_binds_a_port(tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        assert stage.helpers.connected is not None
+        stage.helpers.connected.may_bind.clear()
+        stage.denied = {OTHER_PORT}
+        api = replace(SERVICE, key=ServiceKey("shop", "api"), ports=(ServicePort("http", OTHER_PORT, 8080),))
+        stage.put(api, "z")
+        reconciling = asyncio.create_task(stage.reconciler.reconcile())
+        await until(lambda: "api" in {item.name for item in stage.reconciler.items()})
+        stage.put(SERVICE, "b")
+        stage.reconciler.follow()
+        assert stage.item()["endpoints"] == ["b"]
+        assert not reconciling.done()
+        stage.helpers.connected.may_bind.set()
+        await reconciling
+        await stage.reconciler.reconcile()
+        assert "shop/web: pod a is gone, now b" in stage.reporter.changes
