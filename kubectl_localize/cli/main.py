@@ -20,7 +20,7 @@ _MODULES: Mapping[str, str] = {
     "ls": "kubectl_localize.cli.commands.ls",
     "stop": "kubectl_localize.cli.commands.stop",
     "logs": "kubectl_localize.cli.commands.logs",
-    "completion": "kubectl_localize.cli.completion.command",
+    "completion": "kubectl_localize.cli.commands.completion",
     "version": "kubectl_localize.cli.commands.version",
 }
 
@@ -36,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0].startswith(COMPLETION):  # what the commands need is not even imported then
-        from kubectl_localize.cli.completion import answering
+        from kubectl_localize.cli.completion import shells
 
-        return answering.answer(words[0], words[1:])
+        return shells.answer(words[0], words[1:])
     try:
         from kubectl_localize.cli.arguments import parse
 

@@ -98,7 +98,8 @@ def test_an_archive_carries_what_the_wheel_installs(release: Release) -> None:
     with zipfile.ZipFile(release.wheel) as wheel:
         own = [name for name in wheel.namelist() if name.startswith("kubectl_localize/") and is_taken(name)]
         installed = {name: wheel.read(name) for name in own}
-    assert {"kubectl_localize/host/tlds.txt", "kubectl_localize/cluster/exposing/failsafe.sh"} < installed.keys()
+    data = ("host/tlds.txt", "cluster/exposing/failsafe.sh", "cli/completion/scripts/completion.bash")
+    assert {f"kubectl_localize/{name}" for name in data} < installed.keys()
     for archive in release.archives.values():
         carried = _carried(archive)
         assert {name: carried.get(name) for name in installed} == installed

@@ -1,8 +1,8 @@
-"""What may come at a place of a command line; pure but for the names, which are asked for only where they count."""
+"""Which words may come at a place of a command line; pure but for the names, which are asked for only if they count."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,20 +10,25 @@ from kubectl_localize.cli.completion.line import Line, Place
 from kubectl_localize.cli.flags import COMMANDS, COMPLETION_WORDS, START, SUMMARIES, Flag, flags_of
 
 _SYSTEM = "kube-system/"
-_OF_WHAT_RUNS = ("ls", "stop")  # commands that are about what runs, not about what the cluster has
+_ABOUT_WHAT_RUNS = ("ls", "stop")  # commands that are about what runs, not about what the cluster has
 
 
 @dataclass(frozen=True, order=True)
 class Candidate:
-    """One word that may come, and a line about it, or nothing."""
+    """A word that may come, and a line about it, or nothing."""
 
     text: str
-    about: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """All that may come; `files` asks the shell to offer files where there is no candidate."""
+    """All words that may come.
+
+    Args:
+        candidates: sorted.
+        files: whether the shell should offer files if there is no candidate.
+    """
 
     candidates: tuple[Candidate, ...] = ()
     files: bool = False
@@ -38,11 +43,16 @@ class Running:
     name: str
     exposed: bool
 
+    @property
+    def service(self) -> str:
+        """`ns/svc`."""
+        return f"{self.namespace}/{self.name}"
 
-class Known(Protocol):
-    """Where names come from. No method raises; one that learns nothing returns nothing."""
 
-    def of_kubeconfig(self, kind: str) -> Sequence[str]:
+class NameSource(Protocol):
+    """Where names come from. No method raises; what cannot be learned is empty."""
+
+    def kubeconfig_names(self, kind: str) -> Sequence[str]:
         """The names of all contexts, clusters or users (`context`, `cluster`, `user`)."""
 
     def context(self) -> str:
@@ -55,7 +65,7 @@ class Known(Protocol):
         """The cluster's namespaces."""
 
     def services(self, namespace: str) -> Sequence[str]:
-        """The cluster's Services as `ns/svc`; where they may not all be listed, those of the namespace."""
+        """The cluster's Services as `ns/svc`; if they may not all be listed, those of the namespace."""
 
     def running(self) -> Sequence[Running]:
         """What runs on this machine, in all contexts."""
@@ -64,33 +74,33 @@ class Known(Protocol):
         """The commands in PATH that begin so."""
 
 
-def complete(line: Line, known: Known) -> Answer:
-    """What may come at the line's place, sorted, each beginning with what is typed."""
+def complete(line: Line, source: NameSource) -> Answer:
+    """The words that may come at the line's place and begin with what is typed."""
     if line.place is Place.FLAG:
         return _matching(line.typed, _flags(line))
     if line.place is Place.VALUE and line.flag is not None:
-        return _value(line, line.flag, known)
+        return _value(line, line.flag, source)
     if line.place is Place.PROGRAM:
         if len(line.words) > 1 or not line.typed or "/" in line.typed:
             return Answer(files=True)
-        return Answer(tuple(map(Candidate, known.programs(line.typed))), files=True)
-    return _matching(line.typed, _words(line, known))
+        return Answer(tuple(map(Candidate, source.programs(line.typed))), files=True)
+    return _matching(line.typed, _words(line, source))
 
 
 def _matching(prefix: str, candidates: Iterable[Candidate]) -> Answer:
-    """Those that begin so; without what a line of text cannot carry."""
-    found = (one for one in candidates if one.text.startswith(prefix) and one.text.isprintable())
-    return Answer(tuple(sorted(dict.fromkeys(found))))
+    """Those that begin so; without those that a line of text cannot carry."""
+    matching = (
+        candidate for candidate in candidates if candidate.text.startswith(prefix) and candidate.text.isprintable()
+    )
+    return Answer(tuple(sorted(dict.fromkeys(matching))))
 
 
 def _names(prefix: str, names: Iterable[str]) -> Answer:
     return _matching(prefix, map(Candidate, names))
 
 
-# Flags and their values ---------------------------------------------------------------------------------
-
-
-def _flags(line: Line) -> Iterable[Candidate]:
+# -- flags and their values -------------------------------------------------------------------------------------------
+def _flags(line: Line) -> Iterator[Candidate]:
     """The flags that may still be given, in both spellings."""
     for flag in flags_of(line.command):
         if flag.many or not line.given(flag.name):
@@ -98,19 +108,21 @@ def _flags(line: Line) -> Iterable[Candidate]:
                 yield Candidate(spelling, flag.help)
 
 
-def _value(line: Line, flag: Flag, known: Known) -> Answer:
-    if flag.kind == "file":
-        return Answer(files=True)
-    if flag.kind == "context" and line.command in _OF_WHAT_RUNS:
-        running = {one.context for one in known.running()}
-        return _names(line.typed, running or known.of_kubeconfig("context"))
-    if flag.kind in ("context", "cluster", "user"):
-        return _names(line.typed, known.of_kubeconfig(flag.kind))
-    if flag.kind == "namespace":
-        return _names(line.typed, _namespaces(line, known))
-    if flag.kind == "service":
-        return _names(line.typed, _services(line, known))
-    return _names(line.typed, _choices(line.command, flag))
+def _value(line: Line, flag: Flag, source: NameSource) -> Answer:
+    match flag.kind:
+        case "file":
+            return Answer(files=True)
+        case "context" if line.command in _ABOUT_WHAT_RUNS:
+            running = {service.context for service in source.running()}
+            return _names(line.typed, running or source.kubeconfig_names("context"))
+        case "context" | "cluster" | "user":
+            return _names(line.typed, source.kubeconfig_names(flag.kind))
+        case "namespace":
+            return _names(line.typed, _namespaces(line, source))
+        case "service":
+            return _names(line.typed, _services(line, source))
+        case _:
+            return _names(line.typed, _choices(line.command, flag))
 
 
 def _choices(command: str, flag: Flag) -> tuple[str, ...]:
@@ -118,63 +130,64 @@ def _choices(command: str, flag: Flag) -> tuple[str, ...]:
     return next((own.choices for own in flags_of(command) if own.name == flag.name), ())
 
 
-def _namespaces(line: Line, known: Known) -> Iterable[str]:
-    others = set(line.values("namespace")) if line.flag is not None and line.flag.name == "namespace" else set()
+def _namespaces(line: Line, source: NameSource) -> Iterable[str]:
+    given = set(line.values("namespace")) if line.flag is not None and line.flag.name == "namespace" else set()
     if line.command == "ls":
-        return {one.namespace for one in _running(line, known)} - others
-    return set(known.namespaces()) - others
+        return {service.namespace for service in _running(line, source)} - given
+    return set(source.namespaces()) - given
 
 
-# Words --------------------------------------------------------------------------------------------------
-
-
-def _words(line: Line, known: Known) -> Iterable[Candidate]:
+# -- words ------------------------------------------------------------------------------------------------------------
+def _words(line: Line, source: NameSource) -> Iterable[Candidate]:
     if line.command == "completion":
-        return [] if line.words else [Candidate(word, about) for word, about in COMPLETION_WORDS.items()]
+        return [] if line.words else [Candidate(word, help_line) for word, help_line in COMPLETION_WORDS.items()]
     if line.command == "ls":
-        names: Iterable[str] = _spelled(line, "", (f"{one.namespace}/{one.name}" for one in _running(line, known)))
+        names: Iterable[str] = _as_typed(line, "", (service.service for service in _running(line, source)))
     elif line.command == "expose" and line.given("stop"):
-        exposed = (f"{one.namespace}/{one.name}" for one in _running(line, known) if one.exposed)
-        names = _spelled(line, known.namespace(), exposed)
+        exposed = (service.service for service in _running(line, source) if service.exposed)
+        names = _as_typed(line, source.namespace(), exposed)
     elif line.command in (START, "expose"):
-        names = _services(line, known)
+        names = _services(line, source)
     else:
         return []
     services = [Candidate(name) for name in names if name not in line.words]
     if line.command != START or line.words:
         return services
     commands = [Candidate(name, SUMMARIES.get(name, "")) for name in COMMANDS]
-    return [*commands, *(one for one in services if one.text not in COMMANDS)]
+    return [*commands, *(candidate for candidate in services if candidate.text not in COMMANDS)]
 
 
-def _running(line: Line, known: Known) -> list[Running]:
-    """What runs, of the context that the line means; `ls` means all of them unless it is told one."""
-    context = line.value("context") if line.command == "ls" else known.context()
-    return [one for one in known.running() if context in ("", one.context)]
+def _running(line: Line, source: NameSource) -> list[Running]:
+    """What runs in the context that the line means; for `ls` that is every context unless one is given."""
+    context = line.value("context") if line.command == "ls" else source.context()
+    return [service for service in source.running() if context in ("", service.context)]
 
 
-def _services(line: Line, known: Known) -> Iterable[str]:
-    chosen = line.values("namespace")
-    namespace = chosen[-1] if chosen else known.namespace()
-    running = (f"{one.namespace}/{one.name}" for one in known.running() if one.context == known.context())
-    return _spelled(line, namespace, [*known.services(namespace), *running])
+def _services(line: Line, source: NameSource) -> Iterable[str]:
+    namespaces = line.values("namespace")
+    namespace = namespaces[-1] if namespaces else source.namespace()
+    context = source.context()
+    running = (service.service for service in source.running() if service.context == context)
+    return _as_typed(line, namespace, [*source.services(namespace), *running])
 
 
-def _spelled(line: Line, namespace: str, services: Iterable[str]) -> Iterable[str]:
-    """Services as they may be typed: those of the namespaces that are meant by their bare names.
+def _as_typed(line: Line, namespace: str, services: Iterable[str]) -> Iterator[str]:
+    """Services as they may be typed: bare names in the namespaces that the line means, `ns/svc` in the others.
 
     Args:
-        namespace: where a bare name is looked for when no `-n` is on the line; everywhere where it is empty.
+        line: its `-n` say which namespaces it means.
+        namespace: which it means without `-n`; empty: all of them.
+        services: as `ns/svc`.
     """
-    chosen = line.values("namespace")
+    given = line.values("namespace")
     for service in services:
-        where, _, name = service.partition("/")
-        if chosen:
-            if where in chosen:
+        of_namespace, _, name = service.partition("/")
+        if given:
+            if of_namespace in given:
                 yield name
             continue
-        if where == namespace or not namespace:
+        if of_namespace == namespace or not namespace:
             yield name
         # Nobody wants to see the whole list twice, nor the system's own Services before they ask.
-        if line.typed or (where != namespace and not service.startswith(_SYSTEM)):
+        if line.typed or (of_namespace != namespace and not service.startswith(_SYSTEM)):
             yield service

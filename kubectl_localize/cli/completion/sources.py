@@ -1,6 +1,6 @@
 """Where completion has its names from: the kubeconfig, the state files of what runs, the cluster, and PATH.
 
-What a source needs is imported where it is asked: most lines need none or one of them, and a Tab has no time to lose.
+What a source needs is imported when it is asked: most lines need one source or none, and a Tab has no time to lose.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from kubectl_localize.cli.completion.candidates import Running
 from kubectl_localize.cli.completion.line import Line
+from kubectl_localize.cli.main import is_sudo
 from kubectl_localize.errors import LocalizeError
 
 if TYPE_CHECKING:
-    from kubectl_localize.cli.completion.asking import Asking
+    from kubectl_localize.cli.completion.cluster_names import ClusterNames
+    from kubectl_localize.host.paths import Paths
     from kubectl_localize.model import Connection
 
 
 class Sources:
-    """What is known to one user of the cluster that a line means; see `candidates.Known`.
+    """The names that one user may mean on one line; a `candidates.NameSource`.
 
     Args:
-        line: its connection flags count.
+        line: its connection flags say which cluster.
         environ: the user's environment.
     """
 
@@ -31,75 +33,78 @@ class Sources:
         self._line = line
         self._environ = environ
 
-    def of_kubeconfig(self, kind: str) -> Sequence[str]:
-        """The names of all contexts, clusters or users."""
-        return [entry["name"] for entry in self._view[f"{kind}s"]]
+    def kubeconfig_names(self, kind: str) -> Sequence[str]:
+        """The names of all contexts, clusters or users (`context`, `cluster`, `user`)."""
+        return [entry["name"] for entry in self._kubeconfig[f"{kind}s"]]
 
     def context(self) -> str:
-        """The name of the context that the flags mean; empty where there is none."""
-        return self._line.value("context") or str(self._view["current-context"])
+        """The name of the context that the flags mean; empty if there is none."""
+        return self._line.value("context") or str(self._kubeconfig["current-context"])
 
     def namespace(self) -> str:
         """The context's namespace."""
         return self._connection.namespace if self._connection else "default"
 
     def namespaces(self) -> Sequence[str]:
-        """The cluster's namespaces; where they may not be listed, those that are known otherwise."""
-        listed = self._asking.names("namespaces") if self._asking else None
+        """The cluster's namespaces; if they may not be listed, the context's and those of what runs."""
+        listed = self._cluster_names.names("namespaces") if self._cluster_names else None
         if listed is not None and listed.names:
             return listed.names
-        running = {one.namespace for one in self.running() if one.context == self.context()}
+        running = {service.namespace for service in self.running() if service.context == self.context()}
         return sorted({self.namespace(), *running})
 
     def services(self, namespace: str) -> Sequence[str]:
-        """The cluster's Services as `ns/svc`; where they may not all be listed, those of the namespace."""
-        if self._asking is None:
+        """The cluster's Services as `ns/svc`; if they may not all be listed, those of the namespace."""
+        if self._cluster_names is None:
             return ()
-        everywhere = self._asking.names("services")
+        everywhere = self._cluster_names.names("services")
         if not everywhere.forbidden or "/" in namespace:
             return everywhere.names
-        return self._asking.names("services", namespace).names
+        return self._cluster_names.names("services", namespace).names
 
     def running(self) -> Sequence[Running]:
-        """What the state files of the living supervisors say."""
+        """What the state files of the live supervisors say."""
         return self._running
 
     def programs(self, prefix: str) -> Sequence[str]:
         """The commands in PATH that begin so."""
-        found: set[str] = set()
+        programs: set[str] = set()
         for directory in self._environ.get("PATH", "").split(os.pathsep):
             try:
                 names = os.listdir(directory)
             except OSError:
                 continue
-            found.update(
+            programs.update(
                 name for name in names if name.startswith(prefix) and os.access(os.path.join(directory, name), os.X_OK)
             )
-        return sorted(found)
+        return sorted(programs)
 
     @property
     def _keeps_nothing(self) -> bool:
-        """In a root shell of sudo's, what is kept would be root's, in the user's home."""
-        from kubectl_localize.cli.main import is_sudo
-
+        """Whether to leave no files: in a root shell of sudo's they would be root's, in the user's home."""
         return is_sudo(os.geteuid(), self._environ)
 
     @cached_property
-    def _files(self) -> tuple[str, ...]:
+    def _paths(self) -> Paths:
+        from kubectl_localize.host.paths import Paths
+
+        return Paths.from_env(self._environ)
+
+    @cached_property
+    def _kubeconfig_files(self) -> tuple[str, ...]:
         from kubectl_localize.cli.connection import kubeconfig_files
 
-        # As the shell would hand it over: with `=` in between it has not looked at it yet.
+        # As the shell would pass it: it does not expand what stands behind a `=`.
         path = os.path.expanduser(os.path.expandvars(self._line.value("kubeconfig")))
         return kubeconfig_files(path, self._environ)
 
     @cached_property
-    def _view(self) -> dict[str, Any]:
+    def _kubeconfig(self) -> dict[str, Any]:
         from kubectl_localize.cli.connection import kubeconfig_view
         from kubectl_localize.cli.file_cache import FileCache
-        from kubectl_localize.host.paths import Paths
 
-        cache = FileCache(Paths.from_env(self._environ).root)
-        view = kubeconfig_view(cache, self._files)
+        cache = FileCache(self._paths.root)
+        view = kubeconfig_view(cache, self._kubeconfig_files)
         if not self._keeps_nothing:
             cache.save()
         return view
@@ -112,9 +117,9 @@ class Sources:
         line = self._line
         try:
             return kubeconfig.connection(
-                self._view,
+                self._kubeconfig,
                 kubectl=find_kubectl(),
-                kubeconfig=self._files,
+                kubeconfig=self._kubeconfig_files,
                 context=line.value("context"),
                 cluster=line.value("cluster"),
                 user=line.value("user"),
@@ -125,28 +130,23 @@ class Sources:
             return None
 
     @cached_property
-    def _asking(self) -> Asking | None:
+    def _cluster_names(self) -> ClusterNames | None:
         if self._connection is None or self._keeps_nothing:
             return None
-        from kubectl_localize.cli.completion.asking import Asking
-        from kubectl_localize.cli.completion.cache import NameCache, cache_key
-        from kubectl_localize.host.paths import Paths
+        from kubectl_localize.cli.completion.cluster_names import ClusterNames, NameCache, cache_key
 
-        root = Paths.from_env(self._environ).root
+        root = self._paths.root
         cache = NameCache(root, cache_key(self._connection, os.getuid(), root))
-        return Asking(self._connection, cache, self._environ)
+        return ClusterNames(self._connection, cache, self._environ)
 
     @cached_property
     def _running(self) -> list[Running]:
-        from kubectl_localize.host.paths import Paths
-
-        paths = Paths.from_env(self._environ)
-        if not paths.all_runs():
+        if not self._paths.all_runs():
             return []
         from kubectl_localize.cli.listing.document import StateFiles
         from kubectl_localize.host.process import owner
 
         return [
             Running(item.context, item.namespace, item.name, item.kind == "Exposure")
-            for item in StateFiles(paths, owner).read().document.items
+            for item in StateFiles(self._paths, owner).read().document.items
         ]

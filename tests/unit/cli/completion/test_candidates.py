@@ -21,13 +21,13 @@ RUNNING = (
 
 
 @dataclass
-class Told:
+class ScriptedNames:
     """Names that a test knows; `asked` says what it was asked for."""
 
     running_now: Sequence[Running] = ()
     asked: list[str] = field(default_factory=list)
 
-    def of_kubeconfig(self, kind: str) -> Sequence[str]:
+    def kubeconfig_names(self, kind: str) -> Sequence[str]:
         return [f"{kind}-1", f"{kind}-2", "arn:aws:eks:x/y", "bad\nname"]
 
     def context(self) -> str:
@@ -50,8 +50,8 @@ class Told:
         return [f"{prefix}m", f"{prefix}x"]
 
 
-def _offered(line: str, known: Told | None = None) -> list[str]:
-    return [one.text for one in complete(read_line(line.split(" ")), known or Told()).candidates]
+def _offered(line: str, names: ScriptedNames | None = None) -> list[str]:
+    return [candidate.text for candidate in complete(read_line(line.split(" ")), names or ScriptedNames()).candidates]
 
 
 @pytest.mark.parametrize(
@@ -111,21 +111,23 @@ def test_lines(line: str, expected: list[str]) -> None:
     ],
 )
 def test_what_runs(line: str, expected: list[str]) -> None:
-    known = Told(RUNNING)
-    assert _offered(line, known) == expected
-    assert known.asked == [], "the cluster is not asked for what this machine knows"
+    names = ScriptedNames(RUNNING)
+    assert _offered(line, names) == expected
+    assert names.asked == [], "the cluster is not asked for what this machine knows"
 
 
 def test_what_runs_is_offered_beside_what_the_cluster_says() -> None:
-    known = Told([Running("dev", "shop", "brand-new", exposed=False), Running("prod", "shop", "brand-old", False)])
-    assert _offered("expose brand", known) == ["brand-new"]
+    names = ScriptedNames(
+        [Running("dev", "shop", "brand-new", exposed=False), Running("prod", "shop", "brand-old", False)]
+    )
+    assert _offered("expose brand", names) == ["brand-new"]
 
 
 @pytest.mark.parametrize(("line", "namespace"), [("expose ", "shop"), ("expose -n a -n b ", "b")])
 def test_the_namespace_to_list_where_not_all_may_be(line: str, namespace: str) -> None:
-    known = Told()
-    _offered(line, known)
-    assert known.asked == [namespace]
+    names = ScriptedNames()
+    _offered(line, names)
+    assert names.asked == [namespace]
 
 
 @pytest.mark.parametrize(
@@ -133,13 +135,13 @@ def test_the_namespace_to_list_where_not_all_may_be(line: str, namespace: str) -
     ["--kubeconfig ", "--kubeconfig=/et", "--hosts-file x", "expose a -- ", "expose a -- ./x", "expose a -- sh x"],
 )
 def test_files(line: str) -> None:
-    answer = complete(read_line(line.split(" ")), Told())
+    answer = complete(read_line(line.split(" ")), ScriptedNames())
     assert (answer.candidates, answer.files) == ((), True)
 
 
 @pytest.mark.parametrize("line", ["", "ls ", "-n ", "--con", "expose --map ", "stop "])
 def test_no_files(line: str) -> None:
-    assert not complete(read_line(line.split(" ")), Told()).files
+    assert not complete(read_line(line.split(" ")), ScriptedNames()).files
 
 
 @pytest.mark.parametrize("command", [START, *COMMANDS])
@@ -150,10 +152,12 @@ def test_every_flag_is_offered_once_and_by_its_letter_after_a_single_dash(comman
 
 
 def test_commands_and_flags_say_what_they_are() -> None:
-    commands = complete(read_line(["expo"]), Told()).candidates
-    assert [one.about for one in commands] == ["send a Service's traffic to a process on this machine"]
-    flags = complete(read_line(["--detac"]), Told()).candidates
-    assert [one.about for one in flags] == ["return once everything listens; it runs on until stop"]
+    commands = complete(read_line(["expo"]), ScriptedNames()).candidates
+    assert [candidate.description for candidate in commands] == [
+        "send a Service's traffic to a process on this machine"
+    ]
+    flags = complete(read_line(["--detac"]), ScriptedNames()).candidates
+    assert [candidate.description for candidate in flags] == ["return once everything listens; it runs on until stop"]
 
 
 @pytest.mark.parametrize("command", [START, *COMMANDS])

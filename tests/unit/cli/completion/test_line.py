@@ -40,25 +40,25 @@ def _words(line: str) -> list[str]:
     ],
 )
 def test_places(line: str, place: Place, typed: str, command: str) -> None:
-    found = read_line(_words(line))
-    assert (found.place, found.typed, found.head, found.command) == (place, typed, "", command)
+    result = read_line(_words(line))
+    assert (result.place, result.typed, result.head, result.command) == (place, typed, "", command)
 
 
 @pytest.mark.parametrize("spelling", ["--context", "-n"])
 def test_a_value_after_an_equals_sign(spelling: str) -> None:
-    found = read_line(["ls", f"{spelling}=a=b"])
-    assert (found.place, found.head, found.typed) == (Place.VALUE, f"{spelling}=", "a=b")
-    assert found.flag is not None
-    assert spelling in found.flag.spellings
+    result = read_line(["ls", f"{spelling}=a=b"])
+    assert (result.place, result.head, result.typed) == (Place.VALUE, f"{spelling}=", "a=b")
+    assert result.flag is not None
+    assert spelling in result.flag.spellings
 
 
 def test_what_stands_before_it() -> None:
-    found = read_line(_words("-n a --namespace=b expose -d web shop/cart --context c -- sh -n x"))
-    assert found.words == ("web", "shop/cart", "sh", "-n")
-    assert found.values("namespace") == ("a", "b")
-    assert (found.value("context"), found.value("cluster")) == ("c", "")
-    assert found.given("detach")
-    assert not found.given("stop")
+    result = read_line(_words("-n a --namespace=b expose -d web shop/cart --context c -- sh -n x"))
+    assert result.words == ("web", "shop/cart", "sh", "-n")
+    assert result.values("namespace") == ("a", "b")
+    assert (result.value("context"), result.value("cluster")) == ("c", "")
+    assert result.given("detach")
+    assert not result.given("stop")
 
 
 def test_no_word_at_all_is_an_empty_one() -> None:
@@ -67,6 +67,6 @@ def test_no_word_at_all_is_an_empty_one() -> None:
 
 @given(st.lists(st.text(alphabet="-=nlodvAfw/ab1", max_size=6), max_size=6))
 def test_every_line_has_a_place(arguments: list[str]) -> None:
-    found = read_line(arguments)
-    assert found.head + found.typed == (arguments[-1] if arguments else "")
-    assert (found.flag is not None) == (found.place is Place.VALUE)
+    result = read_line(arguments)
+    assert result.head + result.typed == (arguments[-1] if arguments else "")
+    assert (result.flag is not None) == (result.place is Place.VALUE)

@@ -18,9 +18,9 @@ from tests.unit.cli.samples import document, forward, port
 
 
 def test_merge_sorts_by_context_namespace_name() -> None:
-    one = document(forward("b", "a"), forward("a", "z"), context="prod", pid=2)
-    other = document(forward("c", "c"), context="dev", pid=1)
-    merged = merge([one, other])
+    prod = document(forward("b", "a"), forward("a", "z"), context="prod", pid=2)
+    dev = document(forward("c", "c"), context="dev", pid=1)
+    merged = merge([prod, dev])
     assert [(item.context, item.namespace, item.name) for item in merged.items] == [
         ("dev", "c", "c"), ("prod", "a", "z"), ("prod", "b", "a"),
     ]  # fmt: skip
@@ -29,7 +29,7 @@ def test_merge_sorts_by_context_namespace_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found"),
+    ("wanted", "services"),
     [
         (Filter(), ["a/db", "a/web", "b/web"]),
         (Filter(patterns=("web",)), ["a/web", "b/web"]),
@@ -44,22 +44,22 @@ def test_merge_sorts_by_context_namespace_name() -> None:
         (Filter(context="other"), []),
     ],
 )
-def test_filter(wanted: Filter, found: list[str]) -> None:
+def test_filter(wanted: Filter, services: list[str]) -> None:
     full = document(
         forward("a", "db", port(80, 80)), forward("a", "web"), forward("b", "web", labels={"tier": "front"})
     )
     filtered = wanted.apply(full)
-    assert names(filtered) == found
+    assert names(filtered) == services
     assert bool(filtered.supervisors) == (wanted.context != "other")
 
 
 def test_notes() -> None:
-    one = document(hosts=HostsState.DENIED, warnings=("port 80 is taken",))
-    assert notes(one, __version__) == [
+    denied = document(hosts=HostsState.DENIED, warnings=("port 80 is taken",))
+    assert notes(denied, __version__) == [
         "port 80 is taken", "names are not in the hosts file: it may not be written; start again with privileges",
     ]  # fmt: skip
-    two = merge([one, document(context="prod", pid=9, warnings=("x",))])
-    assert notes(two, __version__)[-1] == "context prod: x"
+    both = merge([denied, document(context="prod", pid=9, warnings=("x",))])
+    assert notes(both, __version__)[-1] == "context prod: x"
     assert notes(document(hosts=HostsState.OFF), __version__) == []
 
 

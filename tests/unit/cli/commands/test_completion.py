@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.cli.completion.scripts import FOR_KUBECTL, MARK, SCRIPTS
+from kubectl_localize.cli.completion.install import MARK, SHELLS, for_kubectl, script
 from kubectl_localize.cli.main import main
 
 
@@ -26,13 +26,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("shell", SCRIPTS)
+@pytest.mark.parametrize("shell", SHELLS)
 def test_a_script_is_all_of_stdout(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["completion", shell]) == 0
-    assert capsys.readouterr() == (SCRIPTS[shell], "")
+    assert capsys.readouterr() == (script(shell), "")
 
 
-@pytest.mark.parametrize("text", [SCRIPTS["bash"], FOR_KUBECTL])
+@pytest.mark.parametrize("text", [script("bash"), for_kubectl()])
 def test_the_scripts_that_a_shell_here_can_check_are_well_formed(text: str) -> None:
     done = subprocess.run(["bash", "-n"], input=text, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
@@ -40,36 +40,36 @@ def test_the_scripts_that_a_shell_here_can_check_are_well_formed(text: str) -> N
 
 def test_there_and_back(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     executable = home / ".local/bin/kubectl_complete-localize"
-    script = home / ".config/fish/completions/kubectl-localize.fish"
+    fish_script = home / ".config/fish/completions/kubectl-localize.fish"
     names = home / ".kube/localize/completion/dev-1/services.json"
     names.parent.mkdir(parents=True)
     names.write_text("{}")
     assert main(["completion", "install"]) == 0
     said = capsys.readouterr().err
     assert f"placed {executable}, for kubectl localize\n" in said
-    assert f"placed {script}, for kubectl-localize in fish\n" in said
+    assert f"placed {fish_script}, for kubectl-localize in fish\n" in said
     assert "bash-completion" not in said
     assert "warning:" not in said
-    assert executable.read_text() == FOR_KUBECTL
-    assert (executable.stat().st_mode & 0o777, script.stat().st_mode & 0o777) == (0o755, 0o644)
+    assert executable.read_text() == for_kubectl()
+    assert (executable.stat().st_mode & 0o777, fish_script.stat().st_mode & 0o777) == (0o755, 0o644)
 
     assert main(["completion", "install", "--remove"]) == 0
     said = capsys.readouterr().err
-    assert [f"removed {path}" in said for path in (executable, script, names.parents[1])] == [True] * 3
+    assert [f"removed {path}" in said for path in (executable, fish_script, names.parents[1])] == [True] * 3
     assert not executable.exists()
-    assert not script.exists()
+    assert not fish_script.exists()
     assert not names.parents[1].exists()
     assert names.parents[2].exists(), "what else is there stays"
 
 
 def test_somebody_elses_files_stay(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script = home / ".config/fish/completions/kubectl-localize.fish"
-    script.parent.mkdir(parents=True)
-    script.write_text("# mine\n")
+    fish_script = home / ".config/fish/completions/kubectl-localize.fish"
+    fish_script.parent.mkdir(parents=True)
+    fish_script.write_text("# mine\n")
     assert main(["completion", "install"]) == 0
-    assert f"warning: {script} is not from here and stays as it is" in capsys.readouterr().err
+    assert f"warning: {fish_script} is not from here and stays as it is" in capsys.readouterr().err
     assert main(["completion", "install", "--remove"]) == 0
-    assert script.read_text() == "# mine\n"
+    assert fish_script.read_text() == "# mine\n"
 
 
 def test_another_one_that_comes_first_in_path(
