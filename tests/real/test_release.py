@@ -71,7 +71,7 @@ def test_its_version_is_everywhere(release: Release) -> None:
     assert all(f"-{__version__}-" in file.name for file in (release.wheel, *release.archives.values()))
     manifest = yaml.safe_load((release.wheel.parent / "localize.yaml").read_text())
     assert manifest["spec"]["version"] == f"v{__version__}"
-    (start,) = {one["uri"].rpartition("/")[0] for one in manifest["spec"]["platforms"]}
+    (start,) = {platform["uri"].rpartition("/")[0] for platform in manifest["spec"]["platforms"]}
     assert start == f"{REPOSITORY}/releases/download/v{__version__}"
 
 

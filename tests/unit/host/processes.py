@@ -27,11 +27,11 @@ def wait_ended(*processes: psutil.Process, seconds: float = 5) -> list[psutil.Pr
 
 def with_argument(text: str) -> list[psutil.Process]:
     """Return the processes that have this text as one of their arguments."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if text in process.cmdline():
-                found.append(process)
+                processes.append(process)
         except psutil.Error:
             continue
-    return found
+    return processes

@@ -50,9 +50,9 @@ def test_addresses_are_distinct_and_stable(batches: list[tuple[str, list[str]]],
         directory = Path(temporary)
         held: dict[tuple[str, str], str] = {}
         for key, names in batches:
-            got = assigned(registry(directory), key, names)
-            assert set(got) == set(names)
-            for name, address in got.items():
+            addresses = assigned(registry(directory), key, names)
+            assert set(addresses) == set(names)
+            for name, address in addresses.items():
                 assert held.setdefault((key, name), address) == address
         assert len(set(held.values())) == len(held)
         for key, names in batches:
@@ -68,8 +68,8 @@ def test_addresses_are_distinct_and_stable(batches: list[tuple[str, list[str]]],
 def test_order_of_a_batch_does_not_matter_even_when_it_is_crowded(orders: tuple[list[str], list[str]]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         first, second = orders
-        one = assigned(registry(Path(temporary), SMALL, name="one"), "k", first)
-        assert assigned(registry(Path(temporary), SMALL, name="two"), "k", second) == one
+        reference = assigned(registry(Path(temporary), SMALL, name="one"), "k", first)
+        assert assigned(registry(Path(temporary), SMALL, name="two"), "k", second) == reference
 
 
 def test_a_full_network_gives_every_fit_address_and_then_an_error(tmp_path: Path) -> None:
@@ -148,8 +148,8 @@ def test_two_holders_of_one_address_are_parted(tmp_path: Path) -> None:
     entry = ["127.64.9.9", str(DAY)]
     document = {"version": 1, "contexts": {"k": {"n/a": entry, "n/b": entry}}}
     (tmp_path / "addresses.json").write_text(json.dumps(document))
-    got = assigned(registry(tmp_path), "k", ["n/a", "n/b"])
-    assert got["n/a"] == "127.64.9.9" != got["n/b"]
+    addresses = assigned(registry(tmp_path), "k", ["n/a", "n/b"])
+    assert addresses["n/a"] == "127.64.9.9" != addresses["n/b"]
 
 
 def test_supervisors_at_the_same_time_get_distinct_addresses(tmp_path: Path) -> None:

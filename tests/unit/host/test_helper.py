@@ -78,8 +78,8 @@ class Supervisor:
         return json.loads(received), descriptors
 
     def process(self) -> psutil.Process:
-        (found,) = with_argument(str(self.path))
-        return found
+        (process,) = with_argument(str(self.path))
+        return process
 
     def end(self) -> None:
         """Close our direction and wait until the helper has closed its own: by then it has undone everything."""
@@ -94,9 +94,9 @@ class Supervisor:
 
 @pytest.fixture
 def supervisor(short_dir: Path) -> Iterator[Supervisor]:
-    made = Supervisor(short_dir)
-    yield made
-    made.close()
+    server = Supervisor(short_dir)
+    yield server
+    server.close()
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_a_killed_supervisor_leaves_no_helper_and_no_names(short_dir: Path, host
         subprocess.run(arguments(path, hosts_file), check=True, timeout=10)
         assert json.loads(process.stdout.readline()) == {"ok": True}
         assert b"web.shop" in hosts_file.read_bytes()
-        running = [found for found in with_argument(str(path)) if found.pid != process.pid]
+        running = [other for other in with_argument(str(path)) if other.pid != process.pid]
         process.kill()
     assert len(running) == 1
     assert wait_ended(*running) == []
@@ -282,10 +282,10 @@ def test_two_helpers_at_once_lose_nothing(supervisor: Supervisor, hosts_file: Pa
     supervisor.start(hosts_file)
     second.start(hosts_file, key=f"two-{os.getuid()}")
     for round_ in range(20):
-        for one in (supervisor, second):
-            one.connection.sendall(json.dumps(_hosts(names=[f"n{round_}.shop"])).encode() + b"\n")
-        for one in (supervisor, second):
-            assert json.loads(one.connection.recv(4096)) == {"ok": True}
+        for each in (supervisor, second):
+            each.connection.sendall(json.dumps(_hosts(names=[f"n{round_}.shop"])).encode() + b"\n")
+        for each in (supervisor, second):
+            assert json.loads(each.connection.recv(4096)) == {"ok": True}
         assert hosts_file.read_bytes().count(f"n{round_}.shop".encode()) == 2
     supervisor.end()
     second.end()
@@ -411,7 +411,7 @@ def test_roots_helper_serves_an_ordinary_user_in_a_mounted_hosts_file(
         assert json.loads(process.stdout.readline()) == {"ok": True}
         assert b"web.shop" in hosts_file.read_bytes()
         assert b"\n127.64.0.9\tweb.shop web\n" not in Path("/etc/hosts").read_bytes()
-        running = [found for found in with_argument(str(path)) if found.pid != process.pid]
+        running = [other for other in with_argument(str(path)) if other.pid != process.pid]
         process.kill()
     assert len(running) == 1
     assert wait_ended(*running) == []

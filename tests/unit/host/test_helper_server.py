@@ -236,12 +236,12 @@ async def test_a_cancelled_request_disturbs_no_other(short_dir: Path) -> None:
 
 
 async def test_one_helper_at_a_time_and_a_new_one_after_a_dead_one(short_dir: Path) -> None:
-    seen: list[Helper | None] = []
+    changes: list[Helper | None] = []
 
     path, hosts_file = short_dir / "helper.sock", short_dir / "hosts"
-    server = HelperServer(path, on_change=seen.append)
+    server = HelperServer(path, on_change=changes.append)
     await server.start()
-    assert seen == []
+    assert changes == []
     assert await start(path, hosts_file) == 0
     first = server.helper
     assert first is not None
@@ -254,7 +254,7 @@ async def test_one_helper_at_a_time_and_a_new_one_after_a_dead_one(short_dir: Pa
     assert second is not first
     await second.set_hosts("kind-dev", LINES)
     await server.close()
-    assert seen == [first, None, second, None]
+    assert changes == [first, None, second, None]
 
 
 async def test_a_helper_that_dies_fails_what_is_under_way(short_dir: Path) -> None:

@@ -127,9 +127,9 @@ def test_a_resolver_that_cannot_be_told_is_no_error(error: Exception) -> None:
 
 
 def test_the_other_end_of_a_unix_socket_is_ours() -> None:
-    one, other = socket.socketpair(socket.AF_UNIX)
-    with one, other:
-        assert unix_peer_uid(one) == os.getuid()
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert unix_peer_uid(ours) == os.getuid()
 
 
 def test_macos_has_the_uid_second_in_its_answer() -> None:

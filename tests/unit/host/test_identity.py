@@ -18,13 +18,13 @@ from kubectl_localize.host.system.macos import MacOS
 
 
 def test_here_is_this_process_and_stays_the_same() -> None:
-    found = here()
-    assert (found.uid, found.pid) == (os.getuid(), os.getpid())
-    assert lives(found.pid, found.started)
-    assert found.login.endswith(f"@{os.uname().nodename}")
-    assert found.login[0] != "@"
-    assert re.fullmatch(r"[0-9a-f]{16}", found.machine)
-    assert here() == found
+    identity = here()
+    assert (identity.uid, identity.pid) == (os.getuid(), os.getpid())
+    assert lives(identity.pid, identity.started)
+    assert identity.login.endswith(f"@{os.uname().nodename}")
+    assert identity.login[0] != "@"
+    assert re.fullmatch(r"[0-9a-f]{16}", identity.machine)
+    assert here() == identity
 
 
 def test_another_process_of_the_machine_differs_only_in_pid_and_start() -> None:
@@ -54,12 +54,12 @@ def test_a_pid_that_another_process_has_by_now_is_not_the_one_that_is_meant() ->
 
 def test_setting_the_clock_ends_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel works the boot time out from the wall clock, and start times in seconds hang on it."""
-    found = here()
+    identity = here()
     boot_time = psutil.boot_time()
     for module in (psutil, getattr(psutil, "_pslinux", psutil)):
         monkeypatch.setattr(module, "boot_time", lambda: boot_time + 3600)
-    assert lives(found.pid, found.started)
-    assert here() == found
+    assert lives(identity.pid, identity.started)
+    assert here() == identity
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,9 @@ class Elsewhere(MacOS):
 
 
 def test_machine_and_pid_namespace_are_what_the_system_says() -> None:
-    one, same, other = (here(Elsewhere(id=name)) for name in ("A", "A", "B"))
-    assert one == same
-    assert one.machine != other.machine
-    assert one.pid_namespace == ""
+    first, same, other = (here(Elsewhere(id=name)) for name in ("A", "A", "B"))
+    assert first == same
+    assert first.machine != other.machine
+    assert first.pid_namespace == ""
     assert here(Elsewhere()).machine == hashlib.sha256(os.uname().nodename.encode()).hexdigest()[:16]
     assert here().pid_namespace == this_system().pid_namespace()

@@ -68,9 +68,9 @@ def test_context_key_is_the_directorys_by_whatever_way_one_goes_there(tmp_path: 
 
 def test_make_private_makes_directories_that_nobody_else_can_enter(tmp_path: Path) -> None:
     make_private(tmp_path / "c" / "d")
-    for made in (tmp_path / "c", tmp_path / "c" / "d"):
-        assert made.stat().st_mode & 0o7777 == 0o700
-        make_private(made)
+    for directory in (tmp_path / "c", tmp_path / "c" / "d"):
+        assert directory.stat().st_mode & 0o7777 == 0o700
+        make_private(directory)
 
 
 @pytest.mark.parametrize("mode", [0o1777, 0o755, 0o750, 0o701])

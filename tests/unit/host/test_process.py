@@ -25,10 +25,10 @@ HOLDER = """
 import sys
 from pathlib import Path
 from kubectl_localize.host.process import Pidfile
-held = Pidfile.acquire(Path(sys.argv[1]))
-print("held" if held else "refused", flush=True)
+pidfile = Pidfile.acquire(Path(sys.argv[1]))
+print("held" if pidfile else "refused", flush=True)
 if sys.stdin.readline():
-    held.leave()
+    pidfile.leave()
     print("left", flush=True)
 sys.stdin.read()
 """
@@ -37,15 +37,15 @@ sys.stdin.read()
 def test_one_holder_at_a_time_and_the_file_names_it(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     assert owner(path) is None
-    held = Pidfile.acquire(path)
-    assert held is not None
+    pidfile = Pidfile.acquire(path)
+    assert pidfile is not None
     assert owner(path) == os.getpid()
     content = json.loads(path.read_text())
     assert content == {"pid": os.getpid(), "started": this_system().start_mark(os.getpid())}
     before = time.monotonic()
     assert Pidfile.acquire(path) is None
     assert time.monotonic() - before < 0.5
-    held.release()
+    pidfile.release()
     assert not path.exists()
     assert owner(path) is None
 
@@ -60,10 +60,10 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
         assert Pidfile.acquire(path) is None
         process.kill()
     assert owner(path) is None
-    held = Pidfile.acquire(path)
-    assert held is not None
+    pidfile = Pidfile.acquire(path)
+    assert pidfile is not None
     assert json.loads(path.read_text())["pid"] == os.getpid()
-    held.release()
+    pidfile.release()
 
 
 def test_who_waits_for_a_holder_waits_for_its_end_though_the_file_is_gone(tmp_path: Path) -> None:
@@ -91,10 +91,10 @@ def test_who_waits_for_a_holder_waits_for_its_end_though_the_file_is_gone(tmp_pa
 def test_nobody_waits_where_nobody_holds_or_longer_than_they_want(tmp_path: Path) -> None:
     path = tmp_path / "pid"
     assert wait_released(path, 0)
-    held = Pidfile.acquire(path)
-    assert held is not None
+    pidfile = Pidfile.acquire(path)
+    assert pidfile is not None
     assert not wait_released(path, 0)
-    held.release()
+    pidfile.release()
     assert wait_released(path, 0)
 
 
@@ -105,9 +105,9 @@ def test_a_reader_for_a_moment_does_not_refuse_us(tmp_path: Path) -> None:
     fcntl.flock(reader, fcntl.LOCK_SH)
     timer = threading.Timer(0.05, os.close, [reader])
     timer.start()
-    held = Pidfile.acquire(path)
-    assert held is not None
-    held.release()
+    pidfile = Pidfile.acquire(path)
+    assert pidfile is not None
+    pidfile.release()
     timer.join()
 
 
@@ -125,21 +125,21 @@ def test_a_file_that_is_removed_while_it_is_waited_for_is_not_held(
         flock(descriptor, kind)
 
     monkeypatch.setattr(fcntl, "flock", removing)
-    held = Pidfile.acquire(path)
-    assert held is not None
+    pidfile = Pidfile.acquire(path)
+    assert pidfile is not None
     assert path.stat().st_ino != removed[0]
     assert owner(path) == os.getpid()
-    held.release()
+    pidfile.release()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": "1"}'])
 def test_a_held_file_that_says_nothing_has_no_known_owner(tmp_path: Path, content: str) -> None:
     path = tmp_path / "pid"
-    held = Pidfile.acquire(path)
-    assert held is not None
+    pidfile = Pidfile.acquire(path)
+    assert pidfile is not None
     path.write_text(content)
     assert owner(path) is None
-    held.release()
+    pidfile.release()
 
 
 def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_the_pidfile_needs_no_psutil_which_takes_30_ms_to_import(tmp_path: Path) -> None:
     check = (
         "import sys; from pathlib import Path; from kubectl_localize.host.process import Pidfile, owner;"
-        "path = Path(sys.argv[1]); held = Pidfile.acquire(path); owner(path); print('psutil' in sys.modules)"
+        "path = Path(sys.argv[1]); pidfile = Pidfile.acquire(path); owner(path); print('psutil' in sys.modules)"
     )
     command = [sys.executable, "-c", check, str(tmp_path / "pid")]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"

@@ -51,9 +51,9 @@ def test_a_wheels_content(tmp_path: Path) -> None:
 
 
 def test_the_program_carries_what_starts_it_and_names_its_build() -> None:
-    made = program("1.2.3", "linux-amd64", {"one/__init__.py": b"1\n"})
-    assert made.startswith(b"#!/usr/bin/env python3\n")
-    with zipfile.ZipFile(io.BytesIO(made)) as file:
+    executable = program("1.2.3", "linux-amd64", {"one/__init__.py": b"1\n"})
+    assert executable.startswith(b"#!/usr/bin/env python3\n")
+    with zipfile.ZipFile(io.BytesIO(executable)) as file:
         assert file.testzip() is None
         assert file.namelist() == sorted(file.namelist())
         assert {PACKAGES + "one/__init__.py", PACKAGES + STARTER, "__main__.py", BUILD} < set(file.namelist())
@@ -79,8 +79,8 @@ def test_packing_depends_on_the_content_only(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_krew_gets_regular_files_with_the_program_executable() -> None:
     with tarfile.open(fileobj=io.BytesIO(archive(b"program", b"licence"))) as tar:
-        found = {one.name: (one.isfile(), one.mode, one.uid, one.uname) for one in tar}
-    assert found == {"LICENSE": (True, 0o644, 0, ""), "kubectl-localize": (True, 0o755, 0, "")}
+        entries = {info.name: (info.isfile(), info.mode, info.uid, info.uname) for info in tar}
+    assert entries == {"LICENSE": (True, 0o644, 0, ""), "kubectl-localize": (True, 0o755, 0, "")}
 
 
 def test_packed_files_come_back() -> None:
@@ -94,27 +94,27 @@ def test_packed_files_come_back() -> None:
 @pytest.fixture
 def archives(tmp_path: Path) -> dict[str, Path]:
     """An archive for each platform, each with another content."""
-    made = {}
+    archives = {}
     for platform in PLATFORMS:
-        made[platform.name] = tmp_path / archive_name("1.2.3", platform)
-        made[platform.name].write_text(platform.name)
-    return made
+        archives[platform.name] = tmp_path / archive_name("1.2.3", platform)
+        archives[platform.name].write_text(platform.name)
+    return archives
 
 
 def test_the_template_is_filled_in(archives: dict[str, Path]) -> None:
     import yaml
 
     template = (CHECKOUT / "plugin.yaml").read_text()
-    found = yaml.safe_load(manifest(template, "1.2.3", "https://example.com/x", "http://127.0.0.1:1", archives))
-    assert found["metadata"]["name"] == "localize"
-    assert found["spec"]["version"] == "v1.2.3"
-    assert found["spec"]["homepage"] == "https://example.com/x"
-    for one in found["spec"]["platforms"]:
-        labels = one["selector"]["matchLabels"]
+    filled = yaml.safe_load(manifest(template, "1.2.3", "https://example.com/x", "http://127.0.0.1:1", archives))
+    assert filled["metadata"]["name"] == "localize"
+    assert filled["spec"]["version"] == "v1.2.3"
+    assert filled["spec"]["homepage"] == "https://example.com/x"
+    for platform in filled["spec"]["platforms"]:
+        labels = platform["selector"]["matchLabels"]
         name = f"{labels['os']}-{labels['arch']}"
-        assert one["sha256"] == sha256(archives.pop(name))
-        assert one["uri"] == f"http://127.0.0.1:1/kubectl-localize-1.2.3-{name}.tar.gz"
-        assert one["bin"] == "kubectl-localize"
+        assert platform["sha256"] == sha256(archives.pop(name))
+        assert platform["uri"] == f"http://127.0.0.1:1/kubectl-localize-1.2.3-{name}.tar.gz"
+        assert platform["bin"] == "kubectl-localize"
     assert not archives, "every platform has its entry"
 
 

@@ -45,4 +45,6 @@ def test_what_an_old_python_reads_has_no_newer_words_in_it() -> None:
         nodes = list(ast.walk(ast.parse(text)))
         assert not [node for node in nodes if isinstance(node, (ast.JoinedStr, ast.AnnAssign, ast.NamedExpr))]
         functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
-        assert not [one for one in functions if one.returns or any(arg.annotation for arg in one.args.args)]
+        assert not [
+            function for function in functions if function.returns or any(arg.annotation for arg in function.args.args)
+        ]

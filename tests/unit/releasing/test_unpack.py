@@ -55,8 +55,8 @@ def _build(directory: Path, name: str) -> Path:
 def test_home_and_sudo_are_seen_as_the_program_sees_them(environ: Mapping[str, str]) -> None:
     assert home(environ) == str(Paths.from_env(environ).root)
     for uid in (0, 1000):
-        for found in ({}, {"SUDO_UID": ""}, {"SUDO_UID": "0"}, {"SUDO_UID": "1000"}):
-            assert is_sudo(uid, found) == main.is_sudo(uid, found)
+        for environ_of_sudo in ({}, {"SUDO_UID": ""}, {"SUDO_UID": "0"}, {"SUDO_UID": "1000"}):
+            assert is_sudo(uid, environ_of_sudo) == main.is_sudo(uid, environ_of_sudo)
 
 
 def test_it_is_unpacked_once_for_its_user_alone(archive: Path, tmp_path: Path) -> None:

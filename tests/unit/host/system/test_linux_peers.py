@@ -23,17 +23,17 @@ CLIENT = "import socket, sys; c = socket.create_connection(('127.0.0.1', int(sys
 
 @pytest.fixture
 def lookup() -> Iterator[PeerLookup]:
-    made = PeerLookup()
-    assert made.available
-    yield made
-    made.close()
+    peers = PeerLookup()
+    assert peers.available
+    yield peers
+    peers.close()
 
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as made:
-        made.settimeout(10)
-        yield made
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        server.settimeout(10)
+        yield server
 
 
 def test_our_own_connection_is_ours(lookup: PeerLookup, listener: socket.socket) -> None:
@@ -116,14 +116,14 @@ def test_many_connections_at_once_are_told_apart(lookup: PeerLookup, listener: s
         client.close()
     closed = {connection for connection in accepted if lookup.uid(connection) is None}
     assert len(closed) == 10
-    for one in (*clients, *accepted):
-        one.close()
+    for connection in (*clients, *accepted):
+        connection.close()
     assert threading.active_count() >= 1
 
 
 def test_messages_of_one_datagram_are_taken_apart() -> None:
-    one = struct.pack("=IHHII", 16 + 5, 20, 0, 7, 0) + b"abcde"
-    data = one + b"\0" * 3 + struct.pack("=IHHII", 16, 3, 0, 8, 0)
+    message = struct.pack("=IHHII", 16 + 5, 20, 0, 7, 0) + b"abcde"
+    data = message + b"\0" * 3 + struct.pack("=IHHII", 16, 3, 0, 8, 0)
     assert messages(data) == [(20, 7, b"abcde"), (3, 8, b"")]
     assert messages(b"") == []
     assert messages(struct.pack("=IHHII", 0, 20, 0, 7, 0)) == []
