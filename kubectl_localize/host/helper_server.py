@@ -13,19 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_localize.host import helper as helper_program
-from kubectl_localize.host.helper_client import AddressInUseError, DeniedError, Helper, HelperError
+from kubectl_localize.host.helper_client import Helper
 from kubectl_localize.host.sockets import socket_address
-
-__all__ = [
-    "AddressInUseError",
-    "DeniedError",
-    "Helper",
-    "HelperError",
-    "HelperServer",
-    "helper_argv",
-    "only_root_writes",
-    "own_or_root",
-]
 
 INSTALLED_HELPER = Path("/usr/local/libexec/kubectl-localize/helper.py")
 SYSTEM_PYTHON = Path("/usr/bin/python3")

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kubectl_localize.host.helper_server import DeniedError, Helper, HelperError
+from kubectl_localize.host.helper_client import DeniedError, Helper, HelperError
 from kubectl_localize.host.hosts import HOSTS_FILE, holds_block, may_be_written, names_taken
 from kubectl_localize.host.resolve import unresolved
 from kubectl_localize.model import Connection, HostsLine, HostsState, Options, ServiceKey

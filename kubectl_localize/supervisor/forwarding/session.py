@@ -14,7 +14,7 @@ from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.selection import nothing_selected
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
-from kubectl_localize.host.helper_server import HelperError
+from kubectl_localize.host.helper_client import HelperError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.resolve import addresses, exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback

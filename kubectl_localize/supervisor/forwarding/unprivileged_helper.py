@@ -6,7 +6,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from kubectl_localize.host.helper_server import Helper, HelperServer
+from kubectl_localize.host.helper_client import Helper
+from kubectl_localize.host.helper_server import HelperServer
 
 log = logging.getLogger(__name__)
 

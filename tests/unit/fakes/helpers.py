@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from kubectl_localize.host.helper_server import Helper, HelperError
+from kubectl_localize.host.helper_client import Helper, HelperError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.host.system import this_system

@@ -16,7 +16,7 @@ from typing import Any
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.codec import to_json
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
-from kubectl_localize.host.helper_server import HelperError
+from kubectl_localize.host.helper_client import HelperError
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import (
     Endpoint,
