@@ -91,7 +91,7 @@ def kubeconfig_view(cache: FileCache, files: Sequence[str]) -> dict[str, Any]:
     """Contexts, clusters and the names of users in these files, as `kubectl config view -o json` has them."""
 
     def read() -> dict[str, Any]:
-        from kubectl_localize.cluster.kubeconfig_files import read_view  # with YAML, which takes 20 ms to import
+        from kubectl_localize.cluster.kubeconfig import read_view  # with YAML, which takes 20 ms to import
 
         return _without_secrets(read_view(files))
 

@@ -1,80 +1,114 @@
-"""Single requests to the API server through `kubectl … --raw`: what is read, made, replaced and deleted.
-
-`--raw` sends exactly one request and no discovery before it, so a call costs one short-lived kubectl.
-"""
+"""Single requests to the API server: what is read, made, replaced and deleted."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.exposing.values import WorkloadRef
-from kubectl_localize.cluster.running import Running, output
 from kubectl_localize.errors import ConflictError, KubectlError, NotFoundError
 from kubectl_localize.model import Connection
 
-GET_TIMEOUT_SECONDS = 15.0
+REQUEST_SECONDS = 15.0
+EXISTS_SECONDS = 10.0
+PAGE_SIZE = 1000
 FIELD_MANAGER = "kubectl-localize"
 
 Json = dict[str, Any]
-Run = Callable[[list[str], bytes | None], Awaitable[Running]]  # starts a kubectl with this on its stdin
+
+
+class Requests(Protocol):
+    """What this module needs of `cluster.transport.Transport`."""
+
+    async def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float
+    ) -> Json: ...
 
 
 class Api:
-    """Talks to one API server.
+    """Talks to one API server; every method raises a KubectlError (the subclass names the reason) if that fails.
 
     Args:
-        run: starts a kubectl, with these bytes on its stdin where there are any.
+        connection: whose API server it is.
     """
 
-    def __init__(self, connection: Connection, run: Run) -> None:
+    def __init__(self, connection: Connection, requests: Requests) -> None:
         self.connection = connection
-        self._run = run
+        self._requests = requests
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
-        """One object, or a list.
-
-        Raises: KubectlError (a subclass that names the reason).
-        """
-        argv = kubectl.get_raw(self.connection, _with(path, query or {}), timeout_seconds=GET_TIMEOUT_SECONDS)
-        return await self._send(argv, None)
+        """One object, or a list in one piece."""
+        return await self._requests.request("GET", _with(path, query or {}), timeout_seconds=REQUEST_SECONDS)
 
     async def find(self, path: str) -> Json | None:
-        """One object, None where there is none of that name; raises as `get`."""
+        """One object; None if there is none of that name."""
         try:
             return await self.get(path)
         except NotFoundError:
             return None
 
+    async def exists(self, path: str) -> bool:
+        """Whether an object is there; True if the API server does not say."""
+        try:
+            await self._requests.request("GET", path, timeout_seconds=EXISTS_SECONDS)
+        except NotFoundError:
+            return False
+        except KubectlError:
+            return True
+        return True
+
+    async def pod_exists(self, namespace: str, pod: str) -> bool:
+        """Whether a pod is there; True if the API server does not say."""
+        return await self.exists(f"/api/v1/namespaces/{namespace}/pods/{pod}")
+
+    async def namespace_exists(self, namespace: str) -> bool:
+        """Whether a namespace is there; True if the API server does not say, for example to those who may not ask."""
+        return await self.exists(f"/api/v1/namespaces/{namespace}")
+
     async def items(self, group_version: str, plural: str, namespace: str, selector: str = "") -> list[Json]:
-        """The objects of a namespace (of the cluster where it is empty), by labels; raises as `get`."""
+        """The objects of a namespace (of the cluster, if it is empty) that match a label selector."""
         path = kubectl.raw_path(group_version, plural, namespace, {})
-        items: list[Json] = (await self.get(path, {"labelSelector": selector} if selector else {})).get("items") or []
-        return items
+        query = {"limit": str(PAGE_SIZE), **({"labelSelector": selector} if selector else {})}
+        items: list[Json] = []
+        while True:
+            page = await self.get(path, query)
+            items += page.get("items") or []
+            token = (page.get("metadata") or {}).get("continue")
+            if not token:
+                return items
+            query["continue"] = token
 
     async def create(self, path: str, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Json:
-        """POST to a collection (`/api/v1/namespaces/shop/pods`); the object as it was made, or would have been.
+        """POST to a collection (`/api/v1/namespaces/shop/pods`).
 
-        Raises: KubectlError, AlreadyExistsError and InvalidError among its subclasses.
+        Args:
+            dry_run: have the API server check it, and change nothing.
+
+        Returns: the object as it was made, or would have been.
+        Raises: AlreadyExistsError, InvalidError and other KubectlErrors.
         """
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
-        return await self._send(kubectl.send_raw(self.connection, "create", _with(path, query)), manifest)
+        return await self._requests.request("POST", _with(path, query), manifest, timeout_seconds=REQUEST_SECONDS)
 
     async def replace(self, path: str, manifest: Mapping[str, Any]) -> Json:
         """PUT an object; one with a `resourceVersion` only if nobody has changed it since.
 
-        Raises: KubectlError, ConflictError and NotFoundError among its subclasses.
+        Raises: ConflictError, NotFoundError and other KubectlErrors.
         """
-        query = {"fieldManager": FIELD_MANAGER}
-        return await self._send(kubectl.send_raw(self.connection, "replace", _with(path, query)), manifest)
+        path = _with(path, {"fieldManager": FIELD_MANAGER})
+        return await self._requests.request("PUT", path, manifest, timeout_seconds=REQUEST_SECONDS)
 
     async def delete(self, path: str, *, uid: str = "", grace_seconds: int | None = None) -> bool:
-        """DELETE an object, with a uid only this very one; whether it was there.
+        """DELETE an object.
 
-        Raises: KubectlError, ConflictError (another one has the name by now) among its subclasses.
+        Args:
+            uid: delete it only if it has this uid; empty for whichever has the name.
+            grace_seconds: how long a pod may take to end; None leaves that to the pod.
+
+        Returns: whether it was there.
+        Raises: ConflictError if another object has the name by now, and other KubectlErrors.
         """
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if uid:
@@ -82,7 +116,7 @@ class Api:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self._send(kubectl.send_raw(self.connection, "delete", path), options)
+            await self._requests.request("DELETE", path, options, timeout_seconds=REQUEST_SECONDS)
         except NotFoundError:
             return False
         return True
@@ -95,34 +129,25 @@ class Api:
             version: the `resourceVersion` at which it was seen to have `current`; while it has that there is no need
                 to look once more.
 
-        Returns: the replicas that it had: `current` where it was scaled, else what somebody else made of it.
+        Returns: the replicas that it had: `current` if it was scaled, else what somebody else made of it.
         Raises: KubectlError, NotFoundError and ConflictError among its subclasses.
         """
         path = f"{ref.path}/scale"
         if version:
             meta = {"name": ref.name, "namespace": ref.namespace, "uid": uid, "resourceVersion": version}
-            scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": {"replicas": wanted}}
+            bare = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": {"replicas": wanted}}
             try:
-                await self.replace(path, scale)
+                await self.replace(path, bare)
                 return current
             except ConflictError:  # it has changed since, perhaps not its count
                 pass
-        found = await self.get(path)
-        if found["metadata"].get("uid") != uid:
+        scale = await self.get(path)
+        if scale["metadata"].get("uid") != uid:
             raise NotFoundError(f"{ref} is another one by now")
-        replicas = int((found.get("spec") or {}).get("replicas") or 0)
+        replicas = int((scale.get("spec") or {}).get("replicas") or 0)
         if replicas == current:
-            await self.replace(path, {**found, "spec": {**(found.get("spec") or {}), "replicas": wanted}})
+            await self.replace(path, {**scale, "spec": {**(scale.get("spec") or {}), "replicas": wanted}})
         return replicas
-
-    async def _send(self, argv: list[str], body: Mapping[str, Any] | None) -> Json:
-        start = self._run(argv, json.dumps(body).encode() if body is not None else None)
-        text = await output(start, kubectl.SEND_TIMEOUT_SECONDS + 5)
-        try:
-            answer: Json = json.loads(text)
-        except ValueError as error:
-            raise KubectlError("kubectl's answer is no JSON") from error
-        return answer
 
 
 def _with(path: str, query: Mapping[str, str]) -> str:

@@ -22,7 +22,6 @@ from kubectl_localize.errors import (
 from kubectl_localize.model import Connection
 
 OLDEST_MINOR = 27
-SEND_TIMEOUT_SECONDS = 15
 
 
 def argv(connection: Connection, *arguments: str, namespace: str = "") -> list[str]:
@@ -76,15 +75,18 @@ def raw_path(group_version: str, resource: str, namespace: str, query: Mapping[s
     return f"{prefix}{middle}/{resource}" + (f"?{urlencode(query)}" if query else "")
 
 
-def get_raw(connection: Connection, path: str, *, timeout_seconds: float | None = None) -> list[str]:
-    """`kubectl get --raw PATH`; without a timeout it may stream for ever."""
-    limit = [f"--request-timeout={timeout_seconds:g}s"] if timeout_seconds is not None else []
-    return argv(connection, "get", "--raw", path, *limit)
+def get_raw(connection: Connection, path: str, *, timeout_seconds: float) -> list[str]:
+    """`kubectl get --raw PATH`: one request, for what has no supervisor's transport."""
+    return argv(connection, "get", "--raw", path, f"--request-timeout={timeout_seconds:g}s")
 
 
-def send_raw(connection: Connection, verb: str, path: str) -> list[str]:
-    """`kubectl create|replace|delete --raw PATH -f -`: POST, PUT or DELETE of what is on its stdin."""
-    return argv(connection, verb, "--raw", path, "--filename=-", f"--request-timeout={SEND_TIMEOUT_SECONDS}s")
+def proxy(connection: Connection, socket: str) -> list[str]:
+    """`kubectl proxy`, which lets this process make API requests through a Unix socket.
+
+    Args:
+        socket: the socket's path, or its name in the directory that kubectl is started in.
+    """
+    return argv(connection, "proxy", f"--unix-socket={socket}")
 
 
 _FORWARDING = re.compile(r"Forwarding from (?:127\.0\.0\.1|\[::1\]):(\d+) -> \d+")
@@ -114,11 +116,6 @@ def is_dial_failure(line: str) -> bool:
     return is_fatal(line) and _NOT_DIALLED.search(line) is not None
 
 
-def is_stream(command: Sequence[str]) -> bool:
-    """Whether a command line is a watch, which may be silent for a long time though all is well."""
-    return any("watch=1" in argument for argument in command)
-
-
 _REASONS: tuple[tuple[str, type[KubectlError]], ...] = (
     (r"\(Forbidden\)|is forbidden:|403 Forbidden", ForbiddenError),
     (r"\(Unauthorized\)|You must be logged in|the server has asked for the client to provide credentials|"
@@ -142,7 +139,7 @@ def explain(stderr: Sequence[str], exit_code: int) -> KubectlError:
         stderr: the last lines that it wrote there, oldest first.
         exit_code: how it ended.
     """
-    lines = [line.strip() for line in stderr if line.strip() and not line.startswith(("W", "I0", "Handling"))]
+    lines = [line.strip() for line in stderr if line.strip() and not _IS_NOISE.match(line)]
     text = "\n".join(lines)
     last = brief(lines[-1]) if lines else f"kubectl ended with exit code {exit_code}"
     for pattern, kind in _REASONS:
@@ -151,6 +148,7 @@ def explain(stderr: Sequence[str], exit_code: int) -> KubectlError:
     return KubectlError(last)
 
 
+_IS_NOISE = re.compile(r"[WI]\d{4} [\d:.]+ |Warning: |Handling connection ")  # klog's level and date: I1127 is November
 _KLOG = re.compile(r"^[EWIF]\d{4} [\d:.]+\s+\d+ [\w.]+:\d+\] ")
 _SERVER = re.compile(r"^(?:error: )?(?:Error from server(?: \(\w+\))?: |Unable to connect to the server: |error: )")
 

@@ -1,93 +1,159 @@
-"""What the lists and watches have said so far: every Service and EndpointSlice of the watched namespaces."""
+"""What watches have said so far: Services, EndpointSlices and pods, and for which Services something has changed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
+from kubectl_localize.cluster import objects
+from kubectl_localize.cluster.watch import Listed, Put, Resource, WatchEvent
 from kubectl_localize.model import EndpointSlice, Service, ServiceKey
+from kubectl_localize.timing import Clock, Notifier
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+SERVICES = Resource[Service]("v1", "services", objects.service)
+ENDPOINT_SLICES = Resource[EndpointSlice]("discovery.k8s.io/v1", "endpointslices", objects.endpoint_slice)
+PODS = Resource[Json]("v1", "pods", dict)
+
+
+class Table(Generic[T]):
+    """The objects of one kind, by `namespace/name`.
+
+    Args:
+        changed: fired after each change.
+    """
+
+    def __init__(self, changed: Notifier) -> None:
+        self._changed = changed
+        self._objects: dict[str, T] = {}
+
+    def get(self, identity: str) -> T | None:
+        """The object of this `namespace/name`; None if there is none."""
+        return self._objects.get(identity)
+
+    @property
+    def objects(self) -> Mapping[str, T]:
+        """All of them."""
+        return self._objects
+
+    def apply(self, event: WatchEvent[T]) -> None:
+        """Take in what a watch says."""
+        if isinstance(event, Listed):
+            prefix = f"{event.namespace}/" if event.namespace else ""
+            for identity in [key for key in self._objects if key.startswith(prefix) and key not in event.objects]:
+                self._set(identity, None)
+            for identity, value in event.objects.items():
+                self._set(identity, value)
+        else:
+            self._set(event.identity, event.value if isinstance(event, Put) else None)
+
+    def _set(self, identity: str, value: T | None) -> None:
+        before = self._objects.pop(identity, None)
+        if value is not None:
+            self._objects[identity] = value
+        if before != value:
+            self._note(identity, before, value)
+            self._changed.fire()
+
+    def _note(self, identity: str, before: T | None, value: T | None) -> None:
+        """Hear of a change, before `changed` is fired."""
+
+
+class ServiceTable(Table[Service]):
+    """Services; `dirty` are those that have changed."""
+
+    def __init__(self, changed: Notifier, dirty: set[ServiceKey]) -> None:
+        super().__init__(changed)
+        self._dirty = dirty
+
+    def _note(self, identity: str, before: Service | None, value: Service | None) -> None:
+        self._dirty.update(service.key for service in (before, value) if service is not None)
+
+
+class SliceTable(Table[EndpointSlice]):
+    """EndpointSlices, also by Service; `changed_at` is when one changed last, on the given clock."""
+
+    def __init__(self, changed: Notifier, dirty: set[ServiceKey], clock: Clock) -> None:
+        super().__init__(changed)
+        self._dirty = dirty
+        self._clock = clock
+        self._by_service: dict[ServiceKey, dict[str, EndpointSlice]] = {}
+        self.changed_at = clock.now()
+
+    def of(self, key: ServiceKey) -> tuple[EndpointSlice, ...]:
+        """Those of a Service."""
+        return tuple(self._by_service.get(key, {}).values())
+
+    def _note(self, identity: str, before: EndpointSlice | None, value: EndpointSlice | None) -> None:
+        if before is not None:
+            slices = self._by_service[before.service]
+            del slices[identity]
+            if not slices:
+                del self._by_service[before.service]
+            self._dirty.add(before.service)
+        if value is not None:
+            self._by_service.setdefault(value.service, {})[identity] = value
+            self._dirty.add(value.service)
+        self.changed_at = self._clock.now()
 
 
 class Store:
-    """Services and EndpointSlices, and which Services something has changed for since they were last looked at.
+    """What is known of the watched namespaces; informers fill its tables.
 
     Args:
-        changed: called after each change, often; it should only note that there is something to reconcile.
+        changed: fired after each change, often.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed = changed
-        self._services: dict[ServiceKey, Service] = {}
-        self._slices: dict[ServiceKey, dict[str, EndpointSlice]] = {}
-        self._owners: dict[str, ServiceKey] = {}
+    def __init__(self, changed: Notifier, clock: Clock) -> None:
+        self._clock = clock
         self._dirty: set[ServiceKey] = set()
+        self.services = ServiceTable(changed, self._dirty)
+        self.endpoint_slices = SliceTable(changed, self._dirty, clock)
+        self.pods = Table[Json](changed)
 
     def service(self, key: ServiceKey) -> Service | None:
-        """A Service; None where there is none of that name."""
-        return self._services.get(key)
+        """A Service; None if there is none of that name."""
+        return self.services.get(str(key))
 
     def keys(self) -> list[ServiceKey]:
         """All Services."""
-        return list(self._services)
+        return [service.key for service in self.services.objects.values()]
 
     def slices(self, key: ServiceKey) -> tuple[EndpointSlice, ...]:
         """The EndpointSlices that belong to a Service."""
-        return tuple(self._slices.get(key, {}).values())
+        return self.endpoint_slices.of(key)
 
     def has_pod(self, namespace: str, pod: str) -> bool:
         """Whether a pod is behind any Service; one that terminates is, until it is gone."""
         return any(
-            pod in found.unready or any(endpoint.pod == pod for endpoint in found.endpoints)
-            for key, slices in self._slices.items()
-            if key.namespace == namespace
-            for found in slices.values()
+            pod in endpoint_slice.unready or any(endpoint.pod == pod for endpoint in endpoint_slice.endpoints)
+            for endpoint_slice in self.endpoint_slices.objects.values()
+            if endpoint_slice.service.namespace == namespace
         )
 
+    def ready_pods(self, services: Sequence[ServiceKey], *, without: Collection[str] = ()) -> set[str]:
+        """The names of the Ready pods that any of these Services sends traffic to.
+
+        Args:
+            without: names that are left out.
+        """
+        pods = (endpoint.pod for key in services for part in self.slices(key) for endpoint in part.endpoints)
+        return {pod for pod in pods if pod not in without}
+
+    @property
+    def quiet_seconds(self) -> float:
+        """How long no EndpointSlice has changed."""
+        return self._clock.now() - self.endpoint_slices.changed_at
+
+    @property
+    def is_dirty(self) -> bool:
+        """Whether anything has changed since `take_dirty`."""
+        return bool(self._dirty)
+
     def take_dirty(self) -> set[ServiceKey]:
-        """The Services that something has changed for since the last call."""
-        dirty, self._dirty = self._dirty, set()
+        """The Services for which something has changed since the last call."""
+        dirty = set(self._dirty)
+        self._dirty.clear()
         return dirty
-
-    def put_service(self, identity: str, service: Service | None) -> None:
-        """Add, replace or (None) remove the Service of this `namespace/name`."""
-        key = _key(identity)
-        if service is None:
-            self._services.pop(key, None)
-        else:
-            self._services[key] = service
-        self._touch(key)
-
-    def put_slice(self, identity: str, endpoint_slice: EndpointSlice | None) -> None:
-        """Add, replace or (None) remove the EndpointSlice of this `namespace/name`."""
-        before = self._owners.pop(identity, None)
-        if before is not None:
-            self._slices[before].pop(identity, None)
-            self._touch(before)
-        if endpoint_slice is not None:
-            self._owners[identity] = endpoint_slice.service
-            self._slices.setdefault(endpoint_slice.service, {})[identity] = endpoint_slice
-            self._touch(endpoint_slice.service)
-
-    def replace_services(self, namespace: str, services: dict[str, Service]) -> None:
-        """All Services of a namespace (of the cluster where it is empty): what is not among them is gone."""
-        for key in [key for key in self._services if namespace in ("", key.namespace)]:
-            if str(key) not in services:
-                self.put_service(str(key), None)
-        for identity, service in services.items():
-            self.put_service(identity, service)
-
-    def replace_slices(self, namespace: str, slices: dict[str, EndpointSlice]) -> None:
-        """All EndpointSlices of a namespace (of the cluster where it is empty)."""
-        for identity, owner in list(self._owners.items()):
-            if namespace in ("", owner.namespace) and identity not in slices:
-                self.put_slice(identity, None)
-        for identity, endpoint_slice in slices.items():
-            self.put_slice(identity, endpoint_slice)
-
-    def _touch(self, key: ServiceKey) -> None:
-        self._dirty.add(key)
-        self._changed()
-
-
-def _key(identity: str) -> ServiceKey:
-    namespace, _, name = identity.partition("/")
-    return ServiceKey(namespace, name)

@@ -1,4 +1,4 @@
-"""One resource listed and then watched for ever through `kubectl get --raw`, whatever happens to the connection.
+"""One resource listed and then watched for ever, whatever happens to the connection, as a stream of events.
 
 The protocol is Kubernetes' (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes):
 a list gives a resourceVersion, a watch from there sends one JSON event a line, bookmarks move the version on, any end
@@ -7,173 +7,198 @@ means resume, and 410 means list anew.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from kubectl_localize.cluster import kubectl
-from kubectl_localize.cluster.running import Running, output, started
+from kubectl_localize.cluster.api_errors import error_of_status
 from kubectl_localize.errors import GoneError, KubectlError, UnauthorizedError
-from kubectl_localize.model import Connection
+from kubectl_localize.timing import Backoff, Clock
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-LIST_TIMEOUT_SECONDS = 15.0
-RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 PAGE_SIZE = 1000
+AFTER_FAILURE = Backoff(first_seconds=0.2, longest_seconds=10.0)
+AFTER_QUICK_END = Backoff(first_seconds=0.2, longest_seconds=1.0)
+QUICK_SECONDS = 1.0
+UNAUTHORIZED_FAILURES = 3  # a pause of a second, at least: each request may have a credential plugin ask its user
 
 
-Spawn = Callable[[list[str]], Awaitable[Running]]
+@dataclass(frozen=True)
+class Listed(Generic[T]):
+    """All objects of a namespace (of the cluster, if it is empty) by `namespace/name`: any other is gone."""
+
+    namespace: str
+    objects: Mapping[str, T]
+
+
+@dataclass(frozen=True)
+class Put(Generic[T]):
+    """The object of this `namespace/name` is new or has changed."""
+
+    identity: str
+    value: T
+
+
+@dataclass(frozen=True)
+class Removed:
+    """The object of this `namespace/name` is gone, or of no interest any more."""
+
+    identity: str
+
+
+WatchEvent = Listed[T] | Put[T] | Removed
 
 
 @dataclass(frozen=True)
 class Resource(Generic[T]):
-    """A kind of object: where it lives in the API, how one is read, and where what was read goes.
+    """A kind of object: where it lives in the API, and how one is read.
 
     Args:
         group_version: `v1` or `discovery.k8s.io/v1`.
         plural: `services`.
-        parse: an object's JSON to a value, None where it is of no interest.
-        replace: takes the namespace that was listed (empty: the cluster) and everything in it, by `namespace/name`.
-        put: takes `namespace/name` and the new value, or None when it is gone.
+        parse: an object's JSON to a value; None if it is of no interest.
     """
 
     group_version: str
     plural: str
     parse: Callable[[Mapping[str, Any]], T | None]
-    replace: Callable[[str, dict[str, T]], None]
-    put: Callable[[str, T | None], None]
+
+
+class Requests(Protocol):
+    """What a watch needs of `cluster.transport.Transport`."""
+
+    async def request(self, method: str, path: str) -> dict[str, Any]: ...
+
+    def stream(self, path: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...
+
+
+class Reachability(Protocol):
+    """Whether the API server can be reached."""
+
+    async def wait_up(self) -> None: ...
 
 
 class Watch(Generic[T]):
-    """Keeps one resource of one namespace (or, with an empty one, of the cluster) up to date."""
+    """One resource of one namespace (or of the cluster, if it is empty).
+
+    `problem` says why events may be missing at the moment; empty if all is well.
+
+    Args:
+        selector: a label selector; empty for all objects.
+        reachability: waited for after a failure.
+    """
 
     def __init__(
         self,
-        connection: Connection,
+        requests: Requests,
         resource: Resource[T],
         *,
         namespace: str,
         selector: str,
-        spawn: Spawn,
-        reachable: Callable[[], Awaitable[None]],
+        reachability: Reachability,
+        clock: Clock,
     ) -> None:
-        self._connection = connection
+        self._requests = requests
         self._resource = resource
         self._namespace = namespace
         self._query = {"labelSelector": selector} if selector else {}
-        self._spawn = spawn
-        self._reachable = reachable
+        self._reachability = reachability
+        self._clock = clock
         self._version = ""
-        self._process: Running | None = None
         self._what = f"{resource.plural} in {namespace or 'all namespaces'}"
         self.problem = ""
 
-    async def list(self) -> int:
-        """List everything and hand it over.
+    async def list(self) -> Listed[T]:
+        """List everything; `events` goes on from there.
 
-        Returns: how many objects there are.
-        Raises: KubectlError (a subclass that names the reason) when kubectl fails.
+        Raises: KubectlError (the subclass names the reason).
         """
-        found: dict[str, T] = {}
+        objects: dict[str, T] = {}
         query = {**self._query, "limit": str(PAGE_SIZE)}
         while True:
-            page = await self._page(query)
-            for item in page.get("items") or ():
-                value = self._resource.parse(item)
-                if value is not None:
-                    found[_identity(item)] = value
-            token = page["metadata"].get("continue")
+            page = await self._requests.request("GET", self._path(query))
+            try:
+                for item in page.get("items") or ():
+                    value = self._resource.parse(item)
+                    if value is not None:
+                        objects[_identity(item)] = value
+                version, token = page["metadata"]["resourceVersion"], page["metadata"].get("continue")
+            except (AttributeError, KeyError, TypeError) as error:
+                raise KubectlError(f"the API server's answer to {self._path({})} is no list") from error
             if not token:
                 break
             query = {**query, "continue": token}
-        self._version = page["metadata"]["resourceVersion"]
+        self._version = version
         self.problem = ""
-        self._resource.replace(self._namespace, found)
-        return len(found)
+        return Listed(self._namespace, objects)
 
-    async def _page(self, query: Mapping[str, str]) -> dict[str, Any]:
-        command = kubectl.get_raw(self._connection, self._path(query), timeout_seconds=LIST_TIMEOUT_SECONDS)
-        text = await output(self._spawn(command), LIST_TIMEOUT_SECONDS + 5)
+    async def events(self) -> AsyncGenerator[WatchEvent[T], None]:
+        """What changes, without end; a list where changes may have been missed."""
+        failures = quick_ends = 0
+        while True:
+            began = self._clock.now()
+            try:
+                if not self._version:
+                    yield await self.list()
+                received = False
+                async with self._requests.stream(self._watch_path()) as lines:
+                    self.problem = ""
+                    async for line in lines:
+                        event = self._read(line)
+                        received = True
+                        failures = 0
+                        if event is not None:
+                            yield event
+                failures = 0
+                # A load balancer that cuts quiet connections is no failure; a server that ends each watch at once is.
+                if received or self._clock.now() - began >= QUICK_SECONDS:
+                    quick_ends = 0
+                    continue
+                quick_ends += 1
+                pause_seconds = AFTER_QUICK_END.seconds(quick_ends)
+            except KubectlError as error:
+                if isinstance(error, GoneError) and self._version:
+                    self._version = ""
+                    continue
+                self.problem = error.message
+                log.warning("watch of %s: %s", self._what, error.message)
+                failures = max(failures + 1, UNAUTHORIZED_FAILURES if isinstance(error, UnauthorizedError) else 0)
+                pause_seconds = AFTER_FAILURE.seconds(failures)
+            await self._clock.sleep(pause_seconds)
+            await self._reachability.wait_up()
+
+    def _read(self, line: bytes) -> Put[T] | Removed | None:
+        """One line of a watch; None if it only moves the version on.
+
+        Raises: GoneError if the version is too old, KubectlError for any other failure or if it is no event.
+        """
         try:
-            page: dict[str, Any] = json.loads(text)
-            page["metadata"]["resourceVersion"]
+            event = json.loads(line)
+            kind, item = event["type"], event["object"]
+            if kind == "ERROR":
+                raise error_of_status(item)
+            self._version = item["metadata"]["resourceVersion"]
+            if kind == "DELETED":
+                return Removed(_identity(item))
+            if kind not in ("ADDED", "MODIFIED"):
+                return None
+            value = self._resource.parse(item)
+            return Removed(_identity(item)) if value is None else Put(_identity(item), value)
         except (ValueError, KeyError, TypeError) as error:
-            raise KubectlError(f"kubectl's answer to {self._path({})} is no list") from error
-        return page
+            raise KubectlError(f"the API server sends what is no watch event: {line[:80]!r}") from error
+
+    def _watch_path(self) -> str:
+        query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": self._version}
+        return self._path({**self._query, **query})
 
     def _path(self, query: Mapping[str, str]) -> str:
         return kubectl.raw_path(self._resource.group_version, self._resource.plural, self._namespace, query)
-
-    async def renew(self) -> None:
-        """End the stream that is running, so that a fresh one takes over where it was."""
-        process, self._process = self._process, None
-        if process is not None:
-            await process.stop()
-
-    async def run(self) -> None:
-        """Watch until cancelled, after `list` has been called once."""
-        failures = 0
-        while True:
-            try:
-                if not self._version:
-                    await self.list()
-                if await self._stream():
-                    failures = 0
-                    continue
-                self.problem = ""
-            except GoneError:
-                if self._version:
-                    self._version = ""
-                    continue
-            except KubectlError as error:
-                self.problem = error.message
-                self._version = ""  # a list says at once that it works again; a watch may be silent for a minute
-                log.warning("watch of %s: %s", self._what, error.message)
-                if isinstance(error, UnauthorizedError):
-                    failures = max(failures, 2)
-            await asyncio.sleep(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
-            failures += 1
-            await self._reachable()
-
-    async def _stream(self) -> bool:
-        """Follow one `kubectl get --raw …watch=1` to its end; whether to go on at once."""
-        query = {**self._query, "watch": "1", "allowWatchBookmarks": "true", "resourceVersion": self._version}
-        process = self._process = await started(self._spawn(kubectl.get_raw(self._connection, self._path(query))))
-        events = 0
-        try:
-            while line := await process.stdout.readline():
-                self._event(line)
-                events += 1
-                self.problem = ""
-            code = await process.wait()
-            if self._process is not process:  # renewed
-                return True
-            if code and not events:
-                raise kubectl.explain(process.tail, code)
-        except (ValueError, KeyError, TypeError) as error:  # half a line at the end of a cut stream, no event at all
-            log.info("watch of %s: %s", self._what, error)
-        finally:
-            self._process = None
-            await process.stop()
-        return bool(events)
-
-    def _event(self, line: bytes) -> None:
-        event = json.loads(line)
-        kind, item = event["type"], event["object"]
-        if kind == "ERROR":
-            if item.get("code") == 410:
-                raise GoneError("the watch is too old to resume")
-            raise KubectlError(item.get("message") or "the API server ended the watch")
-        self._version = item["metadata"]["resourceVersion"]
-        if kind in ("ADDED", "MODIFIED"):
-            self._resource.put(_identity(item), self._resource.parse(item))
-        elif kind == "DELETED":
-            self._resource.put(_identity(item), None)
 
 
 def _identity(item: Mapping[str, Any]) -> str:

@@ -41,6 +41,7 @@ from kubectl_localize.supervisor.forwarding.session import Session
 from kubectl_localize.supervisor.processes.process import Groups
 from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.requests import failed, until_left
+from kubectl_localize.supervisor.runtime import RuntimeSource
 from kubectl_localize.supervisor.state_file import StateFile
 
 log = logging.getLogger(__name__)
@@ -59,13 +60,13 @@ class App:
     def __init__(self, paths: Paths, run: RunPaths, groups: Groups) -> None:
         self._paths = paths
         self._run = run
-        self._groups = groups
         self._control = ControlServer(run.control, self._serve)
         self._reporter = Reporter(self._control)
         self._state = StateFile(run.state, write_atomic)
         self._ending = asyncio.Event()
         self._session: Session | None = None
-        self._desk = Desk(run, groups, self._control, self._ending, quit_if_free=self._end_if_free)
+        self._runtime = RuntimeSource(run, groups)
+        self._desk = Desk(run, self._runtime, self._control, self._ending, quit_if_free=self._end_if_free)
         self._ready = False
         self._detached = False
         self._starting = asyncio.Lock()
@@ -91,6 +92,7 @@ class App:
             ticking.cancel()
             if self._session is not None:
                 await self._session.end()
+            await self._runtime.close()
         self._run.state.unlink(missing_ok=True)
         self._control.broadcast(Ended())
         await self._control.close()
@@ -177,7 +179,8 @@ class App:
 
     async def _open(self, client: Client, request: StartRequest) -> list[str]:
         client.send(Progress("listing Services"))
-        session = Session(request, self._paths, self._run, self._groups, self._reporter)
+        runtime = await self._runtime.get(request.connection)
+        session = Session(request, runtime, self._paths, self._reporter)
         self._session = session
         try:
             needs = await session.begin()
@@ -219,7 +222,7 @@ class App:
                 continue
             if self._session is not None:
                 self._session.pool.sweep()
-            activity = self._activity()
+            activity = self._runtime.activity
             changed = activity[0] != seen[0]
             counted = activity[1] != seen[1] and tick % TICKS_BETWEEN_COUNTS == 0
             if changed or counted or self._state.problem:
@@ -231,12 +234,6 @@ class App:
         self._state.put(self._document())
         if self._state.problem and not before:
             self._reporter.warn(self._state.problem)
-
-    def _activity(self) -> tuple[int, int]:
-        """Two numbers that grow with every change and with every byte."""
-        forwards = self._session.activity() if self._session is not None else (0, 0)
-        exposures = self._desk.activity
-        return forwards[0] + exposures[0], forwards[1] + exposures[1]
 
     def _document(self) -> LsDocument:
         """What `ls` shows of this supervisor: forwards, exposures, or both."""

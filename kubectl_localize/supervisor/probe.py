@@ -55,6 +55,12 @@ class ApiServerProbe:
         self._proven = False
         self.up = True
 
+    def move(self, address: tuple[str, int]) -> None:
+        """Probe another address from now on."""
+        if address != self._address:
+            self._address = address
+            self._resolved = []
+
     async def wait_up(self) -> None:
         """Return as soon as the API server can be reached."""
         while not self.up:

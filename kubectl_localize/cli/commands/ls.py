@@ -42,8 +42,7 @@ def run(args: Arguments) -> int:
 def _check_context(args: Arguments) -> None:
     """Raise LocalizeError if no kubeconfig has the context; files that cannot be read are no reason to."""
     from kubectl_localize.cli.connection import kubeconfig_files
-    from kubectl_localize.cluster.kubeconfig import no_context
-    from kubectl_localize.cluster.kubeconfig_files import read_view
+    from kubectl_localize.cluster.kubeconfig import no_context, read_view
 
     contexts = read_view(kubeconfig_files(args.kubeconfig, os.environ))["contexts"]
     names = [entry["name"] for entry in contexts]

@@ -5,26 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import time
 from datetime import UTC, datetime
 
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.commands.stop import sweep
 from kubectl_localize.cli.connection import resolve, run_paths
-from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
-from kubectl_localize.host.paths import Paths, RunPaths
+from kubectl_localize.host.paths import Paths, RunPaths, make_private
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.exposing import restoring
 from kubectl_localize.supervisor.exposing.search import find
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.tunnel import remove_keys
-from kubectl_localize.supervisor.processes.process import Process, Spawner
+from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.timing import Clock
 
 
@@ -50,13 +48,10 @@ def run(args: Arguments) -> int:
 async def _restore(
     args: Arguments, connection: Connection, console: terminal.Console
 ) -> tuple[list[LocalizeError], bool]:
-    spawner = Spawner(_NoGroups(), kubectl.environment(connection, os.environ))
-
-    async def run_kubectl(argv: list[str], stdin: bytes | None) -> Process:
-        return await spawner.spawn(argv, stdin=stdin)
-
-    clock = Clock(time.monotonic, asyncio.sleep)
-    return await restore(Api(connection, run_kubectl), run_paths(connection), args, console, clock)
+    paths = run_paths(connection)
+    make_private(paths.directory)
+    async with Runtime(connection, paths, _NoGroups()) as runtime:
+        return await restore(runtime.api, paths, args, console, runtime.clock)
 
 
 async def restore(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable
-from dataclasses import replace
 
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
@@ -29,8 +27,8 @@ from kubectl_localize.protocol import (
 from kubectl_localize.supervisor.control_server import Client, ControlServer
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.exposures import Exposures, Listener
-from kubectl_localize.supervisor.processes.process import Groups
 from kubectl_localize.supervisor.requests import failed, until_left
+from kubectl_localize.supervisor.runtime import RuntimeSource
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +44,14 @@ class Desk:
     def __init__(
         self,
         run: RunPaths,
-        groups: Groups,
+        runtime: RuntimeSource,
         control: ControlServer,
         ending: asyncio.Event,
         *,
         quit_if_free: Callable[[], None],
     ) -> None:
         self._run = run
-        self._groups = groups
+        self._runtime = runtime
         self._control = control
         self._ending = ending
         self._quit_if_free = quit_if_free
@@ -94,7 +92,7 @@ class Desk:
         return True
 
     async def _begin(self, client: Client, order: ExposeRequest) -> list[str]:
-        exposures = self._reach(order.connection)
+        exposures = await self._reach(order.connection)
 
         async def run(variables: list[tuple[str, str]]) -> None:
             await client.ask(CommandWanted(0, tuple(variables)))
@@ -138,19 +136,16 @@ class Desk:
 
     async def _restore(self, connection: Connection, say: Callable[[str], None], warn: Callable[[str], None]) -> None:
         try:
-            await self._reach(connection).restore(say)
+            exposures = await self._reach(connection)
+            await exposures.restore(say)
         except LocalizeError as error:
             warn(f"{error.message}; {error.hint}" if error.hint else error.message)
 
-    def _reach(self, connection: Connection) -> Exposures:
+    async def _reach(self, connection: Connection) -> Exposures:
         """What exposures reach the cluster by, which all orders of this supervisor share."""
+        runtime = await self._runtime.get(connection)
         if self._exposures is None:
-            self._exposures = Exposures(connection, self._run, self._groups, over=self._is_over)
-        if replace(self._exposures.connection, namespace="") != replace(connection, namespace=""):
-            raise LocalizeError(
-                f"context {connection.context} is in use already by pid {os.getpid()} as another user or cluster",
-                "`kubectl localize stop` ends that, `kubectl localize ls` lists it",
-            )
+            self._exposures = Exposures(runtime, over=self._is_over)
         return self._exposures
 
     def _is_over(self, exposure: Exposure) -> None:
@@ -167,11 +162,6 @@ class Desk:
     def busy(self) -> bool:
         """Whether there are exposures, which keep the supervisor."""
         return self._exposures is not None and bool(self._exposures.live)
-
-    @property
-    def activity(self) -> tuple[int, int]:
-        """Two numbers that grow with every change and with every byte."""
-        return self._exposures.activity if self._exposures is not None else (0, 0)
 
     def items(self) -> list[ExposureItem]:
         """The exposures' items of the `ls` document."""

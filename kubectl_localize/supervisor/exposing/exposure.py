@@ -90,14 +90,13 @@ class Exposure:
         self._ends = LocalEnds(plan.ports, means)
         services = sorted({key.name for port in plan.ports for key, _ in port.services})
         self._observed = ExposureInformer(
-            means.connection,
+            means.transport,
             plan.namespace,
             plan.session,
             services,
             changed=means.changed,
-            clock=means.clock.now,
-            spawn=means.kubectl_spawner.spawn,
-            reachable=means.reachable,
+            clock=means.clock,
+            reachability=means.link,
         )
 
     # -- its life -----------------------------------------------------------------------------------------------------
@@ -283,7 +282,6 @@ class Exposure:
 
     async def renewed(self) -> None:
         """The API server is back after it was away: what still looks connected may be dead."""
-        await self._observed.renew()
         if self._pods is not None:
             await self._pods.renew()
 

@@ -5,22 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from kubectl_localize.cluster import kubectl
-from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.environment import container_environment, pick_container
 from kubectl_localize.cluster.exposing.journal import Entry, Owner, by_hand
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
-from kubectl_localize.host.paths import RunPaths
-from kubectl_localize.host.resolve import addresses
-from kubectl_localize.host.system import this_system
 from kubectl_localize.ls_document import ExposureItem
 from kubectl_localize.model import Connection, ServiceKey
 from kubectl_localize.protocol import ExposeRequest
@@ -30,13 +23,8 @@ from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.plan import describe
 from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
-from kubectl_localize.supervisor.probe import ApiServerProbe, probe_address
-from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
-from kubectl_localize.supervisor.processes.port_forward import PortForwarder
-from kubectl_localize.supervisor.processes.process import Groups, Process, Spawner
-from kubectl_localize.supervisor.traffic.relay import ReadBuffer
-from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
-from kubectl_localize.timing import Clock, Notifier
+from kubectl_localize.supervisor.runtime import Runtime
+from kubectl_localize.supervisor.traffic.server import Admission
 
 log = logging.getLogger(__name__)
 
@@ -67,60 +55,43 @@ class Exposures:
         over: called with each exposure that has ended, whatever ended it.
     """
 
-    def __init__(
-        self,
-        connection: Connection,
-        run: RunPaths,
-        groups: Groups,
-        *,
-        over: Callable[[Exposure], None],
-    ) -> None:
-        self.connection = connection
-        self.changed = Notifier()
+    def __init__(self, runtime: Runtime, *, over: Callable[[Exposure], None]) -> None:
+        self._runtime = runtime
         self._over = over
         self._here = here()
-        self._record = SessionLedger(run.exposures, run.exposures_lock)
+        self._record = SessionLedger(runtime.paths.exposures, runtime.paths.exposures_lock)
         self._live: dict[Exposure, object] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._system = this_system()
-        self._peers = self._system.peers()
-        self._refusals = RefusalLog()
-        spawner = Spawner(groups, kubectl.environment(connection, os.environ))
-        gated = CredentialGate(spawner)
-
-        async def run_kubectl(argv: list[str], stdin: bytes | None) -> Process:
-            return await gated.spawn(argv, stdin=stdin)
-
-        self.api = Api(connection, run_kubectl)
+        self.api = runtime.api
         self._means = Means(
-            connection=connection,
-            api=self.api,
-            kubectl_spawner=gated,
-            ssh_spawner=Spawner(groups, os.environ),
-            forwarder=PortForwarder(connection, gated),
-            link=ApiServerProbe(
-                probe_address(connection),
-                resolve=addresses,
-                boot_ahead=self._system.boot_ahead,
-                changed=self.changed,
-                renewed=self._renewed,
-            ),
-            changed=self.changed,
-            clock=Clock(time.monotonic, asyncio.sleep),
-            now=_now,
-            buffer=ReadBuffer(),
-            admission=Admission(self._peers, os.getuid(), root=False),  # as whom our ssh runs
-            refusals=self._refusals,
-            listens=self._system.listens,
+            connection=runtime.connection,
+            api=runtime.api,
+            transport=runtime.transport,
+            kubectl_spawner=runtime.kubectl,
+            ssh_spawner=runtime.ssh,
+            forwarder=runtime.forwarder,
+            link=runtime.probe,
+            changed=runtime.changed,
+            clock=runtime.clock,
+            now=runtime.now,
+            buffer=runtime.buffer,
+            admission=Admission(runtime.peers, os.getuid(), root=False),  # as whom our ssh runs
+            refusals=runtime.refusals,
+            listens=runtime.system.listens,
             advice=self._advice,
-            directory=run.directory,
+            directory=runtime.directory,
             record=self._record,
         )
         self._recovery = Recovery(
-            self.api, self._record, run.directory, here=self._here, lives=lives, clock=self._means.clock, now=_now,
-            live=lambda: {exposure.plan.session for exposure in self._live},
+            self.api, self._record, runtime.directory, here=self._here, lives=lives, clock=runtime.clock,
+            now=runtime.now, live=lambda: {exposure.plan.session for exposure in self._live},
         )  # fmt: skip
-        self._probing = asyncio.create_task(self._means.link.run())
+        runtime.renew_too(self)
+
+    @property
+    def connection(self) -> Connection:
+        """Which cluster, and as whom."""
+        return self._runtime.connection
 
     # -- orders -------------------------------------------------------------------------------------------------------
     async def expose(self, order: ExposeRequest, owner: object, listener: Listener) -> list[str]:
@@ -131,7 +102,7 @@ class Exposures:
         if not order.dry_run:
             await self.restore(listener.step)
         findings = await checks.Checks(
-            self.api, order, listens=self._system.listens, now=_now, advice=self._advice
+            self.api, order, listens=self._runtime.system.listens, now=self._runtime.now, advice=self._advice
         ).run()
         for warning in findings.warnings:
             listener.warn(warning)
@@ -240,10 +211,9 @@ class Exposures:
         """End all of them, and everything else."""
         failures = await self.end(self.live, step, doing)
         await self._recovery.close()
-        self._probing.cancel()
-        await asyncio.wait((self._probing, *self._tasks))
-        self._refusals.close()
-        self._peers.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._runtime.forget(self)
         return failures
 
     # -- after a crash ------------------------------------------------------------------------------------------------
@@ -260,7 +230,7 @@ class Exposures:
         owner = held[0].owner
         if (owner.machine, owner.uid) != (self._here.machine, self._here.uid):
             return f"ask {owner.login}; if that machine is gone for good: {by_hand(held)}"
-        left = restoring.dead_in(held, self._here, lives, _now())
+        left = restoring.dead_in(held, self._here, lives, self._runtime.now())
         if left is not None:
             return f"`kubectl localize restore` undoes it{f' in {left:.0f} s, if it stays silent' if left else ''}"
         return f"`kubectl localize expose --stop {held[0].services[0]}` ends it"
@@ -271,12 +241,8 @@ class Exposures:
         found = [item for exposure in self._live for item in exposure.items(self.connection.context)]
         return sorted(found, key=lambda item: (item.namespace, item.name))
 
-    @property
-    def activity(self) -> tuple[int, int]:
-        """Two numbers that grow with every change and with every byte."""
-        return self.changed.count, self._means.buffer.reads
-
-    def _renewed(self) -> None:
+    def renew(self) -> None:
+        """Give every exposure fresh connections, now that the API server can be reached again."""
         for exposure in self._live:
             task = asyncio.create_task(exposure.renewed())
             self._tasks.add(task)
@@ -290,7 +256,3 @@ async def _exposed_or_done(exposure: Exposure) -> None:
     finally:
         for way in ways:
             way.cancel()
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.watch import Requests
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.probe import ApiServerProbe
@@ -37,6 +38,7 @@ class Means:
 
     connection: Connection
     api: Api
+    transport: Requests
     kubectl_spawner: ProcessSpawner
     ssh_spawner: ProcessSpawner
     forwarder: PortForwarder

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from contextlib import aclosing
+from typing import Any, TypeVar
 
-from kubectl_localize.cluster import objects
 from kubectl_localize.cluster import selection as selecting
-from kubectl_localize.cluster.kubectl import explain, get_raw
-from kubectl_localize.cluster.store import Store
-from kubectl_localize.cluster.watch import Resource, Spawn, Watch
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.store import ENDPOINT_SLICES, SERVICES, Store, Table
+from kubectl_localize.cluster.watch import Reachability, Requests, Resource, Watch
 from kubectl_localize.errors import (
     BadRequestError,
     ForbiddenError,
@@ -22,45 +21,47 @@ from kubectl_localize.errors import (
     UnreachableError,
 )
 from kubectl_localize.model import Connection, EndpointSlice, Selection, Service
+from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class Informer:
-    """Fills a view and keeps it up to date.
+    """Fills a store and keeps it up to date.
 
     Args:
-        reachable: returns once the API server can be reached.
+        api, requests: the API server of `connection`.
+        reachability: waited for after a failure.
     """
 
     def __init__(
         self,
         connection: Connection,
         selection: Selection,
-        view: Store,
+        store: Store,
         *,
-        spawn: Spawn,
-        reachable: Callable[[], Awaitable[None]],
+        api: Api,
+        requests: Requests,
+        reachability: Reachability,
+        clock: Clock,
     ) -> None:
         self._connection = connection
         self._selection = selection
-        self._spawn = spawn
-        self._reachable = reachable
-        self._services = Resource[Service](
-            "v1", "services", objects.service, view.replace_services, view.put_service
-        )  # fmt: skip
-        self._slices = Resource[EndpointSlice](
-            "discovery.k8s.io/v1", "endpointslices", objects.endpoint_slice, view.replace_slices, view.put_slice
-        )
-        self._watches: list[Watch[Service] | Watch[EndpointSlice]] = []
+        self._store = store
+        self._api = api
+        self._requests = requests
+        self._reachability = reachability
+        self._clock = clock
+        self._services: list[Watch[Service]] = []
+        self._slices: list[Watch[EndpointSlice]] = []
         self._tasks: list[asyncio.Task[None]] = []
         self.warnings: list[str] = []
 
     async def begin(self) -> None:
         """List everything once, and start to follow it.
 
-        Raises: LocalizeError with a hint where nothing can be listed at all.
+        Raises: LocalizeError with a hint if nothing can be listed at all.
         """
         namespaces = list(selecting.watched_namespaces(self._selection, self._connection.namespace))
         try:
@@ -71,8 +72,10 @@ class Informer:
             await self._fall_back(error)
         except KubectlError as error:
             raise _explained(error, self._connection) from error
-        for watch in self._watches:
-            self._tasks.append(asyncio.create_task(watch.run()))
+        self._tasks = [
+            *(asyncio.create_task(_follow(watch, self._store.services)) for watch in self._services),
+            *(asyncio.create_task(_follow(watch, self._store.endpoint_slices)) for watch in self._slices),
+        ]
 
     async def _fall_back(self, refusal: ForbiddenError) -> None:
         namespace = self._connection.namespace
@@ -87,53 +90,39 @@ class Informer:
         )
 
     async def _list(self, namespaces: list[str]) -> None:
-        self._watches = []
         refused: list[ForbiddenError] = []
         for namespace in namespaces:
-            services = self._watch(self._services, namespace, self._selection.label_selector)
-            slices = self._watch(self._slices, namespace, "")
             try:
-                found, _ = await asyncio.gather(services.list(), slices.list())
+                await self._list_one(namespace)
             except ForbiddenError as error:
                 refused.append(error)
                 self.warnings.append(f"you may not list Services and EndpointSlices in namespace {namespace}")
-                continue
-            if namespace and not found:
-                await self._must_exist(namespace)
-            self._watches += [services, slices]
-        if refused and not self._watches:
+        if refused and not self._services:
             self.warnings.clear()
             raise refused[0]
 
+    async def _list_one(self, namespace: str) -> None:
+        """List a namespace (the cluster, if it is empty) and keep its watches."""
+        services = self._watch(SERVICES, namespace, self._selection.label_selector)
+        slices = self._watch(ENDPOINT_SLICES, namespace, "")
+        service_list, slice_list = await asyncio.gather(services.list(), slices.list())
+        if namespace and not service_list.objects and not await self._api.namespace_exists(namespace):
+            raise NotFoundError(f"there is no namespace {namespace}")  # it lists as an empty one
+        self._store.services.apply(service_list)
+        self._store.endpoint_slices.apply(slice_list)
+        self._services.append(services)
+        self._slices.append(slices)
+
     def _watch(self, resource: Resource[T], namespace: str, selector: str) -> Watch[T]:
         return Watch(
-            self._connection, resource, namespace=namespace, selector=selector, spawn=self._spawn,
-            reachable=self._reachable,
+            self._requests, resource, namespace=namespace, selector=selector, reachability=self._reachability,
+            clock=self._clock,
         )  # fmt: skip
-
-    async def _must_exist(self, namespace: str) -> None:
-        """An unknown namespace lists as an empty one. Whether it is there may be forbidden to know; so be it."""
-        if not await self._exists(f"/api/v1/namespaces/{namespace}"):
-            raise NotFoundError(f"there is no namespace {namespace}")
-
-    async def pod_exists(self, namespace: str, pod: str) -> bool:
-        """Whether a pod is there; True where the cluster does not say."""
-        return await self._exists(f"/api/v1/namespaces/{namespace}/pods/{pod}")
-
-    async def _exists(self, path: str) -> bool:
-        process = await self._spawn(get_raw(self._connection, path, timeout_seconds=10))
-        code = await process.wait()
-        return not (code and isinstance(explain(process.tail, code), NotFoundError))
-
-    async def renew(self) -> None:
-        """Give every watch a fresh connection."""
-        await asyncio.gather(*(watch.renew() for watch in self._watches))
 
     def problems(self) -> list[str]:
         """Why what is shown may be out of date."""
-        return sorted(
-            {f"the cluster is not being followed: {watch.problem}" for watch in self._watches if watch.problem}
-        )
+        watches: list[Watch[Any]] = [*self._services, *self._slices]
+        return sorted({f"the cluster is not being followed: {watch.problem}" for watch in watches if watch.problem})
 
     async def end(self) -> None:
         """Stop following."""
@@ -141,6 +130,12 @@ class Informer:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+
+async def _follow(watch: Watch[T], table: Table[T]) -> None:
+    async with aclosing(watch.events()) as events:
+        async for event in events:
+            table.apply(event)
 
 
 def _explained(error: KubectlError, connection: Connection) -> LocalizeError:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 
-from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.selection import nothing_selected
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.helper_client import HelperError
-from kubectl_localize.host.paths import Paths, RunPaths
-from kubectl_localize.host.resolve import addresses, exists_publicly, top_level_domains
+from kubectl_localize.host.paths import Paths
+from kubectl_localize.host.resolve import exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
-from kubectl_localize.host.system import this_system
 from kubectl_localize.ls_document import ForwardItem, SupervisorItem
 from kubectl_localize.model import HostsState
 from kubectl_localize.protocol import StartRequest
@@ -28,17 +25,13 @@ from kubectl_localize.supervisor.forwarding.informer import Informer
 from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
-from kubectl_localize.supervisor.probe import ApiServerProbe, probe_address
-from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.pool import Pool
-from kubectl_localize.supervisor.processes.port_forward import PortForwarder
-from kubectl_localize.supervisor.processes.process import Groups, Spawner
 from kubectl_localize.supervisor.reporter import Reporter
+from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.supervisor.traffic.binding import PortBinder
-from kubectl_localize.supervisor.traffic.relay import ReadBuffer
-from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
-from kubectl_localize.timing import Clock, Notifier
+from kubectl_localize.supervisor.traffic.server import Admission
+from kubectl_localize.timing import Notifier
 
 log = logging.getLogger(__name__)
 
@@ -51,55 +44,49 @@ class Session:
 
     Args:
         order: what was asked for.
+        runtime: the ways to the cluster.
         paths: the files of this user.
-        run: the files of this supervisor.
-        groups: what ends our children when this process is gone.
         reporter: hears of changes and of what is missing.
     """
 
-    def __init__(self, order: StartRequest, paths: Paths, run: RunPaths, groups: Groups, reporter: Reporter) -> None:
-        connection, options = order.connection, order.options
+    def __init__(self, order: StartRequest, runtime: Runtime, paths: Paths, reporter: Reporter) -> None:
+        connection, options, run = order.connection, order.options, runtime.paths
         self.order = order
-        self._system = this_system()
-        self._dirty = asyncio.Event()
+        self._runtime = runtime
+        self._changes = Notifier()
         self._tasks = Tasks()
         self._resources = AsyncExitStack()
-        self.changed = Notifier()
-        self.buffer = ReadBuffer()
-        self._spawner = CredentialGate(Spawner(groups, kubectl.environment(connection, os.environ)))
-        self.link = ApiServerProbe(
-            probe_address(connection),
-            resolve=addresses,
-            boot_ahead=self._system.boot_ahead,
-            changed=self.changed,
-            renewed=self._renewed,
-        )
-        self._helpers = Helpers(run, options, self._system)
-        view = self._view = Store(self._dirty.set)
+        self.changed = runtime.changed
+        self._helpers = Helpers(run, options, runtime.system)
+        view = self._view = Store(self._changes, runtime.clock)
         self.discovery = Informer(
-            connection, order.selection, view, spawn=self._spawner.spawn, reachable=self.link.wait_up
-        )  # fmt: skip
+            connection,
+            order.selection,
+            view,
+            api=runtime.api,
+            requests=runtime.transport,
+            reachability=runtime.probe,
+            clock=runtime.clock,
+        )
         self.pool = Pool(
-            forwarder=PortForwarder(connection, self._spawner),
-            pods=self.discovery,
-            clock=time.monotonic,
-            changed=self.changed,
+            forwarder=runtime.forwarder,
+            pods=runtime.api,
+            clock=runtime.clock.now,
+            changed=runtime.changed,
             warn=reporter.warn,
             max_children=options.max_children,
             idle_timeout_seconds=options.idle_timeout_seconds,
         )
-        self._peers = self._system.peers()
-        self._admission = Admission(self._peers, os.getuid(), everybody=options.allow_other_users)
-        self._refusals = RefusalLog()
+        self._admission = Admission(runtime.peers, os.getuid(), everybody=options.allow_other_users)
         config = ListenerConfig(
             pool=self.pool,
-            probe=self.link,
-            changed=self.changed,
-            clock=time.monotonic,
+            probe=runtime.probe,
+            changed=runtime.changed,
+            clock=runtime.clock.now,
             admission=self._admission,
-            refusals=self._refusals,
+            refusals=runtime.refusals,
             wait_timeout_seconds=options.wait_timeout_seconds,
-            buffer=self.buffer,
+            buffer=runtime.buffer,
         )
         self.hosts = HostsWriter(
             connection,
@@ -108,8 +95,8 @@ class Session:
             helpers=self._helpers,
             public_names=PublicNames(exists_publicly, top_level_domains()),
             reporter=reporter,
-            clock=Clock(time.monotonic, asyncio.sleep),
-            changed=self.changed,
+            clock=runtime.clock,
+            changed=runtime.changed,
         )
         self.reconciler = Reconciler(
             connection,
@@ -124,10 +111,10 @@ class Session:
                 bind_loopback,
                 lambda: self._helpers.privileged,
                 HelperError,
-                self._helpers.add_address if self._system.aliases_loopback else None,
+                self._helpers.add_address if runtime.system.aliases_loopback else None,
             ),
             hosts=self.hosts,
-            now=lambda: datetime.now(UTC),
+            now=runtime.now,
             reporter=reporter,
         )
 
@@ -137,8 +124,6 @@ class Session:
 
         Raises: LocalizeError where nothing can be listed, or nothing is selected.
         """
-        self._resources.callback(self._peers.close)
-        self._resources.callback(self._refusals.close)
         self._resources.push_async_callback(self.pool.end)
         self._resources.push_async_callback(self.reconciler.end)
         self._resources.push_async_callback(self.discovery.end)
@@ -166,12 +151,13 @@ class Session:
         """
         self._resources.push_async_callback(self.hosts.end)
         self._resources.push_async_callback(self._tasks.end)
+        self._runtime.renew_too(self)
+        self._resources.callback(self._runtime.forget, self)
         await self.reconciler.reconcile()
         self._tasks.start(self.hosts.run(), "names in the hosts file")
         await self.hosts.settled()
         missing = await self.hosts.unresolved()
         self._tasks.start(self._follow(), "following the cluster")
-        self._tasks.start(self.link.run(), "probing the API server")
         self._tasks.start(self._reopen(), "opening what could not be opened")
         unresolved = [f"{len(missing)} names do not resolve, such as {missing[0]}"] if missing else []
         return [*self.warnings(), *unresolved]
@@ -213,9 +199,9 @@ class Session:
 
     async def _follow(self) -> None:
         while True:
-            await self._dirty.wait()
+            if not self._view.is_dirty:
+                await self._changes.wait()
             await asyncio.sleep(GATHER_SECONDS)
-            self._dirty.clear()
             try:
                 await self.reconciler.reconcile()
             except Exception:  # one bad object must not end the following of all others
@@ -232,15 +218,11 @@ class Session:
             except Exception:  # it is tried again
                 log.exception("what could not be opened")
 
-    def _renewed(self) -> None:
+    def renew(self) -> None:
+        """Give new connections fresh children, now that the API server can be reached again."""
         self.pool.renew()
-        self._tasks.start(self.discovery.renew(), "renewing the watches")
 
     # -- what ls shows, and the way down ------------------------------------------------------------------------------
-    def activity(self) -> tuple[int, int]:
-        """Two numbers that grow with every change and with every byte."""
-        return self.changed.count, self.buffer.reads
-
     def supervisor_item(self, own: SupervisorItem) -> SupervisorItem:
         """The supervisor in the `ls` document; `own` is what it knows of itself."""
         return replace(

@@ -1,37 +1,57 @@
-"""Lets one kubectl go first while credentials are unproven, so that a credential plugin asks its user only once.
+"""Lets one go first while credentials are unproven, so that a credential plugin asks its user only once.
 
 kubectl runs the kubeconfig's exec credential plugin in every process; the plugin caches what it got. Fifty at once
-would open fifty browser windows.
+would open fifty browser windows. All API requests share one kubectl, and count as one here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from kubectl_localize.cluster import kubectl
-from kubectl_localize.errors import UnauthorizedError
+from kubectl_localize.errors import KubectlError, UnauthorizedError, UnreachableError
 from kubectl_localize.supervisor.processes.process import Process, Spawner
+from kubectl_localize.timing import Notifier
 
 
 class CredentialGate:
-    """Starts kubectl processes, one at a time until one has spoken, and again after an `Unauthorized`."""
+    """Starts port-forwards and admits API requests: only one of the two uses credentials that nothing has proven.
+
+    It opens when a request is answered or a port-forward speaks, and closes again at an `Unauthorized`.
+    """
 
     def __init__(self, spawner: Spawner) -> None:
         self._spawner = spawner
         self._proven = False
-        self._first = asyncio.Lock()
-        self._proofs: set[asyncio.Task[None]] = set()
+        self._requests = 0
+        self._busy = False
+        self._proof: asyncio.Task[None] | None = None
+        self._changed = Notifier()
 
-    async def spawn(
-        self,
-        argv: Sequence[str],
-        on_error_line: Callable[[str], None] | None = None,
-        stdin: bytes | None = None,
-    ) -> Process:
-        """Start a kubectl, after the one that goes first where there is one; `stdin` is what it has to read.
+    @asynccontextmanager
+    async def request(self) -> AsyncIterator[None]:
+        """Make an API request within this: after the port-forward that goes first, together with other requests."""
+        while not self._proven and self._busy:
+            await self._changed.wait()
+        self._requests += 1
+        try:
+            yield
+            self._proven = True
+        except KubectlError as error:
+            if not isinstance(error, UnreachableError):
+                self._proven = not isinstance(error, UnauthorizedError)
+            raise
+        finally:
+            self._requests -= 1
+            self._changed.fire()
 
-        Raises: OSError where it cannot be started.
+    async def spawn(self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
+        """Start a `kubectl port-forward`, after whoever goes first.
+
+        Raises:
+            SpawnError: it cannot be started.
         """
 
         def hear(line: str) -> None:
@@ -40,26 +60,27 @@ class CredentialGate:
             if on_error_line is not None:
                 on_error_line(line)
 
+        while not self._proven and (self._requests or self._busy):
+            await self._changed.wait()
         if self._proven:
-            return await self._spawner.spawn(argv, hear, stdin)
-        await self._first.acquire()
-        # proven by the one that was waited for; or a watch, which may be silent for long and so can prove nothing
-        if self._proven or kubectl.is_stream(argv):
-            self._first.release()
-            return await self._spawner.spawn(argv, hear, stdin)
+            return await self._spawner.spawn(argv, hear)
+        self._busy = True
         try:
-            process = await self._spawner.spawn(argv, hear, stdin)
+            process = await self._spawner.spawn(argv, hear)
         except BaseException:
-            self._first.release()
+            self._let_in()
             raise
-        proof = asyncio.create_task(self._prove(process))
-        self._proofs.add(proof)
-        proof.add_done_callback(self._proofs.discard)
+        self._proof = asyncio.create_task(self._prove(process))
         return process
 
     async def _prove(self, process: Process) -> None:
+        """Let the others in when the one that went first has spoken or ended."""
         try:
             await process.spoke.wait()
             self._proven = process.alive or not process.tail
         finally:
-            self._first.release()
+            self._let_in()
+
+    def _let_in(self) -> None:
+        self._busy = False
+        self._changed.fire()

@@ -1,4 +1,4 @@
-"""One started process of ours: own session, stdin given whole or empty, pipes always drained, known to the guard."""
+"""One started process of ours: own session, stdin empty, pipes always drained, known to the guard."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, cast
 
 from kubectl_localize.errors import SpawnError
@@ -18,7 +19,7 @@ TAIL_LINES = 20
 LINE_LIMIT_BYTES = 64 * 1024 * 1024
 GRACE_SECONDS = 2.0
 PIPES_SECONDS = 0.5
-STDIN, STDOUT, STDERR = 0, 1, 2
+STDOUT, STDERR = 1, 2
 
 
 class Groups(Protocol):
@@ -156,7 +157,6 @@ class ProcessSpawner(Protocol):
         self,
         argv: Sequence[str],
         on_error_line: Callable[[str], None] | None = None,
-        stdin: bytes | None = None,
     ) -> Process: ...
 
 
@@ -183,36 +183,34 @@ class Spawner:
         self,
         argv: Sequence[str],
         on_error_line: Callable[[str], None] | None = None,
-        stdin: bytes | None = None,
+        *,
+        directory: Path | None = None,
     ) -> Process:
-        """Start a process in a session of its own.
+        """Start a process in a session of its own, with nothing to read.
 
         Args:
             argv: the program and its arguments.
             on_error_line: takes each line that it writes to stderr.
-            stdin: what it reads there; None means nothing.
+            directory: where it starts; None means where this process is.
 
         Raises:
             SpawnError: it cannot be started at all.
         """
         loop = asyncio.get_running_loop()
         try:
-            transport, process = await loop.subprocess_exec(
+            _, process = await loop.subprocess_exec(
                 lambda: Process(self._groups, on_error_line, self._killpg),
                 *argv,
-                stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
+                stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
                 env=self._environment,
+                cwd=directory,
             )
         except OSError as error:
             raise SpawnError(
                 f"{argv[0]} cannot be started: {error.strerror or error}",
                 f"check that `{argv[0]}` runs in a terminal, and that this machine is not out of processes or memory",
             ) from error
-        if stdin is not None:
-            pipe = cast(asyncio.WriteTransport, transport.get_pipe_transport(STDIN))
-            pipe.write(stdin)
-            pipe.close()  # once all of it is written
         return process

@@ -156,7 +156,7 @@ def event(kind: str, item: dict[str, Any]) -> str:
     return json.dumps({"type": kind, "object": item}, separators=(",", ":")) + "\n"
 
 
-def page(*items: dict[str, Any], version: int, token: str = "") -> str:
+def page(*items: dict[str, Any], version: int, token: str = "") -> dict[str, Any]:
     """The answer to a list request."""
     meta = {"resourceVersion": str(version), **({"continue": token} if token else {})}
-    return json.dumps({"kind": "ServiceList", "apiVersion": "v1", "metadata": meta, "items": list(items)})
+    return {"kind": "ServiceList", "apiVersion": "v1", "metadata": meta, "items": list(items)}

@@ -1,10 +1,9 @@
-"""Single requests: command lines, bodies, and what the API server's refusals are taken for."""
+"""Single requests: paths, bodies, and what is made of the answers."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
 
 import pytest
@@ -12,49 +11,38 @@ import pytest
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.errors import (
-    AlreadyExistsError,
     ConflictError,
-    ForbiddenError,
-    InvalidError,
-    KubectlError,
     NotFoundError,
 )
-from tests.unit.cluster.answering import NOT_FOUND, Answer, Done
 from tests.unit.cluster.samples import CONNECTION
+from tests.unit.fakes.requests import FORBIDDEN, NOT_FOUND, Answer, give
 
 T = TypeVar("T")
-PINNED = ["/usr/bin/kubectl", "--kubeconfig=/home/ada/.kube/config", "--context=dev"]
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/shop/leases"
 CART = WorkloadRef("apps/v1", "Deployment", "shop", "cart")
 SCALE = f"{CART.path}/scale"
 
 # What kubectl 1.32 and Kubernetes 1.35 said.
-EXISTS = 'Error from server (AlreadyExists): leases.coordination.k8s.io "a" already exists'
 MODIFIED = (
     'Error from server (Conflict): Operation cannot be fulfilled on leases.coordination.k8s.io "a": the object has been'
     " modified; please apply your changes to the latest version and try again"
 )
-NO_VERSION = (
-    'The leases "a" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update'
-)  # fmt: skip
-POD_SECURITY = (
-    'Error from server (Forbidden): pods "x" is forbidden: violates PodSecurity "restricted:latest":'
-    " allowPrivilegeEscalation != false"
-)
 
 
-class Kubectl:
-    """Answers one request after the other."""
+class Requests:
+    """Answers one request after the other; `sent` has method, path and body of each."""
 
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
-        self.requests: list[tuple[list[str], Any]] = []
-        self.api = Api(CONNECTION, self._run)
+        self.sent: list[tuple[str, str, Any]] = []
+        self.api = Api(CONNECTION, self)
 
-    async def _run(self, argv: list[str], body: bytes | None) -> Done:
-        assert argv[:3] == PINNED
-        self.requests.append((argv[3:], json.loads(body) if body is not None else None))
-        return Done(self._answers.pop(0))
+    async def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float
+    ) -> dict[str, Any]:
+        assert 0 < timeout_seconds <= 15
+        self.sent.append((method, path, body))
+        return give(self._answers.pop(0))
 
 
 def done(work: Coroutine[Any, Any, T]) -> T:
@@ -68,65 +56,73 @@ def scale(replicas: int | None, uid: str = "cart-uid") -> dict[str, Any]:
 
 
 def test_reading_sends_nothing() -> None:
-    kubectl = Kubectl({"a": 1}, NOT_FOUND, {"items": [{"b": 2}]}, {"items": None})
-    assert done(kubectl.api.get(LEASES, {"limit": "1"})) == {"a": 1}
-    assert done(kubectl.api.find(f"{LEASES}/a")) is None
-    assert done(kubectl.api.items("v1", "pods", "shop", "a=b")) == [{"b": 2}]
-    assert done(kubectl.api.items("v1", "pods", "")) == []
-    limit = "--request-timeout=15s"
-    assert kubectl.requests == [
-        (["get", "--raw", f"{LEASES}?limit=1", limit], None),
-        (["get", "--raw", f"{LEASES}/a", limit], None),
-        (["get", "--raw", "/api/v1/namespaces/shop/pods?labelSelector=a%3Db", limit], None),
-        (["get", "--raw", "/api/v1/pods", limit], None),
+    requests = Requests({"a": 1}, NOT_FOUND)
+    assert done(requests.api.get(LEASES, {"limit": "1"})) == {"a": 1}
+    assert done(requests.api.find(f"{LEASES}/a")) is None
+    assert requests.sent == [("GET", f"{LEASES}?limit=1", None), ("GET", f"{LEASES}/a", None)]
+
+
+def test_a_list_comes_page_by_page() -> None:
+    requests = Requests({"items": [{"b": 2}], "metadata": {"continue": "x"}}, {"items": [{"c": 3}]}, {"items": None})
+    assert done(requests.api.items("v1", "pods", "shop", "a=b")) == [{"b": 2}, {"c": 3}]
+    assert done(requests.api.items("v1", "pods", "")) == []
+    assert [path for _, path, _ in requests.sent] == [
+        "/api/v1/namespaces/shop/pods?limit=1000&labelSelector=a%3Db",
+        "/api/v1/namespaces/shop/pods?limit=1000&labelSelector=a%3Db&continue=x",
+        "/api/v1/pods?limit=1000",
     ]
 
 
+@pytest.mark.parametrize(("answer", "exists"), [({"a": 1}, True), (NOT_FOUND, False), (FORBIDDEN, True)])
+def test_what_is_not_known_to_be_gone_exists(answer: Answer, exists: bool) -> None:
+    assert done(Requests(answer).api.pod_exists("shop", "web-1")) == exists
+    assert done(Requests(answer).api.namespace_exists("shop")) == exists
+
+
 def test_making_and_replacing_send_the_object_in_our_name() -> None:
-    kubectl = Kubectl({"made": 1}, {"made": 2}, {"made": 3})
-    assert done(kubectl.api.create(LEASES, {"a": 1})) == {"made": 1}
-    assert done(kubectl.api.create(LEASES, {"a": 2}, dry_run=True)) == {"made": 2}
-    assert done(kubectl.api.replace(f"{LEASES}/a", {"a": 3})) == {"made": 3}
-    rest = ["--filename=-", "--request-timeout=15s"]
+    requests = Requests({"made": 1}, {"made": 2}, {"made": 3})
+    assert done(requests.api.create(LEASES, {"a": 1})) == {"made": 1}
+    assert done(requests.api.create(LEASES, {"a": 2}, dry_run=True)) == {"made": 2}
+    assert done(requests.api.replace(f"{LEASES}/a", {"a": 3})) == {"made": 3}
     ours = "fieldManager=kubectl-localize"
-    assert kubectl.requests == [
-        (["create", "--raw", f"{LEASES}?{ours}", *rest], {"a": 1}),
-        (["create", "--raw", f"{LEASES}?{ours}&dryRun=All", *rest], {"a": 2}),
-        (["replace", "--raw", f"{LEASES}/a?{ours}", *rest], {"a": 3}),
+    assert requests.sent == [
+        ("POST", f"{LEASES}?{ours}", {"a": 1}),
+        ("POST", f"{LEASES}?{ours}&dryRun=All", {"a": 2}),
+        ("PUT", f"{LEASES}/a?{ours}", {"a": 3}),
     ]
 
 
 def test_deleting_says_which_one_and_how_soon() -> None:
-    kubectl = Kubectl({}, {}, NOT_FOUND, MODIFIED)
+    requests = Requests({}, {}, NOT_FOUND, MODIFIED)
     path = f"{LEASES}/a"
-    assert done(kubectl.api.delete(path))
-    assert done(kubectl.api.delete(path, uid="77", grace_seconds=0))
-    assert not done(kubectl.api.delete(path))
+    assert done(requests.api.delete(path))
+    assert done(requests.api.delete(path, uid="77", grace_seconds=0))
+    assert not done(requests.api.delete(path))
     with pytest.raises(ConflictError):
-        done(kubectl.api.delete(path, uid="77"))
+        done(requests.api.delete(path, uid="77"))
     options = {"apiVersion": "v1", "kind": "DeleteOptions"}
     precondition = {"preconditions": {"uid": "77"}}
-    assert [body for _, body in kubectl.requests] == [
+    assert [body for _, _, body in requests.sent] == [
         options, {**options, **precondition, "gracePeriodSeconds": 0}, options, {**options, **precondition}
     ]  # fmt: skip
-    assert kubectl.requests[0][0] == ["delete", "--raw", path, "--filename=-", "--request-timeout=15s"]
+    assert requests.sent[0][:2] == ("DELETE", path)
 
 
 @pytest.mark.parametrize(("current", "wanted"), [(2, 0), (0, 2)])
 def test_scaling_changes_the_count_only(current: int, wanted: int) -> None:
-    kubectl = Kubectl(scale(current), scale(wanted))
-    assert done(kubectl.api.scale(CART, current, wanted, uid="cart-uid")) == current
-    put = kubectl.requests[1]
-    assert put[0][:3] == ["replace", "--raw", f"{SCALE}?fieldManager=kubectl-localize"]
-    assert put[1] == {**scale(current), "spec": {"replicas": wanted}}
-    assert put[1]["metadata"]["resourceVersion"] == "7", "so that it fails if anybody has changed it since"
+    requests = Requests(scale(current), scale(wanted))
+    assert done(requests.api.scale(CART, current, wanted, uid="cart-uid")) == current
+    put = requests.sent[1]
+    assert put[:2] == ("PUT", f"{SCALE}?fieldManager=kubectl-localize")
+    assert put[2] == {**scale(current), "spec": {"replicas": wanted}}
+    assert put[2]["metadata"]["resourceVersion"] == "7", "so that it fails if anybody has changed it since"
 
 
 def test_what_is_still_as_it_was_seen_is_not_looked_at_once_more() -> None:
-    kubectl = Kubectl(scale(0))
-    assert done(kubectl.api.scale(CART, 2, 0, uid="cart-uid", version="7")) == 2
-    (argv, body), *more = kubectl.requests
-    assert (argv[:3], more) == (["replace", "--raw", f"{SCALE}?fieldManager=kubectl-localize"], [])
+    requests = Requests(scale(0))
+    assert done(requests.api.scale(CART, 2, 0, uid="cart-uid", version="7")) == 2
+    ((method, path, body),) = requests.sent
+    assert (method, path) == ("PUT", f"{SCALE}?fieldManager=kubectl-localize")
     assert body == {
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
@@ -137,61 +133,19 @@ def test_what_is_still_as_it_was_seen_is_not_looked_at_once_more() -> None:
 
 @pytest.mark.parametrize("there", [2, 5])
 def test_what_has_changed_since_it_was_seen_is_looked_at(there: int) -> None:
-    kubectl = Kubectl(MODIFIED, scale(there), scale(0))
-    assert done(kubectl.api.scale(CART, 2, 0, uid="cart-uid", version="6")) == there
-    assert len(kubectl.requests) == (3 if there == 2 else 2), "scaled only from what was expected"
+    requests = Requests(MODIFIED, scale(there), scale(0))
+    assert done(requests.api.scale(CART, 2, 0, uid="cart-uid", version="6")) == there
+    assert len(requests.sent) == (3 if there == 2 else 2), "scaled only from what was expected"
 
 
 def test_another_count_is_left_alone() -> None:
-    kubectl = Kubectl(scale(5))
-    assert done(kubectl.api.scale(CART, 0, 2, uid="cart-uid")) == 5
-    assert len(kubectl.requests) == 1
+    requests = Requests(scale(5))
+    assert done(requests.api.scale(CART, 0, 2, uid="cart-uid")) == 5
+    assert len(requests.sent) == 1
 
 
 def test_another_workload_of_the_same_name_is_left_alone() -> None:
-    kubectl = Kubectl(scale(0, uid="another"))
+    requests = Requests(scale(0, uid="another"))
     with pytest.raises(NotFoundError):
-        done(kubectl.api.scale(CART, 0, 2, uid="cart-uid"))
-    assert len(kubectl.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("said", "kind"),
-    [
-        (EXISTS, AlreadyExistsError),
-        (MODIFIED, ConflictError),
-        (NO_VERSION, InvalidError),
-        ('Error from server: admission webhook "check.example.com" denied the request: no', InvalidError),
-        (POD_SECURITY, ForbiddenError),
-        ('Error from server (NotFound): namespaces "nosuch" not found', NotFoundError),
-        ("Error from server (InternalError): out of luck", KubectlError),
-    ],
-)
-def test_refusals(said: str, kind: type[KubectlError]) -> None:
-    with pytest.raises(KubectlError) as caught:
-        done(Kubectl(said).api.create(LEASES, {}))
-    assert type(caught.value) is kind
-    assert caught.value.message == said.removeprefix("Error from server").partition(": ")[2] or kind is InvalidError
-
-
-def test_an_answer_that_is_no_json_is_an_error() -> None:
-    class Garbled(Done):
-        def __init__(self) -> None:
-            super().__init__({})
-            self.stdout = asyncio.StreamReader()
-            self.stdout.feed_data(b"Success!")
-            self.stdout.feed_eof()
-
-    async def run(argv: list[str], body: bytes | None) -> Done:
-        return Garbled()
-
-    with pytest.raises(KubectlError, match="no JSON"):
-        done(Api(CONNECTION, run).get("/version"))
-
-
-def test_a_kubectl_that_cannot_be_started_is_an_error_in_words() -> None:
-    async def run(argv: list[str], stdin: bytes | None) -> Done:
-        raise FileNotFoundError(2, "No such file or directory", argv[0])
-
-    with pytest.raises(KubectlError, match="kubectl cannot be started: No such file or directory"):
-        asyncio.run(Api(CONNECTION, run).get("/version"))
+        done(requests.api.scale(CART, 0, 2, uid="cart-uid"))
+    assert len(requests.sent) == 1

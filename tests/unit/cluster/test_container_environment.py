@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -21,31 +20,11 @@ from kubectl_localize.cluster.exposing.environment import (
     resolve,
 )
 from kubectl_localize.cluster.exposing.values import CarriedPort
-from kubectl_localize.errors import ForbiddenError
+from kubectl_localize.errors import ForbiddenError, NotFoundError
 from tests.unit.cluster.samples import CONNECTION
 
 NAMESPACE = "shop"
 SETTINGS = {"LEVEL": "debug", "url": "http://cart", "1st": "digit"}
-
-
-class Answer:
-    """A kubectl that has answered."""
-
-    def __init__(self, stdout: str, stderr: str) -> None:
-        self._stderr = stderr
-        self.stdout = asyncio.StreamReader()
-        self.stdout.feed_data(stdout.encode())
-        self.stdout.feed_eof()
-
-    @property
-    def tail(self) -> Sequence[str]:
-        return [self._stderr] if self._stderr else []
-
-    async def wait(self) -> int:
-        return 1 if self._stderr else 0
-
-    async def stop(self) -> None:
-        pass
 
 
 class Server:
@@ -58,21 +37,22 @@ class Server:
         self.asked: list[str] = []
         self.at_once = 0
 
-    async def run(self, argv: list[str], stdin: bytes | None) -> Answer:
-        path = argv[argv.index("--raw") + 1]
+    async def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float
+    ) -> Json:
         self.asked.append(path.removeprefix(f"/api/v1/namespaces/{NAMESPACE}/"))
         self._running += 1
         self.at_once = max(self.at_once, self._running)
         await asyncio.sleep(0)
         self._running -= 1
         if self._forbidden and self._forbidden in path:
-            return Answer("", "Error from server (Forbidden): secrets is forbidden: User alice cannot get it")
+            raise ForbiddenError("secrets is forbidden: User alice cannot get it")
         if path not in self._objects:
-            return Answer("", "Error from server (NotFound): not found")
-        return Answer(json.dumps(self._objects[path]), "")
+            raise NotFoundError("not found")
+        return self._objects[path]
 
     def environment(self, container: Json) -> Environment:
-        api = Api(CONNECTION, self.run)
+        api = Api(CONNECTION, self)
         return asyncio.run(container_environment(api, NAMESPACE, pod(container), container))
 
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_localize.cluster.kubeconfig import connection
-from kubectl_localize.cluster.kubeconfig_files import merge, read_view
+from kubectl_localize.cluster.kubeconfig import connection, merge, read_view
 
 FIRST = """
 apiVersion: v1

@@ -81,13 +81,10 @@ def test_raw_paths(group_version: str, namespace: str, query: dict[str, str], pa
     assert kubectl.raw_path(group_version, "services", namespace, query) == path
 
 
-def test_only_a_list_has_a_timeout_and_only_a_watch_is_a_stream() -> None:
-    listed = kubectl.get_raw(CONNECTION, "/api/v1/services?limit=500", timeout_seconds=15.0)
-    watched = kubectl.get_raw(CONNECTION, "/api/v1/services?watch=1&resourceVersion=7")
-    assert listed[3:] == ["get", "--raw", "/api/v1/services?limit=500", "--request-timeout=15s"]
-    assert watched[3:] == ["get", "--raw", "/api/v1/services?watch=1&resourceVersion=7"]
-    assert not kubectl.is_stream(listed)
-    assert kubectl.is_stream(watched)
+def test_the_proxy_and_a_single_request() -> None:
+    single = kubectl.get_raw(CONNECTION, "/api/v1/services?limit=500", timeout_seconds=15.0)
+    assert single[3:] == ["get", "--raw", "/api/v1/services?limit=500", "--request-timeout=15s"]
+    assert kubectl.proxy(CONNECTION, "api-1.sock")[3:] == ["proxy", "--unix-socket=api-1.sock"]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +139,10 @@ def test_what_port_forward_says_of_a_connection(line: str, fatal: bool, not_dial
         ([samples.LOST], KubectlError, "lost connection to pod"),
         (["Warning: v1 Foo is deprecated", ""], KubectlError, "kubectl ended with exit code 3"),
         ([], KubectlError, "kubectl ended with exit code 3"),
+        ([samples.LOST, "W1127 01:22:29.168934   18596 warnings.go:70] deprecated"], KubectlError, "lost connection"),
+        ([samples.LOST, "I1127 01:22:29.168934   18596 round_trippers.go:45] 200 OK"], KubectlError, "lost connection"),
+        ([samples.LOST, "I0123 01:22:29.168934   18596 round_trippers.go:45] 200 OK"], KubectlError, "lost connection"),
+        (["Web login failed: getting credentials"], UnauthorizedError, "Web login failed"),
         ([samples.UNAUTHORIZED, "", "Handling connection for 80"], UnauthorizedError, "You must be logged in"),
     ],
 )

@@ -12,7 +12,7 @@ import yaml
 from kubectl_localize.cluster.exposing.rights import KINDS, Right, describe, granted, missing, needed, who
 from kubectl_localize.errors import KubectlError, UnreachableError
 from tests.unit.cluster import samples
-from tests.unit.cluster.answering import FORBIDDEN, NOT_FOUND, Answer, Answering
+from tests.unit.fakes.requests import FORBIDDEN, NOT_FOUND, Answer, Answering
 
 RBAC = Path(__file__).parents[3] / "docs" / "rbac.yaml"
 RULES, ONE = "selfsubjectrulesreviews", "selfsubjectaccessreviews"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.cluster.exposing.workloads import Owners, likely_kinds, owners
 from kubectl_localize.errors import ForbiddenError
-from tests.unit.cluster.answering import FORBIDDEN, NOT_FOUND, Answer, Answering
+from tests.unit.fakes.requests import FORBIDDEN, NOT_FOUND, Answer, Answering
 
 Owner = tuple[str, str, str]  # apiVersion, kind, name
 DEPLOYMENT = ("apps/v1", "Deployment", "cart")

@@ -1,6 +1,6 @@
 """A cluster that stands in for the real one: objects by path, a controller that follows the replicas, and a clock.
 
-Requests come in through an `Api` whose kubectl it stands in for too. Time moves only when somebody sleeps.
+Requests come in through an `Api` whose transport it stands in for. Time moves only when somebody sleeps.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.timing import Clock
-from tests.unit.cluster.answering import Answer, Done
 from tests.unit.cluster.samples import CONNECTION
+from tests.unit.fakes.requests import Answer, give
 
 Json = dict[str, Any]
 
@@ -35,7 +35,8 @@ class Cluster:
     Attributes:
         objects: by path.
         story: what was changed, with the second at which it was: `PUT deployments/cart/scale`.
-        fails: takes the second, the method and the path of a request; kubectl's last words where it is to fail.
+        fails: takes the second, the method and the path of a request; a failure in kubectl's
+            words, empty if it is to succeed.
         ready_seconds: how long the pods of a workload take.
         leaving_seconds: how long a deleted pod stays.
         rules: what the user may do, as a SelfSubjectRulesReview says it.
@@ -49,7 +50,7 @@ class Cluster:
         self.leaving_seconds = 3.0
         self.rules: list[Json] = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
         self.now = 0.0
-        self.api = Api(CONNECTION, self.run)
+        self.api = Api(CONNECTION, self)
         self.clock = Clock(lambda: self.now, self._sleep)
         self._versions = itertools.count(1)
         self._wanted_since: dict[str, float] = {}
@@ -136,15 +137,16 @@ class Cluster:
                 self.put(path, {**one, "endpoints": endpoints})
                 self.story.append((self.now, f"endpoints of {service}: {ready} and {len(ours)} of ours"))
 
-    # -- kubectl ------------------------------------------------------------------------------------------------------
-    async def run(self, argv: list[str], body: bytes | None) -> Done:
-        """Stand in for a kubectl."""
-        method = {"get": "GET", "create": "POST", "replace": "PUT", "delete": "DELETE"}[argv[argv.index("--raw") - 1]]
-        url = urlsplit(argv[argv.index("--raw") + 1])
+    # -- the API ------------------------------------------------------------------------------------------------------
+    async def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float = 0.0
+    ) -> Json:
+        """Stand in for the transport."""
+        url = urlsplit(path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         await asyncio.sleep(0)
-        failed = self.fails(self.now, method, url.path)
-        return Done(failed or self._answer(method, url.path, query, json.loads(body) if body else {}))
+        failure = self.fails(self.now, method, url.path)
+        return copy.deepcopy(give(failure or self._answer(method, url.path, query, json.loads(json.dumps(body or {})))))
 
     def _answer(self, method: str, path: str, query: Mapping[str, str], body: Json) -> Answer:
         if method == "POST":

@@ -18,8 +18,8 @@ from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
-from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.fakes.cluster import APPS, Cluster
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import OWNER, entry, write, write_unreadable
 
 CART = f"{APPS}/deployments/cart"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,6 @@ from kubectl_localize.model import PortMap, ServiceKey
 from kubectl_localize.protocol import ExposeRequest
 from kubectl_localize.supervisor.exposing.checks import Checks, Findings
 from kubectl_localize.supervisor.exposing.plan import describe, journal_entries
-from tests.unit.cluster.answering import Done
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.cluster import APPS, CORE, Cluster
 from tests.unit.supervisor.exposing.samples import NOW, OWNER, entry, labels, write
@@ -239,33 +238,38 @@ def test_without_the_right_to_make_a_failsafe_it_is_done_without_and_said(cluste
 def test_the_search_waits_for_no_list(cluster: Cluster) -> None:
     searched = asyncio.Event()
 
-    async def run(argv: list[str], body: bytes | None) -> Done:
-        if any(one in word for word in argv for one in ("autoscalers", "/leases", "selfsubjectrulesreviews")):
-            await asyncio.wait_for(searched.wait(), 30)
-        if any(word.startswith(f"{APPS}/deployments/cart") for word in argv):
-            searched.set()
-        return await cluster.run(argv, body)
+    class Slow:
+        async def request(
+            self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float = 0.0
+        ) -> dict[str, Any]:
+            if any(part in path for part in ("autoscalers", "/leases", "selfsubjectrulesreviews")):
+                await searched.wait()
+            if path.startswith(f"{APPS}/deployments/cart"):
+                searched.set()
+            return await cluster.request(method, path, body)
 
-    assert asyncio.run(checks(Api(CONNECTION, run)).run()).plans
+    assert asyncio.run(checks(Api(CONNECTION, Slow())).run()).plans
 
 
 def test_what_is_asked_for_meanwhile_ends_with_the_search(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
     ended: list[str] = []
 
-    async def run(argv: list[str], body: bytes | None) -> Done:
-        path = next(word for word in argv if word.startswith("/ap"))
-        if not path.startswith(f"{CORE}/services") and "reviews" not in path:
-            try:
-                if "autoscalers" in path:
-                    raise OSError("too many open files")
-                await asyncio.sleep(3600)
-            finally:
-                ended.append(path.rpartition("/")[2].partition("?")[0])
-        return await cluster.run(argv, body)
+    class Hanging:
+        async def request(
+            self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float = 0.0
+        ) -> dict[str, Any]:
+            if not path.startswith(f"{CORE}/services") and "reviews" not in path:
+                try:
+                    if "autoscalers" in path:
+                        raise OSError("too many open files")
+                    await asyncio.Event().wait()
+                finally:
+                    ended.append(path.rpartition("/")[2].partition("?")[0])
+            return await cluster.request(method, path, body)
 
     async def story() -> None:
         with pytest.raises(LocalizeError, match="there is no Service gone"):
-            await checks(Api(CONNECTION, run), ServiceKey("shop", "gone")).run()
+            await checks(Api(CONNECTION, Hanging()), ServiceKey("shop", "gone")).run()
         assert ended == ["horizontalpodautoscalers", "leases"]
 
     asyncio.run(story())

@@ -14,9 +14,9 @@ from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
-from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.cluster.exposure_plan import REF, plan
 from tests.unit.fakes.cluster import LEASES, Cluster
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import OWNER
 from tests.unit.supervisor.exposing.test_pods import means
 from tests.unit.supervisor.loop import play

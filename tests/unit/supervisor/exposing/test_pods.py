@@ -27,12 +27,12 @@ from kubectl_localize.supervisor.processes.process import Spawner
 from kubectl_localize.supervisor.traffic.relay import ReadBuffer
 from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Notifier
-from tests.unit.cluster.answering import FORBIDDEN, Done
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, plan
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.cluster import CORE, Cluster
 from tests.unit.fakes.groups import Groups
 from tests.unit.fakes.peers import NamedPeers
+from tests.unit.fakes.requests import FORBIDDEN, NoRequests
 from tests.unit.supervisor.exposing.samples import NOW
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop"
@@ -49,6 +49,7 @@ def means(cluster: Cluster, directory: Path, listens: bool | None = True) -> Mea
     return Means(
         connection=CONNECTION,
         api=cluster.api,
+        transport=NoRequests(),
         kubectl_spawner=spawner,
         ssh_spawner=spawner,
         forwarder=PortForwarder(CONNECTION, spawner),
@@ -224,14 +225,17 @@ def test_what_fails_waits_for_what_is_still_being_made(tmp_path: Path, refused: 
     """Or the way back would begin, and then there would be a ServiceAccount or a pod."""
     cluster = Cluster()
     cluster.fails = lambda now, method, path: FORBIDDEN if path.endswith(f"/{refused}") else ""
-    answered = cluster.run
 
-    async def slow(argv: list[str], body: bytes | None) -> Done:
-        if any(f"{CORE}/{plural}?" in word for word in argv for plural in ("serviceaccounts", "pods")):
-            await asyncio.sleep(0.05)
-        return await answered(argv, body)
+    class Slow:
+        async def request(
+            self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float = 0.0
+        ) -> dict[str, Any]:
+            if path.startswith(tuple(f"{CORE}/{plural}?" for plural in ("serviceaccounts", "pods"))):
+                for _ in range(20):  # the refusal comes first
+                    await asyncio.sleep(0)
+            return await cluster.request(method, path, body)
 
-    cluster.api = Api(CONNECTION, slow)
+    cluster.api = Api(CONNECTION, Slow())
 
     async def make() -> None:
         made = pods(cluster, tmp_path, failsafe=FAILSAFE)

@@ -15,8 +15,8 @@ from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
-from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.fakes.cluster import APPS, Cluster
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, write, write_unreadable
 from tests.unit.supervisor.loop import play, until
 

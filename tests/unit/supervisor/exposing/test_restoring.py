@@ -11,8 +11,8 @@ import pytest
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.supervisor.exposing.restoring import Judged, dead_in, early_in_words, judge, silence_left, undo
-from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.fakes.cluster import APPS, LEASES, Cluster
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, write
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -17,6 +17,7 @@ from kubectl_localize.errors import (
     ForbiddenError,
     KubectlError,
     LocalizeError,
+    SpawnError,
     UnauthorizedError,
     UnreachableError,
 )
@@ -29,8 +30,8 @@ from kubectl_localize.supervisor.exposing.rollback import (
     Rollback,
 )
 from tests.unit.cluster import samples as kubectl_says
-from tests.unit.cluster.answering import FORBIDDEN, Done
 from tests.unit.fakes.cluster import APPS, CONFLICT, LEASES, Cluster
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import POD, SECRET, entry, exposure_pod, labels, write
 
 CART = f"{APPS}/deployments/cart"
@@ -383,14 +384,17 @@ def test_trouble_that_does_not_end_is_told_with_what_to_do(words: str, kind: typ
 
 def test_a_kubectl_that_cannot_be_started_for_a_moment_only_delays_it() -> None:
     cluster = exposed()
-    failing = [OSError(errno.ETXTBSY, "Text file busy"), OSError(errno.EAGAIN, "no process is left")]
+    failing = [SpawnError("kubectl cannot be started: Text file busy"), SpawnError("no process is left")]
 
-    async def run(argv: list[str], body: bytes | None) -> Done:
-        if failing and cluster.replicas(CART) == 0 and "/scale" in str(argv):
-            raise failing.pop()
-        return await cluster.run(argv, body)
+    class Starting:
+        async def request(
+            self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float = 0.0
+        ) -> dict[str, Any]:
+            if failing and cluster.replicas(CART) == 0 and "/scale" in path:
+                raise failing.pop()
+            return await cluster.request(method, path, body)
 
-    asyncio.run(Rollback(Api(kubectl_says.CONNECTION, run), [entry()], cluster.clock, list[str]().append).run())
+    asyncio.run(Rollback(Api(kubectl_says.CONNECTION, Starting()), [entry()], cluster.clock, list[str]().append).run())
     assert (failing, cluster.replicas(CART), cluster.left("abc12")) == ([], 2, [])
 
 

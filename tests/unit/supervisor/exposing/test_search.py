@@ -10,9 +10,9 @@ from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.errors import UnreachableError
 from kubectl_localize.supervisor.exposing.search import Found, find, find_in
-from tests.unit.cluster.answering import FORBIDDEN
 from tests.unit.cluster.samples import CLOSED_PORT
 from tests.unit.fakes.cluster import Cluster
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import entry, write, write_unreadable
 
 EVERYWHERE = "/apis/coordination.k8s.io/v1/leases"

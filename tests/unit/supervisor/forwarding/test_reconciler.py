@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_localize.cluster.store import Store
+from kubectl_localize.cluster.watch import Put, Removed
 from kubectl_localize.codec import to_json
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.helper_client import HelperError
@@ -58,7 +59,7 @@ class Stage:
         self.registry = directory / "registry"
         self.rig = Rig({}, directory / "log")
         self.rig.may_start.clear()
-        self.store = Store(lambda: None)
+        self.store = Store(Notifier(), Clock(lambda: 0.0, asyncio.sleep))
         self.hosts = HostsWriter(
             CONNECTION,
             replace(Options(), hosts_file=str(directory / "hosts")),
@@ -94,11 +95,11 @@ class Stage:
 
     def put(self, service: Service, *pods: str, **hostnames: str) -> None:
         """The cluster has this Service, with these Ready pods."""
-        self.store.put_service(str(service.key), service)
+        self.store.services.apply(Put(str(service.key), service))
         endpoints = tuple(Endpoint(pod, 0, "", hostnames.get(pod, "")) for pod in pods)
         ports: tuple[tuple[str, int | None], ...] = tuple((port.name, 8080) for port in service.ports)
         found = EndpointSlice("x", service.key, ports, endpoints, 0, len(pods))
-        self.store.put_slice(f"{service.key}-x", found)
+        self.store.endpoint_slices.apply(Put(f"{service.key}-x", found))
 
     def item(self, name: str = "web") -> dict[str, Any]:
         """What `ls` shows of a Service."""
@@ -176,7 +177,7 @@ async def test_a_new_service_changed_ports_and_a_removed_service(tmp_path: Path)
         assert stage.item()["address"] == address
         assert (await stage.listens(PORT), await stage.listens(OTHER_PORT)) == (False, True)
         assert stage.item("api")["address"] != address
-        stage.store.put_service("shop/web", None)
+        stage.store.services.apply(Removed("shop/web"))
         await stage.reconcile()
         assert [item.name for item in stage.reconciler.items()] == ["api"]
         assert stage.names(address) == ()

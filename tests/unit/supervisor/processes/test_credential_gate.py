@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.errors import SpawnError
+from kubectl_localize.errors import ForbiddenError, KubectlError, SpawnError, UnauthorizedError, UnreachableError
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.process import Process, Spawner
 from tests.unit.fakes.groups import Groups
@@ -18,7 +18,6 @@ from tests.unit.supervisor.processes.test_process import python
 LIVES = "import time; print('{}', flush=True); time.sleep(60)"
 SILENT = "import time; time.sleep(60)"
 UNAUTHORIZED = "import sys; sys.exit('error: You must be logged in to the server (Unauthorized)')"
-WATCH = "/api/v1/services?watch=1"
 
 
 class Stage:
@@ -96,16 +95,62 @@ def test_unauthorized_closes_the_gate_again(tmp_path: Path) -> None:
     play(run())
 
 
-def test_a_silent_watch_holds_nobody_up() -> None:
-    async def run() -> None:
-        stage = Stage()
-        await stage.spawn([*python(SILENT), WATCH])
-        await stage.spawn([*python(SILENT), WATCH])
-        await stage.spawn(python(LIVES))
-        assert len(stage.started) == 3
-        await stage.end()
+async def test_requests_go_first_together_and_port_forwards_wait_for_an_answer() -> None:
+    stage = Stage()
+    answered = asyncio.Event()
 
-    play(run())
+    async def request() -> None:
+        async with stage.gate.request():
+            await answered.wait()
+
+    requests = [asyncio.create_task(request()) for _ in range(3)]
+    await asyncio.sleep(0)
+    waiting = stage.later(python(LIVES))
+    await asyncio.wait((waiting,), timeout=0.1)
+    assert stage.started == []
+    answered.set()
+    await asyncio.gather(*requests, waiting)
+    await stage.spawn(python(SILENT))
+    assert len(stage.started) == 2, "an answer has proven the credentials"
+    await stage.end()
+
+
+async def test_requests_wait_for_a_port_forward_that_goes_first(tmp_path: Path) -> None:
+    stage = Stage()
+    with pytest.raises(UnauthorizedError):
+        async with stage.gate.request():
+            raise UnauthorizedError("the plugin failed")
+    await stage.spawn(waits_for(tmp_path / "logged-in"))
+    admitted = asyncio.Event()
+
+    async def request() -> None:
+        async with stage.gate.request():
+            admitted.set()
+
+    requesting = asyncio.create_task(request())
+    await asyncio.wait((requesting,), timeout=0.05)
+    assert not admitted.is_set()
+    (tmp_path / "logged-in").touch()
+    await requesting
+    await stage.end()
+
+
+@pytest.mark.parametrize(
+    ("error", "proven"),
+    [(ForbiddenError("no"), True), (UnauthorizedError("no"), False), (UnreachableError("away"), False)],
+)
+async def test_what_a_failed_request_proves(tmp_path: Path, error: KubectlError, proven: bool) -> None:
+    stage = Stage()
+    with pytest.raises(KubectlError):
+        async with stage.gate.request():
+            raise error
+    await stage.spawn(waits_for(tmp_path / "logged-in"))
+    second = stage.later(python(LIVES))
+    await asyncio.wait((second,), timeout=5.0 if proven else 0.1)
+    assert second.done() == proven
+    (tmp_path / "logged-in").touch()
+    await second
+    await stage.end()
 
 
 def test_one_that_cannot_be_started_leaves_the_gate_open_for_the_next() -> None:

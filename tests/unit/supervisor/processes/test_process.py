@@ -41,19 +41,6 @@ async def test_it_leads_a_session_of_its_own_with_nothing_on_stdin_and_its_own_e
     await process.wait()
 
 
-@pytest.mark.parametrize("size", [0, 1, 3_000_000])
-async def test_what_it_is_given_to_read_comes_whole_and_ends(size: int) -> None:
-    code = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
-    process = await Spawner(Groups(), {}).spawn(python(code), stdin=b"x" * size)
-    assert await process.stdout.read() == b"x" * size
-    assert await process.wait() == 0
-
-
-async def test_one_that_does_not_read_what_it_is_given() -> None:
-    process = await Spawner(Groups(), {}).spawn(python("raise SystemExit(3)"), stdin=b"x" * 3_000_000)
-    assert await process.wait() == 3
-
-
 async def test_a_full_stderr_does_not_hang_it_and_only_its_end_is_kept() -> None:
     process = await Spawner(Groups(), {}).spawn(
         python("import sys\nfor n in range(50000): sys.stderr.write(f'line {n}\\n')")

@@ -1,0 +1,313 @@
+"""The way to the API: HTTP requests to one `kubectl proxy` on a Unix socket, which is started and replaced as needed.
+
+kubectl owns kubeconfig, TLS, proxies, impersonation and credentials; a request costs milliseconds instead of a kubectl.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from kubectl_localize.cluster import kubectl
+from kubectl_localize.cluster.api_errors import error_of_response
+from kubectl_localize.cluster.http_connection import HttpConnection
+from kubectl_localize.errors import KubectlError, UnauthorizedError, UnreachableError
+from kubectl_localize.model import Connection
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+REQUEST_SECONDS = 15.0
+START_SECONDS = 20.0
+IDLE_CONNECTIONS = 8
+ATTEMPTS = 3
+
+
+class Process(Protocol):
+    """A started `kubectl proxy`."""
+
+    @property
+    def stdout(self) -> asyncio.StreamReader: ...
+
+    @property
+    def tail(self) -> Sequence[str]: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    async def wait(self) -> int: ...
+
+    async def stop(self) -> None: ...
+
+
+class Spawner(Protocol):
+    """Starts processes; raises a KubectlError if that fails."""
+
+    async def spawn(self, argv: Sequence[str], *, directory: Path | None = None) -> Process: ...
+
+
+class Gate(Protocol):
+    """Has one process at a time use credentials that are not proven yet."""
+
+    def request(self) -> AbstractAsyncContextManager[None]: ...
+
+
+class SocketPaths(Protocol):
+    """Where proxies listen."""
+
+    @property
+    def directory(self) -> Path: ...
+
+    def address(self, name: str) -> AbstractContextManager[str]: ...
+
+
+@dataclass
+class Proxy:
+    """One running `kubectl proxy`, and the connections to it.
+
+    Args:
+        name: its socket's, among `sockets`.
+        prefix: the path of the server's URL (Rancher's `/k8s/clusters/c-1`), which the proxy leaves to its clients.
+    """
+
+    process: Process
+    sockets: SocketPaths
+    name: str
+    prefix: str
+
+    def __post_init__(self) -> None:
+        self._idle: list[HttpConnection] = []
+        self._interruptible: set[HttpConnection] = set()
+        self._in_use = 0
+        self._free = asyncio.Event()
+        self._free.set()
+        self.retired = False
+
+    @asynccontextmanager
+    async def connection(self, *, interruptible: bool) -> AsyncIterator[HttpConnection]:
+        """A connection for one exchange; it is kept for the next one if it is idle afterwards.
+
+        Args:
+            interruptible: whether `retire` may cut it: it can be asked again without harm.
+
+        Raises: OSError if the proxy takes no connection.
+        """
+        self._in_use += 1
+        self._free.clear()
+        connection: HttpConnection | None = None
+        try:
+            while self._idle and connection is None:
+                connection = self._idle.pop()
+                if not connection.is_idle:
+                    connection.abort()
+                    connection = None
+            if connection is None:
+                with self.sockets.address(self.name) as address:
+                    connection = await HttpConnection.open(address)
+            if interruptible:
+                self._interruptible.add(connection)
+            yield connection
+        finally:
+            if connection is not None:
+                self._give_back(connection)
+            self._in_use -= 1
+            if not self._in_use:
+                self._free.set()
+
+    def _give_back(self, connection: HttpConnection) -> None:
+        self._interruptible.discard(connection)
+        if connection.is_idle and not self.retired and len(self._idle) < IDLE_CONNECTIONS:
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    def retire(self) -> None:
+        """Take no more requests; cut streams and reads, which are asked again elsewhere."""
+        self.retired = True
+        for connection in (*self._idle, *self._interruptible):
+            connection.abort()
+        self._idle.clear()
+
+    async def stop(self) -> None:
+        """End it once the requests that change something are answered; each of those has a time limit."""
+        self.retire()
+        try:
+            await self._free.wait()
+        finally:
+            await self.process.stop()
+            (self.sockets.directory / self.name).unlink(missing_ok=True)
+
+
+class Transport:
+    """Requests and streams to the API server of a connection.
+
+    Args:
+        sockets: where proxies listen, in a directory that nobody else can enter.
+        spawner: starts kubectl.
+        gate: lets the first request prove the credentials before port-forwards use them.
+    """
+
+    def __init__(self, connection: Connection, *, sockets: SocketPaths, spawner: Spawner, gate: Gate) -> None:
+        self._connection = connection
+        self._sockets = sockets
+        self._spawner = spawner
+        self._gate = gate
+        self._proxy: Proxy | None = None
+        self._generation = 0
+        self._starting = asyncio.Lock()
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        timeout_seconds: float = REQUEST_SECONDS,
+    ) -> Json:
+        """Send one request.
+
+        Args:
+            path: with its query, such as `/api/v1/namespaces/shop/services?limit=1`.
+            body: the JSON to send; None sends none.
+
+        Returns: the object in the response.
+        Raises: KubectlError (the subclass names the reason).
+        """
+        data = json.dumps(body).encode() if body is not None else None
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                text = await self._exchange(method, path, data)
+        except TimeoutError:
+            raise UnreachableError(f"the API server does not answer within {timeout_seconds:g} s") from None
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise KubectlError(f"the API server's answer to {method} {path} is no JSON") from error
+        if not isinstance(document, dict):
+            raise KubectlError(f"the API server's answer to {method} {path} is no object")
+        return document
+
+    async def _exchange(self, method: str, path: str, data: bytes | None) -> bytes:
+        """One request, tried again if nothing can have come of it: a read, or one that was refused as unauthorized.
+
+        After an `Unauthorized` kubectl runs the credential plugin anew, which the next request profits from.
+        """
+        attempt = 1
+        while True:
+            try:
+                return await self._attempt(method, path, data)
+            except UnauthorizedError:
+                if attempt > 1:
+                    raise
+            except OSError as error:
+                if method != "GET" or attempt == ATTEMPTS:
+                    raise UnreachableError(f"the connection to `kubectl proxy` broke: {error}") from error
+            attempt += 1
+
+    async def _attempt(self, method: str, path: str, data: bytes | None) -> bytes:
+        async with self._gate.request():
+            proxy = await self._running()
+            async with proxy.connection(interruptible=method == "GET") as connection:
+                head = await connection.send(method, proxy.prefix + path, data)
+                text = await connection.body()
+            if head.code >= 400:
+                raise error_of_response(head.code, head.content_type, text)
+            return text
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, timeout_seconds: float = REQUEST_SECONDS
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a response without end, such as a watch; entered once the API server has begun to answer.
+
+        The iterator gives one line after the other and ends when the response does, however that comes about.
+
+        Raises: KubectlError (the subclass names the reason) if it cannot be opened in time.
+        """
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(timeout_seconds), self._gate.request():
+                    proxy = await self._running()
+                    connection = await stack.enter_async_context(proxy.connection(interruptible=True))
+                    head = await connection.send("GET", proxy.prefix + path, None)
+                    if head.code >= 400:
+                        raise error_of_response(head.code, head.content_type, await connection.body())
+            except TimeoutError:
+                raise UnreachableError(f"the API server does not answer within {timeout_seconds:g} s") from None
+            except OSError as error:
+                raise UnreachableError(f"the connection to `kubectl proxy` broke: {error}") from error
+            yield _lines(connection)
+
+    # -- the proxy --------------------------------------------------------------------------------------------------
+    def renew(self, connection: Connection | None = None) -> None:
+        """Have a fresh proxy from the next request on; streams end, and whoever follows one opens it again.
+
+        Args:
+            connection: what the new proxy uses; None leaves that as it is.
+        """
+        self._connection = connection or self._connection
+        proxy, self._proxy = self._proxy, None
+        if proxy is not None:
+            proxy.retire()
+            task = asyncio.create_task(proxy.stop())
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
+
+    async def close(self) -> None:
+        """End the proxy; requests that are under way fail."""
+        self._closed = True
+        async with self._starting:
+            self.renew()
+        await asyncio.gather(*self._stopping)
+
+    async def _running(self) -> Proxy:
+        async with self._starting:
+            if self._closed:
+                raise KubectlError("the supervisor is ending")
+            if self._proxy is not None and not self._proxy.process.alive:
+                log.warning("`kubectl proxy` has ended: %s", kubectl.explain(self._proxy.process.tail, 1).message)
+                self.renew()
+            if self._proxy is None:
+                self._proxy = await self._start()
+            return self._proxy
+
+    async def _start(self) -> Proxy:
+        """Start a proxy and wait until it listens. Raises: KubectlError."""
+        connection = self._connection
+        self._generation += 1
+        name = f"api-{self._generation}.sock"
+        argv = kubectl.proxy(connection, name)
+        process = await self._spawner.spawn(argv, directory=self._sockets.directory)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                if not await process.stdout.readline():
+                    raise kubectl.explain(process.tail, await process.wait())
+        except TimeoutError:
+            await process.stop()
+            raise KubectlError(f"`kubectl proxy` did not start within {START_SECONDS:g} s") from None
+        except BaseException:
+            await process.stop()
+            raise
+        log.info("`kubectl proxy` listens at %s", name)
+        path = urlsplit(connection.server).path.rstrip("/")
+        return Proxy(process, self._sockets, name, path)
+
+
+async def _lines(connection: HttpConnection) -> AsyncIterator[bytes]:
+    pending = b""
+    with contextlib.suppress(OSError):  # a cut stream is one that has ended
+        async for piece in connection.pieces():
+            *lines, pending = (pending + piece).split(b"\n")
+            for line in lines:
+                yield line

@@ -1,0 +1,82 @@
+"""Notices that a kubeconfig file in use has changed: a new token, or a new server port after `minikube start`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from dataclasses import replace
+from typing import Protocol
+
+from kubectl_localize.cluster import kubeconfig
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.model import Connection
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+
+Mark = tuple[int, int, int] | None  # mtime in ns, size and inode; None if there is no such file
+
+
+class Taker(Protocol):
+    """Takes the connection that the changed files mean."""
+
+    def __call__(self, connection: Connection) -> None: ...
+
+
+class KubeconfigMonitor:
+    """Looks at the files of a connection every second; reads them only if one has changed.
+
+    Args:
+        take: called after a change.
+    """
+
+    def __init__(self, connection: Connection, take: Taker) -> None:
+        self._connection = connection
+        self._take = take
+        self._marks = self._look()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            marks = self._look()
+            if marks == self._marks:
+                continue
+            self._marks = marks
+            connection = reread(self._connection)
+            if connection is None:  # written by halves, or the context is gone: it is looked at again when it changes
+                continue
+            log.info("a kubeconfig file has changed; the API server is at %s", connection.server)
+            self._connection = connection
+            self._take(connection)
+
+    def _look(self) -> tuple[Mark, ...]:
+        return tuple(_mark(path) for path in self._connection.kubeconfig)
+
+
+def reread(connection: Connection) -> Connection | None:
+    """The connection with the server and proxy that its kubeconfig files name now; None if they name none.
+
+    A proxy that only the environment names stays.
+    """
+    try:
+        current = kubeconfig.connection(
+            kubeconfig.read_view(connection.kubeconfig),
+            kubectl=connection.kubectl,
+            kubeconfig=connection.kubeconfig,
+            context=connection.context,
+            cluster=connection.cluster,
+        )
+    except LocalizeError:
+        return None
+    return replace(connection, server=current.server, proxy=current.proxy or connection.proxy)
+
+
+def _mark(path: str) -> Mark:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino)

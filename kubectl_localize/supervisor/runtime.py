@@ -1,0 +1,182 @@
+"""What forwards and exposures of a supervisor share, built once: the ways to the cluster, and this machine's facts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import AbstractContextManager, AsyncExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from kubectl_localize.cluster import kubectl
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.transport import Transport
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.host.resolve import addresses
+from kubectl_localize.host.sockets import socket_address
+from kubectl_localize.host.system import this_system
+from kubectl_localize.model import Connection
+from kubectl_localize.supervisor.kubeconfig_monitor import KubeconfigMonitor
+from kubectl_localize.supervisor.probe import ApiServerProbe, probe_address
+from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
+from kubectl_localize.supervisor.processes.port_forward import PortForwarder
+from kubectl_localize.supervisor.processes.process import Groups, Spawner
+from kubectl_localize.supervisor.tasks import Tasks
+from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.server import RefusalLog
+from kubectl_localize.timing import Clock, Notifier
+
+
+class Renewable(Protocol):
+    """Has connections to the cluster that are to be made anew after an outage or a sleep."""
+
+    def renew(self) -> None: ...
+
+
+class Runtime:
+    """See the module. It is a context: within it the API server is probed; at its end the proxy is gone.
+
+    Attributes:
+        connection: which cluster, and as whom.
+        transport, api: the way to its API.
+        kubectl, forwarder: start port-forwards, behind the one credential gate.
+        ssh: starts ssh.
+        probe: whether the API server can be reached.
+        changed: fired when anything changes that somebody may wait for.
+        clock: seconds, monotonic, and a pause.
+        buffer: what relayed bytes pass through; counts them.
+        refusals: counts the connections that are given up.
+        peers: who is at the other end of a loopback connection.
+        directory: the supervisor's files (mode 0700).
+    """
+
+    def __init__(self, connection: Connection, paths: RunPaths, groups: Groups) -> None:
+        spawner = Spawner(groups, kubectl.environment(connection, os.environ))
+        self.connection = connection
+        self.paths = paths
+        self.directory = paths.directory
+        self.system = this_system()
+        self.clock = Clock(time.monotonic, asyncio.sleep)
+        self.changed = Notifier()
+        self.buffer = ReadBuffer()
+        self.peers = self.system.peers()
+        self.refusals = RefusalLog()
+        self.ssh = Spawner(groups, os.environ)
+        self.kubectl = CredentialGate(spawner)
+        self.forwarder = PortForwarder(connection, self.kubectl)
+        self.transport = Transport(
+            connection, sockets=ProxySockets(paths.directory), spawner=spawner, gate=self.kubectl
+        )  # fmt: skip
+        self.api = Api(connection, self.transport)
+        self.probe = ApiServerProbe(
+            probe_address(connection),
+            resolve=addresses,
+            boot_ahead=self.system.boot_ahead,
+            changed=self.changed,
+            renewed=self._renew,
+        )
+        self._kubeconfig = KubeconfigMonitor(connection, self._kubeconfig_changed)
+        self._renewables: list[Renewable] = []
+        self._tasks = Tasks()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._stack.callback(self.peers.close)
+        self._stack.callback(self.refusals.close)
+        self._stack.push_async_callback(self.transport.close)
+        self._stack.push_async_callback(self._tasks.end)
+        self._tasks.start(self.probe.run(), "probing the API server")
+        self._tasks.start(self._kubeconfig.run(), "following the kubeconfig")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC."""
+        return datetime.now(UTC)
+
+    def renew_too(self, renewable: Renewable) -> None:
+        """Have something renewed whenever the API server can be reached again."""
+        self._renewables.append(renewable)
+
+    def forget(self, renewable: Renewable) -> None:
+        """Have it renewed no more."""
+        self._renewables.remove(renewable)
+
+    def _renew(self) -> None:
+        self.transport.renew()
+        for renewable in list(self._renewables):
+            renewable.renew()
+
+    def _kubeconfig_changed(self, connection: Connection) -> None:
+        """Use what the kubeconfig says now; what runs already goes on with what it has."""
+        self.connection = connection
+        self.transport.renew(connection)
+        self.probe.move(probe_address(connection))
+
+
+class ProxySockets:
+    """Where `kubectl proxy` listens.
+
+    Args:
+        directory: nobody else can enter it; sockets of a supervisor that was killed are removed from it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        for stale in directory.glob("api-*.sock"):
+            stale.unlink(missing_ok=True)
+
+    def address(self, name: str) -> AbstractContextManager[str]:
+        """What to connect to, within the context."""
+        return socket_address(self.directory / name)
+
+
+class RuntimeSource:
+    """The one runtime of a supervisor, made when the first request names a connection.
+
+    `runtime` is None until then.
+    """
+
+    def __init__(self, paths: RunPaths, groups: Groups) -> None:
+        self._paths = paths
+        self._groups = groups
+        self._stack = AsyncExitStack()
+        self.runtime: Runtime | None = None
+
+    async def get(self, connection: Connection) -> Runtime:
+        """The runtime, which has to be of this connection; the namespace alone may differ.
+
+        Raises: LocalizeError if it reaches another cluster, or as somebody else.
+        """
+        if self.runtime is None:
+            self.runtime = Runtime(connection, self._paths, self._groups)
+            await self._stack.enter_async_context(self.runtime)
+        if _as_given(self.runtime.connection) != _as_given(connection):
+            raise LocalizeError(
+                f"context {connection.context} is in use already by pid {os.getpid()} as another user or cluster",
+                "`kubectl localize stop` ends that, `kubectl localize ls` lists it",
+            )
+        return self.runtime
+
+    @property
+    def activity(self) -> tuple[int, int]:
+        """Two numbers that grow with every change and with every byte."""
+        return (self.runtime.changed.count, self.runtime.buffer.reads) if self.runtime is not None else (0, 0)
+
+    async def close(self) -> None:
+        """End it."""
+        await self._stack.aclose()
+
+
+def _as_given(connection: Connection) -> Connection:
+    """A connection without what is read from the kubeconfig, which may have changed since."""
+    return replace(connection, namespace="", server="", proxy="")
