@@ -8,8 +8,14 @@ export PIP_CACHE_DIR := $(HOME)/.cache/kubectl-localize/pip
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := dev
+# How many of the tests on the real cluster run at once: three on two processors, since most of their time is waiting.
+WORKERS := $(shell cores=$$(getconf _NPROCESSORS_ONLN); echo $$((cores + 1 > 8 ? 8 : cores + 1)))
 CLUSTER = $(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.cluster
 PYTEST = PYTHONPATH=$(CURDIR) $(BIN)/python -m pytest
+# $(call timed,PART,COMMAND) runs a part, says how long it took, also if it failed, and passes its exit code on.
+timed = @began=$$(date +%s); echo '$(strip $(1)): begins' >&2; { $(2); }; code=$$?; \
+	took=$$(($$(date +%s) - began)); \
+	echo "$(strip $(1)): $$((took / 60)) min $$((took % 60)) s, exit code $$code" >&2; exit $$code
 
 .PHONY: help requirements cluster cluster-down demo demo-down check test test-krew test-macos unit real soak matrix bench \
 	dist tlds upload clean
@@ -47,19 +53,16 @@ demo-down: $(VENV)/stamp
 	@$(BIN)/python -m tests.demo down
 
 check: $(VENV)/stamp
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(call timed, check, $(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports)
 
 unit: $(VENV)/stamp
-	$(PYTEST) tests/unit -n auto
+	$(call timed, unit, $(PYTEST) tests/unit -n auto)
 
 # What looks at the whole machine, disturbs the whole node, or measures what others would disturb, runs first and by
 # itself. pytest's 5 means that a cluster which is not ours leaves no such test.
 real: $(VENV)/stamp requirements
-	$(PYTEST) tests/cluster tests/real -m alone || [ $$? -eq 5 ]
-	$(PYTEST) tests/real -m 'not alone' -n 3 --dist loadgroup
+	$(call timed, real alone, $(PYTEST) tests/cluster tests/real -m alone --durations=15 || [ $$? -eq 5 ])
+	$(call timed, real parallel, $(PYTEST) tests/real -m 'not alone' -n $(WORKERS) --dist loadgroup --durations=15)
 
 # Where the project lives, for Krew's manifest: make dist REPOSITORY=https://…
 REPOSITORY :=
@@ -73,22 +76,23 @@ tlds: $(VENV)/stamp
 
 # `real` runs these as well.
 test-krew: $(VENV)/stamp requirements
-	$(PYTEST) $(wildcard tests/real/test_archive*.py tests/real/test_release*.py tests/real/test_krew*.py)
+	$(call timed, test-krew, $(PYTEST) $(wildcard tests/real/test_archive*.py tests/real/test_release*.py tests/real/test_krew*.py))
 
 # Said before anything is installed or built.
 requirements:
 	@$(or $(PYTHON),$(error Python 3.11 or later is needed)) -m tests.requirements
 
 test: requirements
-	@$(MAKE) --no-print-directory check unit real
+	$(call timed, test, $(MAKE) --no-print-directory check unit real)
 
 # Exposures, as often as it takes to believe in them.
 soak: export LOCALIZE_TEST_ROUNDS=50
 soak: export LOCALIZE_TEST_KILLS=200
 soak: export LOCALIZE_TEST_MATRIX=all
 soak: $(VENV)/stamp requirements
-	$(PYTEST) $(wildcard tests/real/test_expose*.py) -m alone --timeout=7200
-	$(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n 3 --dist loadgroup --timeout=3600
+	$(call timed, soak alone, $(PYTEST) $(wildcard tests/real/test_expose*.py) -m alone --timeout=7200)
+	$(call timed, soak parallel, $(PYTEST) $(wildcard tests/real/test_expose*.py) -m 'not alone' -n $(WORKERS) \
+		--dist loadgroup --timeout=3600)
 
 matrix: $(VENV)/stamp requirements
 	@$(BIN)/python -m tests.matrix all

@@ -162,7 +162,9 @@ class Node:
     def _start_init(self, plan: Record) -> None:
         """Make the namespaces and write down whose they are."""
         # Nothing personal of the developer's: an HTTP_PROXY would lead the parts to one another through a proxy.
-        environment = {"PATH": f"{os.defpath}:/usr/sbin:/sbin", "HOME": str(Path.home()), "LANG": "C.UTF-8"}
+        path, temporary = f"{os.defpath}:/usr/sbin:/sbin", self.state / "tmp"
+        temporary.mkdir()
+        environment = {"PATH": path, "HOME": str(Path.home()), "LANG": "C.UTF-8", "TMPDIR": str(temporary)}
         with open(self.state / "init.log", "ab") as log:
             holder = subprocess.Popen(
                 self._init_argv,

@@ -36,7 +36,7 @@ def _look() -> Machine:
     marks = (f"/localize-node/{name}" for name in others)
     groups = (f"/localize-{name}" for name in others)
     links = (f"lz-{name}" for name in others)
-    runs = ("/tmp/tmp", "/tmp/bash", "/tmp/pytest-", "/tmp/localize-uid-", "/var/tmp/localize-env-", "/var/tmp/lz-")
+    runs = ("/tmp/localize-uid-", "/var/tmp/localize-env-", "/var/tmp/lz-")
     return Machine.look(NAME, (*marks, *groups, *links, *runs))
 
 
