@@ -105,9 +105,11 @@ test-macos:
 	$(PYTEST) tests/unit -n auto
 	$(PYTEST) tests/macos
 
+# Single rows of the table, by their names in tests/bench/rows.py: make bench ROWS='start-10 ls-10'
+ROWS :=
 bench: $(VENV)/stamp
 	@$(BIN)/python -m tests.environment make
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(ROWS)
 
 # Only from the tag of this very version; `gh` takes GH_TOKEN.
 upload: $(VENV)/stamp

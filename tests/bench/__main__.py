@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: starts a node of its own, measures, prints one table, takes the node down.
+"""`python -m tests.bench [ROW…]`: starts a node of its own, measures all rows or these, prints one table.
 
 LOCALIZE_TEST_NODE names a node that is up already and stays up. Exit code 0 also when a bound is missed: the table says
 so; figures depend on what else the machine does.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.bench.measure import Bench
-from tests.bench.report import table
+from tests.bench.report import Line, table
+from tests.bench.rows import chosen
+from tests.bench.setting import Setting
 from tests.cluster.commands import ClusterError
 from tests.cluster.node import Node
 from tests.cluster.paths import Cache
@@ -39,8 +40,9 @@ def _cluster() -> Iterator[Cluster]:
             node.down()
 
 
-def main() -> int:
+def main(names: Sequence[str]) -> int:
     """Measure and print; returns the exit code."""
+    lines: list[Line] = []
     if os.geteuid() != 0:
         print("error: the bench starts a real cluster, which needs root: run `sudo make bench`", file=sys.stderr)
         return 1
@@ -48,13 +50,11 @@ def main() -> int:
     load = os.getloadavg()[0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # or the node would stay
     try:
+        measurements = chosen(names)
         Environment.of_checkout().make()
-        with _cluster() as cluster, open_sandbox() as sandbox:
-            bench = Bench(cluster, sandbox)
-            try:
-                lines = bench.run()
-            finally:
-                bench.end()
+        with _cluster() as cluster, open_sandbox() as sandbox, Setting(cluster, sandbox) as setting:
+            for measure in measurements:
+                lines += measure(setting)
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -64,4 +64,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

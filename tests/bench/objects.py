@@ -1,11 +1,11 @@
-"""What the bench puts into the cluster: 500 Services on 100 pods, and one pod that answers as fast as it can."""
+"""What the bench puts into the cluster: so many Services on so many pods, and one pod that answers at once."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tests.real.manifests import Manifest, image, service
 
-PODS = 100
-SERVICES = 500
 FIRST_TARGET = 7000
 DOWNLOAD, ECHO = 7001, 7002
 
@@ -57,12 +57,21 @@ def _pod(name: str, command: list[str], first_port: int) -> Manifest:
     }
 
 
-def pods() -> list[Manifest]:
+@dataclass(frozen=True)
+class Services:
+    """A namespace with `count` Services on `pods` pods, and the Service and pod `fast`."""
+
+    namespace: str
+    count: int
+    pods: int
+
+
+def pods(services: Services) -> list[Manifest]:
     """The pods: each listens on as many ports as there are Services for each pod."""
-    ports = range(FIRST_TARGET, FIRST_TARGET + SERVICES // PODS)
+    ports = range(FIRST_TARGET, FIRST_TARGET + max(1, services.count // services.pods))
     small = ["sh", "-c", SMALL, "sh", *map(str, ports)]
     fast = _pod("fast", ["python3", "-c", FAST], DOWNLOAD)
-    return [fast, *(_pod(f"pod-{number}", small, FIRST_TARGET) for number in range(PODS))]
+    return [fast, *(_pod(f"pod-{number}", small, FIRST_TARGET) for number in range(services.pods))]
 
 
 def port_of(number: int) -> int:
@@ -70,10 +79,14 @@ def port_of(number: int) -> int:
     return 80 if number % 5 == 0 else 10000 + number
 
 
-def services() -> list[Manifest]:
+def services(wanted: Services) -> list[Manifest]:
     """The Services. Each has a pod's port that no other Service has."""
     small = [
-        service(f"svc-{number}", {port_of(number): FIRST_TARGET + number // PODS}, app=f"pod-{number % PODS}")
-        for number in range(SERVICES)
+        service(
+            f"svc-{number}",
+            {port_of(number): FIRST_TARGET + number // wanted.pods},
+            app=f"pod-{number % wanted.pods}",
+        )
+        for number in range(wanted.count)
     ]
     return [service("fast", {DOWNLOAD: DOWNLOAD, ECHO: ECHO}), *small]

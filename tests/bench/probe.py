@@ -110,13 +110,15 @@ def forwards(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def commands(request: dict[str, Any]) -> dict[str, Any]:
-    """How long each of several commands takes, in turns."""
+    """How long each of several commands takes, in turns; after[NAME] is run, but not measured, after each of NAME's."""
     taken: dict[str, list[float]] = {name: [] for name in request["commands"]}
     for _ in range(request["rounds"]):
         for name, argv in request["commands"].items():
             began = time.perf_counter()
             subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
             taken[name].append(time.perf_counter() - began)
+            if name in request.get("after", {}):
+                subprocess.run(request["after"][name], stdin=subprocess.DEVNULL, capture_output=True, check=True)
     return taken
 
 

@@ -23,7 +23,7 @@ class Line:
     @property
     def cells(self) -> tuple[str, ...]:
         """What is printed."""
-        verdict = "ok" if self.kept else "MISSED"
+        verdict = "PASS" if self.kept else "over"
         return (self.name, self.ours, self.bare, self.compared, self.bound, verdict)
 
 
@@ -69,6 +69,14 @@ def at_most(name: str, ours: float, bare: float, bound: float, unit: str, digits
         ratio,
         f"at most {bound:g} {unit}",
         ours <= bound,
+    )
+
+
+def at_most_times(name: str, pairs: Pairs, bound: float) -> Line:
+    """Seconds measured in turns, bounded by how many times bare kubectl's they may take."""
+    ours, bare = pairs.medians
+    return Line(
+        name, f"{ours:.3f} s", f"{bare:.3f} s", f"{ours / bare:.1f} x", f"at most {bound:g} x", ours <= bound * bare
     )
 
 
