@@ -27,6 +27,7 @@ help:
 	@echo 'make check         lint, format, types, import contracts                   make bench         the numbers'
 	@echo 'make soak          hours: 50 rounds of there and back, a kill at every call and at 200 random moments'
 	@echo 'make dist          all that a release uploads, in dist/                make test-krew     installs it: krew, pipx, one file'
+	@echo 'make tlds          the list of top-level domains anew, from SOURCE=FILE-OR-URL'
 	@echo 'make matrix        half an hour: the core of it with every kubectl and Python, into docs/compatibility.md'
 	@echo 'make test-macos    on a Mac: the quick ones, and those of its own parts'
 	@echo 'make upload        what `make dist` made, to the release of this version (with gh, from a tag)'

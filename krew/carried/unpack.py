@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 
 from krew.carried.start import HELD, hold
@@ -20,6 +21,8 @@ BUILD = "BUILD"  # the archive's file that names its build (version, digest of t
 LOCK = "lock"
 TEMPORARY = ".tmp-"
 CTRL_C = 130
+WAIT_SECONDS = 20.0  # unpacking takes half a second
+POLL_SECONDS = 0.02
 OTHERS_WRITE = 0o022  # the mode's bits for group and all
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names and Go's, where they differ
 HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
@@ -112,13 +115,14 @@ def home(environ: Mapping[str, str]) -> str:
     return os.path.abspath(os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".kube", "localize"))
 
 
-def ready(archive: str, directory: str, build: str) -> str:
+def ready(archive: str, directory: str, build: str, wait_seconds: float = WAIT_SECONDS) -> str:
     """Unpack a build unless that is done already, and delete those that no process runs from.
 
     Args:
         archive: the file to unpack.
         directory: what all builds are below.
         build: the build's name.
+        wait_seconds: how long another process may take to unpack it, before this one does so as well.
 
     Returns:
         The build's own directory.
@@ -129,11 +133,11 @@ def ready(archive: str, directory: str, build: str) -> str:
     place = os.path.join(directory, build)
     try:
         while not hold(place):
-            _unpack(archive, directory, place)
+            _unpack(archive, directory, place, wait_seconds)
         for path in (os.path.dirname(directory), directory, place):
             _check_private(path)
         if len(os.listdir(directory)) > 2:  # more than this build and the lock
-            with _only_one(directory, wait=False) as alone:
+            with contextlib.suppress(OSError), _only_one(directory, 0) as alone:
                 if alone:
                     clean(directory, build)
     except OSError as failure:
@@ -157,11 +161,11 @@ def _check_private(path: str) -> None:
         )
 
 
-def _unpack(archive: str, directory: str, place: str) -> None:
+def _unpack(archive: str, directory: str, place: str, wait_seconds: float) -> None:
     before = os.umask(0o077)
     try:
         os.makedirs(directory, exist_ok=True)
-        with _only_one(directory, wait=True):
+        with _only_one(directory, wait_seconds):  # without the lock as well: the quicker one renames into place
             if not os.path.exists(os.path.join(place, HELD)):  # else another process has done it while this one waited
                 if os.path.exists(place):  # incomplete: files were deleted there
                     _set_aside(directory, place)
@@ -234,29 +238,31 @@ def _cannot(directory: str, failure: OSError) -> UnpackError:
 
 
 @contextlib.contextmanager
-def _only_one(directory: str, wait: bool) -> Iterator[bool]:
+def _only_one(directory: str, wait_seconds: float) -> Iterator[bool]:
     """Lock the directory; yield whether that worked.
+
+    The wait is bounded, since the holder may be stopped (Ctrl-Z). There are file systems without locks, too.
 
     Args:
         directory: what all builds are below.
-        wait: whether to wait for another process that holds the lock.
+        wait_seconds: how long to wait for another process that holds the lock.
     """
+    deadline = time.monotonic() + wait_seconds
+    descriptor = os.open(os.path.join(directory, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        descriptor = os.open(os.path.join(directory, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError:
-        if wait:
-            raise
-        yield False
-        return
-    try:
-        locked = True
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            locked = False
+        while not (locked := _try_lock(descriptor)) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
         yield locked
     finally:
         os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def clean(directory: str, build: str) -> None:
@@ -289,11 +295,6 @@ def _unused(path: str) -> Iterator[bool]:
         yield False
         return
     try:
-        free = True
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            free = False
-        yield free
+        yield _try_lock(descriptor)
     finally:
         os.close(descriptor)

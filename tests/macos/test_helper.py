@@ -80,8 +80,8 @@ def test_a_name_resolves_as_soon_as_it_is_written_and_no_longer_than_it_is_there
 
     async def act(helper: Helper) -> None:
         await helper.set_hosts("test", [HostsLine(ADDRESS, (NAME,))])
-        found = await asyncio.get_running_loop().getaddrinfo(NAME, 80, family=socket.AF_INET)
-        assert {address[0] for *_, address in found} == {ADDRESS}
+        answers = await asyncio.get_running_loop().getaddrinfo(NAME, 80, family=socket.AF_INET)
+        assert {address[0] for *_, address in answers} == {ADDRESS}
 
     with_helper(short_dir, act)
     assert Path(SYSTEM_HOSTS).read_bytes() == before

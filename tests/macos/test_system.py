@@ -31,9 +31,9 @@ def test_it_is_chosen() -> None:
 
 
 def test_the_machine_has_an_id_that_stays() -> None:
-    found = MacOS().machine_id()
-    assert re.fullmatch(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", found)
-    assert MacOS().machine_id() == found
+    machine_id = MacOS().machine_id()
+    assert re.fullmatch(r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}", machine_id)
+    assert MacOS().machine_id() == machine_id
 
 
 def test_boot_time_is_never_behind() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -133,8 +134,6 @@ def test_other_builds_go_unless_a_process_runs_from_them(archive: Path, tmp_path
 
 def test_one_that_another_command_is_unpacking_is_left_alone(archive: Path, tmp_path: Path) -> None:
     """It holds the lock meanwhile; and so this one cleans nothing up."""
-    import fcntl
-
     directory = tmp_path / "program"
     ready(str(archive), str(directory), "1.0-abc")
     half = directory / f"{TEMPORARY}x"
@@ -145,6 +144,15 @@ def test_one_that_another_command_is_unpacking_is_left_alone(archive: Path, tmp_
         assert half.exists()
     ready(str(archive), str(directory), "1.0-abc")
     assert not half.exists()
+
+
+def test_one_that_was_stopped_while_it_unpacked_holds_up_nobody(archive: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "program"
+    directory.mkdir(mode=0o700)
+    with open(directory / LOCK, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        place = Path(ready(str(archive), str(directory), "1.0-abc", wait_seconds=0.05))
+    assert (place / "one" / "__init__.py").exists()
 
 
 def test_a_build_that_is_gone_cannot_be_held(tmp_path: Path) -> None:
