@@ -1,4 +1,4 @@
-"""The supervisor as commands see it: who asked for what, who holds it, when it ends."""
+"""The supervisor as commands see it: which request goes where, who holds it, and how it ends."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import logging
 import os
 import signal
 import socket
+import time
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from kubectl_localize import __version__
 from kubectl_localize.cluster.selection import describe
@@ -35,7 +38,6 @@ from kubectl_localize.protocol import (
     Warn,
 )
 from kubectl_localize.supervisor.control_server import Client, ControlServer
-from kubectl_localize.supervisor.exposing.desk import Desk
 from kubectl_localize.supervisor.forwarding.helpers import PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.session import Session
 from kubectl_localize.supervisor.processes.process import Groups
@@ -43,17 +45,21 @@ from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.requests import failed, until_left
 from kubectl_localize.supervisor.runtime import RuntimeSource
 from kubectl_localize.supervisor.state_file import StateFile
+from kubectl_localize.supervisor.tasks import Tasks
+from kubectl_localize.timing import Clock
+
+if TYPE_CHECKING:
+    from kubectl_localize.supervisor.exposing.desk import Desk
 
 log = logging.getLogger(__name__)
 
-TICK_SECONDS = 0.5
-TICKS_BETWEEN_COUNTS = 4
-
 
 class App:
-    """One supervisor: a session, the commands that hold it, and the state file.
+    """One supervisor: its forwards, its exposures, and the commands that hold it.
 
     Args:
+        paths: the files of this user.
+        run: the files of this context.
         groups: what ends our children when this process is gone.
     """
 
@@ -62,12 +68,13 @@ class App:
         self._run = run
         self._control = ControlServer(run.control, self._serve)
         self._reporter = Reporter(self._control)
-        self._state = StateFile(run.state, write_atomic)
+        self._state = StateFile(run.state, write_atomic, self, Clock(time.monotonic, asyncio.sleep), self._reporter)
+        self._tasks = Tasks()
         self._ending = asyncio.Event()
+        self._runtimes = RuntimeSource(run, groups)
         self._session: Session | None = None
-        self._runtime = RuntimeSource(run, groups)
-        self._desk = Desk(run, self._runtime, self._control, self._ending, quit_if_free=self._end_if_free)
-        self._ready = False
+        self._exposures: Desk | None = None
+        self._shows_state = False
         self._detached = False
         self._starting = asyncio.Lock()
         self._since = datetime.now(UTC)
@@ -77,45 +84,55 @@ class App:
 
         Args:
             inherited: the starting command's connection.
+
+        Raises:
+            OSError: the control socket cannot be made.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._ending.set)
         await self._control.start()
         await self._control.adopt(inherited)
-        ticking = asyncio.create_task(self._tick())
         await self._ending.wait()
         log.info("ending")
         self._control.stop_listening()
-        async with self._starting:
-            await self._desk.close()
-            ticking.cancel()
-            if self._session is not None:
-                await self._session.end()
-            await self._runtime.close()
-        self._run.state.unlink(missing_ok=True)
-        self._control.broadcast(Ended())
-        await self._control.close()
+        await self._end()
 
-    # -- commands -----------------------------------------------------------------------------------------------------
+    async def _end(self) -> None:
+        """Undo everything, the last line first; a step that fails does not skip the others."""
+        async with AsyncExitStack() as steps:
+            steps.push_async_callback(self._control.close)
+            steps.callback(self._control.broadcast, Ended())
+            steps.callback(self._state.remove)
+            steps.push_async_callback(self._runtimes.close)
+            await steps.enter_async_context(self._starting)  # a start that is under way gives up first
+            if self._session is not None:
+                steps.push_async_callback(self._session.end)
+            steps.push_async_callback(self._tasks.end)
+            if self._exposures is not None:
+                steps.push_async_callback(self._exposures.close)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
     async def _serve(self, client: Client) -> None:
         try:
             while (request := await client.receive()) is not None:
-                await self._serve_request(client, request)
+                await self._carry_out(client, request)
         finally:
             await self._let_go(client)
 
-    async def _serve_request(self, client: Client, request: Request) -> None:
+    async def _carry_out(self, client: Client, request: Request) -> None:
         match request:
             case StartRequest() | ExposeRequest() | RestoreRequest() if self._ending.is_set():
                 client.send(Taken())  # a command that comes so late has to ask the next supervisor
             case StartRequest():
                 await self._start(client, request)
             case ExposeRequest():
-                await self._expose(client, request)
+                if await self._exposing().expose(client, request):
+                    self._show_state()
+                    client.send(Exposed(self.document()))
             case UnexposeRequest():
                 client.send(Accepted())
-                await self._desk.unexpose(client, request)
+                await self._exposing().unexpose(client, request)
             case RestoreRequest():
                 raise LocalizeError("this supervisor cannot restore yet")
             case ReleaseRequest():
@@ -124,31 +141,38 @@ class App:
                 client.send(Accepted())
                 self._ending.set()
 
+    def _exposing(self) -> Desk:
+        """The exposures, whose many imports a supervisor that only forwards does without."""
+        if self._exposures is None:
+            from kubectl_localize.supervisor.exposing.desk import Desk
+
+            self._exposures = Desk(
+                self._run, self._runtimes, self._control, self._ending, quit_if_free=self._end_if_free
+            )
+        return self._exposures
+
+    # -- who holds the supervisor -------------------------------------------------------------------------------------
     async def _release(self, client: Client) -> None:
         for failure in await self._let_go(client):
             client.fail(failure)
         client.send(Released(self._ending.is_set()))
 
     async def _let_go(self, client: Client) -> list[LocalizeError]:
-        """Take back what this command holds; what could not be taken back."""
-        failures = await self._desk.let_go(client)
+        """Take back what this command holds. Returns what could not be taken back."""
+        failures = await self._exposures.let_go(client) if self._exposures is not None else []
         client.holds = False
         self._end_if_free()
         return failures
 
     def _end_if_free(self) -> None:
         held = any(client.holds for client in self._control.clients())
-        if not self._detached and not held and not self._desk.busy:
+        exposing = self._exposures is not None and self._exposures.busy
+        if not self._detached and not held and not exposing:
             self._ending.set()
 
-    async def _expose(self, client: Client, request: ExposeRequest) -> None:
-        if await self._desk.expose(client, request):
-            self._ready = True
-            self._write_state()
-            client.send(Exposed(self._document()))
-
+    # -- forwards -----------------------------------------------------------------------------------------------------
     async def _start(self, client: Client, request: StartRequest) -> None:
-        """Start what was asked for, or join it where it runs already; give up when the command lets go or is gone."""
+        """Forward what was asked for, or join that; give up if the command lets go or is gone."""
         client.holds = True
         client.send(Accepted())
         work = asyncio.create_task(self._start_or_join(client, request))
@@ -157,7 +181,7 @@ class App:
             work.cancel()
             await asyncio.wait((work,))
         if work.cancelled():
-            await self._release(client)  # the request for it may have come where an answer from sudo was awaited
+            await self._release(client)
         elif failed(client, work):
             self._end_if_free()
         elif request.detach:
@@ -170,27 +194,24 @@ class App:
                 warnings = await self._open(client, request)
             else:
                 warnings = await self._join(client, self._session, request)
-            self._ready = True
-            self._write_state()
+            self._show_state()
         for warning in warnings:
             client.send(Warn(warning))
-        client.send(Ready(self._document()))
-        self._desk.restore(request.connection, say=self._reporter.change, warn=self._reporter.warn)
+        client.send(Ready(self.document()))
+        if self._run.exposures.exists():  # a crashed run left something
+            self._exposing().restore(request.connection, say=self._reporter.change, warn=self._reporter.warn)
 
     async def _open(self, client: Client, request: StartRequest) -> list[str]:
         client.send(Progress("listing Services"))
-        runtime = await self._runtime.get(request.connection)
-        session = Session(request, runtime, self._paths, self._reporter)
-        self._session = session
-        try:
-            needs = await session.begin()
-            await self._ask(client, needs)
+        session = Session(request, await self._runtimes.get(request.connection), self._paths, self._reporter)
+        async with AsyncExitStack() as failing:
+            failing.push_async_callback(session.end)
+            await self._ask(client, await session.begin())
             client.send(Progress("opening forwards"))
-            return await session.open()
-        except BaseException:
-            await session.end()
-            self._session = None
-            raise
+            warnings = await session.open()
+            self._session = session
+            failing.pop_all()
+        return warnings
 
     async def _join(self, client: Client, session: Session, request: StartRequest) -> list[str]:
         if replace(session.order, detach=False) != replace(request, detach=False):
@@ -206,41 +227,31 @@ class App:
         return session.warnings()
 
     async def _ask(self, client: Client, needs: PrivilegeRequest) -> None:
-        """Have the command, which has the terminal, start the privileged helper; it may fail, and we go on."""
-        if not needs:
-            return
-        await client.ask(PrivilegesNeeded(0, needs.hosts, needs.ports, needs.addresses))
+        """Have the command, which has the terminal, start the privileged helper; if it cannot, we go on without."""
+        if needs:
+            await client.ask(PrivilegesNeeded(0, needs.hosts, needs.ports, needs.addresses))
 
-    # -- the state file -----------------------------------------------------------------------------------------------
-    async def _tick(self) -> None:
-        """Keep the state file true: changes at once, counters every other second, nothing while nothing happens."""
-        seen, tick = (0, 0), 0
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            tick += 1
-            if not self._ready:
-                continue
-            if self._session is not None:
-                self._session.pool.sweep()
-            activity = self._runtime.activity
-            changed = activity[0] != seen[0]
-            counted = activity[1] != seen[1] and tick % TICKS_BETWEEN_COUNTS == 0
-            if changed or counted or self._state.problem:
-                seen = activity
-                self._write_state()
+    # -- what ls shows ------------------------------------------------------------------------------------------------
+    def _show_state(self) -> None:
+        """Write the state file, and keep it true from now on."""
+        self._state.update()
+        if not self._shows_state:
+            self._shows_state = True
+            self._tasks.start(self._state.run(), "the state file")
 
-    def _write_state(self) -> None:
-        before = self._state.problem
-        self._state.put(self._document())
-        if self._state.problem and not before:
-            self._reporter.warn(self._state.problem)
+    def activity(self) -> tuple[int, int]:
+        """Two numbers that grow, the first with every change, the second with every read of relayed bytes."""
+        return self._runtimes.activity
 
-    def _document(self) -> LsDocument:
+    def document(self) -> LsDocument:
         """What `ls` shows of this supervisor: forwards, exposures, or both."""
-        own = SupervisorItem(self._desk.context, os.getpid(), rfc3339(self._since), __version__)
+        runtime = self._runtimes.runtime
+        context = runtime.connection.context if runtime is not None else ""
+        own = SupervisorItem(context, os.getpid(), rfc3339(self._since), __version__)
+        exposures = self._exposures.items() if self._exposures is not None else []
         if self._session is None:
-            return LsDocument((own,), tuple(self._desk.items()))
-        return LsDocument((self._session.supervisor_item(own),), (*self._session.items(), *self._desk.items()))
+            return LsDocument((own,), tuple(exposures))
+        return LsDocument((self._session.supervisor_item(own),), (*self._session.items(), *exposures))
 
 
 async def serve(paths: Paths, run: RunPaths, groups: Groups, inherited: socket.socket) -> None:

@@ -21,15 +21,22 @@ class PublicNames:
     Args:
         exists_publicly: whether public DNS has a name; raises OSError if it cannot be asked.
         top_level_domains: only names that end in one of these are looked up.
+        lookup_seconds: how long to wait for answers.
 
     Attributes:
         changed: fires when look-ups are over.
     """
 
-    def __init__(self, exists_publicly: Callable[[str], Awaitable[bool]], top_level_domains: Collection[str]) -> None:
+    def __init__(
+        self,
+        exists_publicly: Callable[[str], Awaitable[bool]],
+        top_level_domains: Collection[str],
+        lookup_seconds: float = LOOKUP_SECONDS,
+    ) -> None:
         self.changed = Notifier()
         self._exists_publicly = exists_publicly
         self._top_level_domains = top_level_domains
+        self._lookup_seconds = lookup_seconds
         self._answers: dict[str, bool] = {}
         self._pending: set[str] = set()
         self._tasks = Tasks()
@@ -64,7 +71,7 @@ class PublicNames:
         few = asyncio.Semaphore(LOOKUPS_AT_ONCE)
         lookups = {name: asyncio.create_task(self._exists(few, name)) for name in candidates}
         try:
-            await asyncio.wait(lookups.values(), timeout=LOOKUP_SECONDS)
+            await asyncio.wait(lookups.values(), timeout=self._lookup_seconds)
         finally:
             for name, lookup in lookups.items():
                 lookup.cancel()

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.02  # events come in bunches; a bunch is looked at once
 REOPEN_SECONDS = 5.0
+SWEEP_SECONDS = 0.5
 
 
 class Session:
@@ -54,6 +55,7 @@ class Session:
         self.order = order
         self._runtime = runtime
         self._changes = Notifier()
+        self._behind = asyncio.Event()
         self._tasks = Tasks()
         self._resources = AsyncExitStack()
         self.changed = runtime.changed
@@ -157,7 +159,9 @@ class Session:
         self._tasks.start(self.hosts.run(), "names in the hosts file")
         await self.hosts.settled()
         missing = await self.hosts.unresolved()
-        self._tasks.start(self._follow(), "following the cluster")
+        self._tasks.start(self._follow(), "following endpoints")
+        self._tasks.start(self._reconcile(), "following the cluster")
+        self._tasks.start(self._sweep(), "ending idle children")
         self._tasks.start(self._reopen(), "opening what could not be opened")
         unresolved = [f"{len(missing)} names do not resolve, such as {missing[0]}"] if missing else []
         return [*self.warnings(), *unresolved]
@@ -198,19 +202,38 @@ class Session:
         return [*sentences, *self.reconciler.problems(), *self.discovery.problems()]
 
     async def _follow(self) -> None:
+        """Let connections go to the endpoints that the cluster has; this never waits for anything else."""
         while True:
             if not self._view.is_dirty:
                 await self._changes.wait()
-            await asyncio.sleep(GATHER_SECONDS)
+            await self._runtime.clock.sleep(GATHER_SECONDS)
+            try:
+                self.reconciler.follow()
+            except Exception:  # one bad object must not end the following of all others
+                log.exception("endpoints")
+            self._behind.set()
+            self.changed.fire()
+
+    async def _reconcile(self) -> None:
+        """Open and close what has to be waited for."""
+        while True:
+            await self._behind.wait()
+            self._behind.clear()
             try:
                 await self.reconciler.reconcile()
             except Exception:  # one bad object must not end the following of all others
                 log.exception("reconcile")
             self.changed.fire()
 
+    async def _sweep(self) -> None:
+        """End children that nobody uses any more."""
+        while True:
+            await self._runtime.clock.sleep(SWEEP_SECONDS)
+            self.pool.sweep()
+
     async def _reopen(self) -> None:
         while True:
-            await asyncio.sleep(REOPEN_SECONDS)
+            await self._runtime.clock.sleep(REOPEN_SECONDS)
             try:
                 await self._helpers.look_after()
                 if self.reconciler.problems() and await self.reconciler.reopen():
