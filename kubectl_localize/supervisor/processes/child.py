@@ -170,8 +170,8 @@ class Child:
         try:
             await self.end()
         finally:
-            self._cancel_timers()
             await self._tasks.end()
+            self._cancel_timers()
 
     # -- what a relay tells -------------------------------------------------------------------------------------------
     def attach(self, connection: object) -> None:

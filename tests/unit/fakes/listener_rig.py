@@ -37,6 +37,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Rig:
     """One Service in namespace `shop` whose pods do as they are told.
 
+    `failure` is what the start of a child raises; `unstoppable` holds the process groups that cannot be signalled.
+
     Args:
         pods: what the kubectl of each pod does (`stand_in`), by the pod's name.
         log: where the pods note what they get.
@@ -56,11 +58,13 @@ class Rig:
         self.log = log
         self.clock = Clock()
         self.changed = Notifier()
+        self.groups = Groups()
         self.refusals = RefusalLog(REFUSALS_SECONDS)
         self.warnings: list[str] = []
         self.started: list[str] = []
         self.gone: set[str] = set()
         self.failure: Exception | None = None
+        self.unstoppable: set[int] = set()
         self.clients: list[asyncio.StreamWriter] = []
         self.may_start = asyncio.Event()
         self.may_start.set()
@@ -99,7 +103,13 @@ class Rig:
         if self.failure is not None:
             raise self.failure
         command = [sys.executable, "-S", str(STAND_IN), pod, self.how[pod], str(self.log)]
-        return await Spawner(Groups(), os.environ).spawn(command, on_error_line)
+        return await Spawner(self.groups, os.environ, self.killpg).spawn(command, on_error_line)
+
+    def killpg(self, pgid: int, number: int) -> None:
+        """Signal a group of processes, unless a test wants that to fail."""
+        if pgid in self.unstoppable:
+            raise RuntimeError("it cannot be stopped")
+        os.killpg(pgid, number)
 
     async def pod_exists(self, namespace: str, pod: str) -> bool:
         """Whether a pod is there (`Pods`)."""

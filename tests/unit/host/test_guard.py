@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from kubectl_localize.host.guard import Guard, apply_line, is_leader_still
+from kubectl_localize.host.guard import Guard, apply_line, is_leader_still, signal_group
 from kubectl_localize.host.system import this_system
 
 from .processes import ended, wait_ended
@@ -160,3 +160,19 @@ def test_only_the_leader_that_was_registered_counts() -> None:
         member.kill()
     assert not is_leader_still(leader.pid, start)
     assert started_at(leader.pid) == ""
+
+
+@pytest.mark.parametrize("failure", [PermissionError(1, "EPERM"), ProcessLookupError(3, "ESRCH")])
+def test_a_group_of_zombies_which_macos_answers_with_eperm_has_nobody_to_be_ended(failure: OSError) -> None:
+    def killpg(pgid: int, number: int) -> None:
+        raise failure
+
+    assert not signal_group(1234, signal.SIGTERM, killpg)
+
+
+def test_a_group_is_signalled() -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as leader:
+        assert signal_group(leader.pid, 0)
+        assert signal_group(leader.pid, signal.SIGTERM)
+        assert leader.wait() == -signal.SIGTERM
+    assert not signal_group(leader.pid, 0)

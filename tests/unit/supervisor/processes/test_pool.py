@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
+import pytest
+
+from kubectl_localize.errors import SpawnError
 from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from kubectl_localize.supervisor.processes.port_forward import Target
@@ -152,3 +157,36 @@ async def test_the_end_ends_all_of_them(tmp_path: Path) -> None:
         await stage.pool.end()
         assert [child.pid for child in children] == [0, 0]
         assert list(stage.pool.live()) == []
+
+
+async def test_a_child_that_cannot_be_ended_keeps_no_other_from_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with rig({"a": "echo", "b": "echo", "c": "echo"}, tmp_path) as stage:
+        children = [await running(stage, pod) for pod in "abc"]
+        stuck = children[0].pid
+        stage.unstoppable = {stuck}
+        await stage.pool.end()
+        assert [child.pid for child in children[1:]] == [0, 0]
+        assert "child shop/a:8080 could not be ended" in caplog.messages
+        stage.unstoppable = set()
+        os.killpg(stuck, signal.SIGKILL)
+        await until(lambda: ("remove", stuck) in stage.groups.story)
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (SpawnError("kubectl cannot be started: Text file busy"), "kubectl cannot be started: Text file busy"),
+        (RuntimeError("a defect of ours"), "internal error: a defect of ours"),
+    ],
+)
+async def test_a_child_whose_start_fails_is_tried_again(tmp_path: Path, failure: Exception, reason: str) -> None:
+    async with rig({"a": "pod"}, tmp_path) as stage:
+        stage.failure = failure
+        asking = asyncio.create_task(stage.ask("x"))
+        await until(lambda: stage.started and stage.child("a").phase is Phase.BACKOFF)
+        assert (stage.child("a").state.reason, stage.child("a").restarts) == (reason, 0)
+        stage.failure = None
+        stage.clock.now = stage.child("a").state.retry_at
+        assert await asking == "a"
