@@ -12,7 +12,6 @@ from datetime import date
 from kubectl_localize.cluster.selection import nothing_selected
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
-from kubectl_localize.host.helper_client import HelperError
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.resolve import exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
@@ -109,12 +108,7 @@ class Session:
                 paths.addresses, paths.addresses_lock, validate_range(options.ip_range), date.today
             ),
             config=config,
-            binder=PortBinder(
-                bind_loopback,
-                lambda: self._helpers.privileged,
-                HelperError,
-                self._helpers.add_address if runtime.system.aliases_loopback else None,
-            ),
+            binder=PortBinder(bind_loopback, self._helpers, aliases_loopback=runtime.system.aliases_loopback),
             hosts=self.hosts,
             now=runtime.now,
             reporter=reporter,

@@ -1,26 +1,42 @@
-"""Sockets for listeners: our own where this user may bind, else the helper's, else one on a higher port."""
+"""Sockets for listeners: our own if this user may bind the port, else the helper's, else one on a higher port."""
 
 from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
+
+from kubectl_localize.host.helper_client import HelperError
 
 MOVED_BY = 8000
 HIGHEST_PORT = 65535
 
 
 class BindHelper(Protocol):
-    """The privileged helper, as far as it binds."""
+    """A helper that binds; it raises OSError or `HelperError`."""
 
     async def bind(self, address: str, port: int) -> socket.socket: ...
 
 
+class LoopbackHelpers(Protocol):
+    """The helpers that are connected now, as far as loopback addresses and their ports go (`forwarding.helpers`)."""
+
+    @property
+    def privileged(self) -> BindHelper | None: ...
+
+    async def add_address(self, address: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class Bound:
-    """A bound socket, or why there is none; `moved` says that it has another port than was asked for."""
+    """A bound socket, or none.
+
+    Args:
+        problem: why there is none.
+        moved: whether it has another port than was asked for.
+    """
 
     socket: socket.socket | None
     problem: str = ""
@@ -32,29 +48,28 @@ class PortBinder:
 
     Args:
         bind: binds as this user; raises OSError.
-        helper: the helper that is connected now, if one is.
-        helper_errors: what a helper raises where it could not do it.
-        add_address: adds an address to this machine, where loopback does not answer on all of them anyway; raises
-            `helper_errors`.
+        helpers: those that may do more than this user.
+        aliases_loopback: whether an address has to be added to the loopback interface before it can be bound.
     """
 
     def __init__(
         self,
         bind: Callable[[str, int], socket.socket],
-        helper: Callable[[], BindHelper | None],
-        helper_errors: type[Exception],
-        add_address: Callable[[str], Awaitable[None]] | None = None,
+        helpers: LoopbackHelpers,
+        *,
+        aliases_loopback: bool,
     ) -> None:
         self._bind = bind
-        self._helper = helper
-        self._helper_errors = helper_errors
-        self._add_address = add_address
+        self._helpers = helpers
+        self._aliases_loopback = aliases_loopback
 
     async def bound(self, address: str, port: int, avoid: Callable[[int], bool] | None) -> Bound:
-        """A socket on the address, on this port or (where that needs rights nobody has) on a higher one.
+        """Bind a port of an address, or a higher one if that needs rights that nobody has.
 
         Args:
-            avoid: whether a port number is meant for something else on this address; None: this port or none.
+            address: a loopback address.
+            port: the port that is wanted.
+            avoid: whether a port number is meant for something else on this address; None means this port or none.
         """
         try:
             return Bound(await self._bind_here(address, port))
@@ -62,13 +77,34 @@ class PortBinder:
             pass
         except OSError as error:
             return Bound(None, _problem(error, address, port))
-        except self._helper_errors as error:
+        except HelperError as error:
             return Bound(None, str(error))
-        helper = self._helper()
+        helper = self._helpers.privileged
         if helper is not None:
-            return await self._helped(helper.bind(address, port), address, port)
-        if avoid is None:
-            return Bound(None)
+            return await self._bind_there(helper, address, port)
+        return self._bind_higher(address, port, avoid) if avoid is not None else Bound(None)
+
+    async def _bind_here(self, address: str, port: int) -> socket.socket:
+        """Bind as this user; an address that the machine has not got yet is added first."""
+        try:
+            return self._bind(address, port)
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL or not self._aliases_loopback:
+                raise
+        await self._helpers.add_address(address)
+        return self._bind(address, port)
+
+    async def _bind_there(self, helper: BindHelper, address: str, port: int) -> Bound:
+        """Have the helper bind."""
+        try:
+            return Bound(await helper.bind(address, port))
+        except OSError as error:
+            return Bound(None, _problem(error, address, port))
+        except HelperError as error:
+            return Bound(None, str(error))
+
+    def _bind_higher(self, address: str, port: int, avoid: Callable[[int], bool]) -> Bound:
+        """Bind the first free port from `port` + 8000 up."""
         for number in range(port + MOVED_BY, HIGHEST_PORT):
             if avoid(number):
                 continue
@@ -78,24 +114,6 @@ class PortBinder:
                 if error.errno != errno.EADDRINUSE:
                     return Bound(None, _problem(error, address, number))
         return Bound(None, f"no free port above {port + MOVED_BY} on {address}")
-
-    async def _bind_here(self, address: str, port: int) -> socket.socket:
-        """Bind as this user; an address that the machine has not got yet is added first."""
-        try:
-            return self._bind(address, port)
-        except OSError as error:
-            if error.errno != errno.EADDRNOTAVAIL or self._add_address is None:
-                raise
-        await self._add_address(address)
-        return self._bind(address, port)
-
-    async def _helped(self, binding: Awaitable[socket.socket], address: str, port: int) -> Bound:
-        try:
-            return Bound(await binding)
-        except OSError as error:
-            return Bound(None, _problem(error, address, port))
-        except self._helper_errors as error:
-            return Bound(None, str(error))
 
 
 def _problem(error: OSError, address: str, port: int) -> str:

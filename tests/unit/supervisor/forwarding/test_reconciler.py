@@ -17,7 +17,6 @@ from kubectl_localize.cluster.store import Store
 from kubectl_localize.cluster.watch import Put, Removed
 from kubectl_localize.codec import to_json
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
-from kubectl_localize.host.helper_client import HelperError
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import (
     Endpoint,
@@ -82,7 +81,7 @@ class Stage:
                 lambda: date(2026, 1, 1),
             ),
             config=self.rig.config,
-            binder=PortBinder(self._bind, lambda: self.helpers.privileged, HelperError),
+            binder=PortBinder(self._bind, self.helpers, aliases_loopback=False),
             hosts=self.hosts,
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
             reporter=self.reporter,
