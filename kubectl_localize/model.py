@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubectl_localize.status import HostsState as HostsState
 from kubectl_localize.status import Status as Status
@@ -108,6 +108,7 @@ class Connection:
         namespace: the context's namespace.
         server: the API server's URL.
         proxy: the URL of the proxy that is used to reach it, else empty.
+        identity: what tells the cluster from others although its address may change: a hash of its CA, or its host.
         cluster, user, impersonate, impersonate_groups: `--cluster`, `--user`, `--as`, `--as-group` where given.
     """
 
@@ -117,10 +118,15 @@ class Connection:
     namespace: str
     server: str
     proxy: str = ""
+    identity: str = ""
     cluster: str = ""
     user: str = ""
     impersonate: str = ""
     impersonate_groups: tuple[str, ...] = ()
+
+    def reaches_the_same(self, other: Connection) -> bool:
+        """Whether another connection leads to the same cluster as the same user, at whatever address it is there."""
+        return replace(self, server="", proxy="", namespace="") == replace(other, server="", proxy="", namespace="")
 
 
 @dataclass(frozen=True)

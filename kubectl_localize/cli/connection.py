@@ -55,7 +55,7 @@ def resolve(args: Arguments, cache: FileCache | None = None) -> Connection:
 def run_paths(connection: Connection) -> RunPaths:
     """Where the supervisor of a connection's context keeps its files."""
     paths = Paths.from_env(os.environ)
-    return paths.run(context_key(connection.context, connection.server, os.getuid(), paths.root))
+    return paths.run(context_key(connection.context, connection.identity, os.getuid(), paths.root))
 
 
 def current_run(args: Arguments) -> RunPaths:

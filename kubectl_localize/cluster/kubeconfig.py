@@ -6,13 +6,18 @@ organize-cluster-access-kubeconfig/#merging-kubeconfig-files): the first file th
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import Connection
 
+REDACTED = "DATA+OMITTED"  # what `kubectl config view` says instead of a CA
 _LISTS = ("contexts", "clusters", "users")
 
 
@@ -63,12 +68,35 @@ def connection(
         context=name,
         namespace=contexts[name].get("namespace") or "default",
         server=server,
+        identity=cluster_identity(clusters[cluster_name]),
         proxy=clusters[cluster_name].get("proxy-url") or "",
         cluster=cluster,
         user=user,
         impersonate=impersonate,
         impersonate_groups=tuple(impersonate_groups),
     )
+
+
+def cluster_identity(cluster: Mapping[str, Any]) -> str:
+    """What tells a cluster from others wherever its API server listens: a hash of its CA; its host if it has none.
+
+    Args:
+        cluster: its entry in a kubeconfig; a file that it names is read.
+    """
+    authority = b""
+    data, file = _text(cluster.get("certificate-authority-data")), _text(cluster.get("certificate-authority"))
+    with contextlib.suppress(OSError, ValueError):  # kubectl will say what is wrong with it
+        if data:
+            authority = base64.b64decode(data) if data != REDACTED else b""
+        elif file:
+            authority = Path(file).read_bytes()
+    if authority.strip():
+        return f"ca:{hashlib.sha256(authority.strip()).hexdigest()}"
+    try:
+        host = urlsplit(_text(cluster.get("server"))).hostname
+    except ValueError:
+        host = None
+    return f"host:{host or ''}"
 
 
 def no_context(name: str, there: Sequence[str]) -> LocalizeError:
@@ -128,6 +156,16 @@ def _load(file: str) -> Any:
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
     try:
-        return yaml.load(Path(file).read_bytes(), Loader=loader)
+        return _with_absolute_paths(yaml.load(Path(file).read_bytes(), Loader=loader), Path(file).parent)
     except (OSError, ValueError, yaml.YAMLError):
         return None
+
+
+def _with_absolute_paths(document: Any, directory: Path) -> Any:
+    """The same document; a CA's file is named relative to the kubeconfig that names it."""
+    clusters = document.get("clusters") if isinstance(document, dict) else None
+    for entry in clusters if isinstance(clusters, list) else ():
+        cluster = entry.get("cluster") if isinstance(entry, dict) else None
+        if isinstance(cluster, dict) and _text(cluster.get("certificate-authority")):
+            cluster["certificate-authority"] = str(directory / cluster["certificate-authority"])
+    return document

@@ -110,10 +110,11 @@ class Paths:
         return [run for run in runs if run.state.exists() or run.pidfile.exists() or run.exposures.exists()]
 
 
-def context_key(context: str, server: str, uid: int, root: Path) -> str:
+def context_key(context: str, identity: str, uid: int, root: Path) -> str:
     """Return the name under which a context's state is kept, at most 60 characters of `[a-z0-9-]`.
 
     A readable slug alone would not do: contexts may be called `arn:aws:eks:…/x`, and two kubeconfigs may use one name.
+    What tells their clusters apart (`Connection.identity`) is no address: minikube and kind change ports at each start.
     The directory of all state (`root`) goes into it, since supervisors of two directories do not know of one another:
     each has a managed block of its own. It ends with the user's uid, which the helper checks: nobody has it change
     another user's managed block.
@@ -121,7 +122,7 @@ def context_key(context: str, server: str, uid: int, root: Path) -> str:
     import hashlib  # 2 ms, which neither `ls` nor most Tabs need
 
     slug = re.sub(r"[^a-z0-9]+", "-", context.lower()).strip("-")[:_SLUG_CHARACTERS].strip("-") or "context"
-    words = (server, context, str(uid), os.path.realpath(root))
+    words = (identity, context, str(uid), os.path.realpath(root))
     digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()
     return f"{slug}-{digest[:8]}-{uid}"
 

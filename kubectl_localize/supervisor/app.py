@@ -214,7 +214,9 @@ class App:
         return warnings
 
     async def _join(self, client: Client, session: Session, request: StartRequest) -> list[str]:
-        if replace(session.order, detach=False) != replace(request, detach=False):
+        known = session.order.connection  # the server's address may have changed since
+        connection = replace(request.connection, server=known.server, proxy=known.proxy)
+        if replace(session.order, detach=False) != replace(request, detach=False, connection=connection):
             raise LocalizeError(
                 f"context {request.connection.context} is being forwarded already by pid {os.getpid()},"
                 f" with another selection or other options: by `{describe(session.order.selection)}`",

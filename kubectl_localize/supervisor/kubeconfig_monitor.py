@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Protocol
 from kubectl_localize.cluster import kubeconfig
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import Connection
+from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)
 
@@ -19,38 +19,46 @@ LOOK_SECONDS = 1.0
 Mark = tuple[int, int, int] | None  # mtime in ns, size and inode; None if there is no such file
 
 
-class Taker(Protocol):
-    """Takes the connection that the changed files mean."""
+class Movable(Protocol):
+    """Uses a connection, and can use another one."""
 
-    def __call__(self, connection: Connection) -> None: ...
+    def move(self, connection: Connection) -> None: ...
 
 
 class KubeconfigMonitor:
     """Looks at the files of a connection every second; reads them only if one has changed.
 
     Args:
-        take: called after a change.
+        user: is given the connection that the changed files mean.
     """
 
-    def __init__(self, connection: Connection, take: Taker) -> None:
+    def __init__(self, connection: Connection, user: Movable, clock: Clock) -> None:
         self._connection = connection
-        self._take = take
+        self._user = user
+        self._clock = clock
         self._marks = self._look()
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            marks = self._look()
-            if marks == self._marks:
-                continue
-            self._marks = marks
-            connection = reread(self._connection)
-            if connection is None:  # written by halves, or the context is gone: it is looked at again when it changes
-                continue
-            log.info("a kubeconfig file has changed; the API server is at %s", connection.server)
-            self._connection = connection
-            self._take(connection)
+            await self._clock.sleep(LOOK_SECONDS)
+            self.check()
+
+    def check(self) -> None:
+        """Look once. A file that says nothing of the context is one that is being written, or will be again."""
+        marks = self._look()
+        if marks == self._marks:
+            return
+        self._marks = marks
+        connection = reread(self._connection)
+        if connection is None:
+            return
+        if connection.identity != self._connection.identity:
+            log.warning("context %s means another cluster now; this one is kept", connection.context)
+            return
+        log.info("a kubeconfig file has changed; the API server is at %s", connection.server)
+        self._connection = connection
+        self._user.move(connection)
 
     def _look(self) -> tuple[Mark, ...]:
         return tuple(_mark(path) for path in self._connection.kubeconfig)
@@ -71,7 +79,8 @@ def reread(connection: Connection) -> Connection | None:
         )
     except LocalizeError:
         return None
-    return replace(connection, server=current.server, proxy=current.proxy or connection.proxy)
+    proxy = current.proxy or connection.proxy
+    return replace(connection, server=current.server, proxy=proxy, identity=current.identity)
 
 
 def _mark(path: str) -> Mark:

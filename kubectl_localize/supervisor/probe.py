@@ -8,6 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import Connection
 from kubectl_localize.timing import Notifier
 
@@ -20,10 +21,22 @@ SLEEP_SECONDS = 1.5
 
 
 def probe_address(connection: Connection) -> tuple[str, int]:
-    """Host and port of the API server, or of the proxy in front of it."""
-    url = urlsplit(connection.proxy or connection.server)
+    """Host and port of the API server, or of the proxy in front of it.
+
+    Raises:
+        LocalizeError: the URL of one of them has no valid port.
+    """
+    address = connection.proxy or connection.server
+    try:
+        url = urlsplit(address)
+        port = url.port
+    except ValueError as error:
+        raise LocalizeError(
+            f"the server {address} of context {connection.context} cannot be: {error}",
+            "`kubectl config view` shows it, `kubectl config set-cluster` changes it",
+        ) from error
     default = {"https": 443, "http": 80, "socks5": 1080}.get(url.scheme, 443)
-    return url.hostname or "localhost", url.port or default
+    return url.hostname or "localhost", port or default
 
 
 class ApiServerProbe:
@@ -102,11 +115,12 @@ class ApiServerProbe:
                     _, writer = await asyncio.open_connection(address, port)
             except (OSError, TimeoutError):
                 continue
-            self._resolved.remove(address)
-            self._resolved.insert(0, address)  # the one that answers goes first from now on
+            if (host, port) == self._address:  # it may have moved meanwhile
+                self._resolved.sort(key=lambda known: known != address)  # the one that answers goes first from now on
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
             return True
-        self._resolved = []
+        if (host, port) == self._address:
+            self._resolved = []
         return False

@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from contextlib import AbstractContextManager, AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -80,7 +79,7 @@ class Runtime:
             changed=self.changed,
             renewed=self._renew,
         )
-        self._kubeconfig = KubeconfigMonitor(connection, self._kubeconfig_changed)
+        self._kubeconfig = KubeconfigMonitor(connection, self, self.clock)
         self._renewables: list[Renewable] = []
         self._tasks = Tasks()
         self._stack = AsyncExitStack()
@@ -116,8 +115,8 @@ class Runtime:
         for renewable in list(self._renewables):
             renewable.renew()
 
-    def _kubeconfig_changed(self, connection: Connection) -> None:
-        """Use what the kubeconfig says now; what runs already goes on with what it has."""
+    def move(self, connection: Connection) -> None:
+        """Use what the kubeconfig says now; port-forwards that run go on with what they have."""
         self.connection = connection
         self.transport.renew(connection)
         self.probe.move(probe_address(connection))
@@ -160,7 +159,7 @@ class RuntimeSource:
         if self.runtime is None:
             self.runtime = Runtime(connection, self._paths, self._groups)
             await self._stack.enter_async_context(self.runtime)
-        if _as_given(self.runtime.connection) != _as_given(connection):
+        if not self.runtime.connection.reaches_the_same(connection):
             raise LocalizeError(
                 f"context {connection.context} is in use already by pid {os.getpid()} as another user or cluster",
                 "`kubectl localize stop` ends that, `kubectl localize ls` lists it",
@@ -175,8 +174,3 @@ class RuntimeSource:
     async def close(self) -> None:
         """End it."""
         await self._stack.aclose()
-
-
-def _as_given(connection: Connection) -> Connection:
-    """A connection without what is read from the kubeconfig, which may have changed since."""
-    return replace(connection, namespace="", server="", proxy="")

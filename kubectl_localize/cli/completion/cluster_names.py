@@ -110,7 +110,7 @@ class NameCache:
 
 def cache_key(connection: Connection, uid: int, root: Path) -> str:
     """The name under which a cluster's names are kept: the context's key, and a hash of who asks if flags say so."""
-    key = context_key(connection.context, connection.server, uid, root)
+    key = context_key(connection.context, connection.identity, uid, root)
     flags = (connection.cluster, connection.user, connection.impersonate, *connection.impersonate_groups)
     if not any(flags):
         return key

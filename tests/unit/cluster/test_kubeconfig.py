@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kubectl_localize.cluster.kubeconfig import connection
+from kubectl_localize.cluster.kubeconfig import REDACTED, cluster_identity, connection, merge, read_view
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import Connection
 
@@ -35,7 +36,12 @@ KUBECTL, CONFIG = "/usr/bin/kubectl", ("/a", "/b")
 
 def test_the_current_context_and_what_it_leaves_out() -> None:
     assert connection(VIEW, kubectl=KUBECTL, kubeconfig=CONFIG) == Connection(
-        kubectl=KUBECTL, kubeconfig=CONFIG, context="dev", namespace="default", server="https://10.113.0.2:6443"
+        kubectl=KUBECTL,
+        kubeconfig=CONFIG,
+        context="dev",
+        namespace="default",
+        server="https://10.113.0.2:6443",
+        identity="host:10.113.0.2",
     )
 
 
@@ -71,3 +77,102 @@ def test_what_is_missing_is_said(view: dict[str, Any], flags: dict[str, str], me
         connection(view, kubectl=KUBECTL, kubeconfig=CONFIG, **flags)
     assert failure.value.message.startswith(message)
     assert hint in failure.value.hint
+
+
+def test_a_cluster_is_known_by_its_ca_at_any_address(tmp_path: Path) -> None:
+    """`minikube stop; start` changes the port; kind and others write the CA into the kubeconfig, or name its file."""
+    (tmp_path / "ca.crt").write_text("ABC\n")
+    data = {"server": "https://127.0.0.1:1", "certificate-authority-data": "QUJD"}
+    assert cluster_identity(data) == cluster_identity({**data, "server": "https://127.0.0.1:2"})
+    assert cluster_identity(data) == cluster_identity({"certificate-authority": str(tmp_path / "ca.crt")})
+    assert cluster_identity(data) != cluster_identity({**data, "certificate-authority-data": "WFla"})
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    [
+        {"server": "https://10.0.0.1:6443"},
+        {"server": "https://10.0.0.1:7443", "insecure-skip-tls-verify": True},
+        {"server": "https://10.0.0.1:6443", "certificate-authority": "/nowhere/ca.crt"},
+        {"server": "https://10.0.0.1:6443", "certificate-authority-data": REDACTED},
+        {"server": "https://10.0.0.1:6443", "certificate-authority-data": "A"},
+    ],
+)
+def test_without_a_ca_a_cluster_is_known_by_its_host(cluster: dict[str, Any]) -> None:
+    assert cluster_identity(cluster) == "host:10.0.0.1"
+
+
+def test_a_ca_file_is_named_relative_to_its_kubeconfig(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text(
+        "clusters: [{name: c, cluster: {server: 'https://c', certificate-authority: ca.crt}}]"
+    )
+    (entry,) = read_view([str(tmp_path / "config")])["clusters"]
+    assert entry["cluster"]["certificate-authority"] == str(tmp_path / "ca.crt")
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+FIRST = """
+apiVersion: v1
+kind: Config
+current-context: dev
+contexts:
+- {name: dev, context: {cluster: here, user: me, namespace: shop}}
+clusters:
+- {name: here, cluster: {server: 'https://here:6443', certificate-authority-data: AAAA}}
+users:
+- {name: me, user: {token: SECRET}}
+"""
+SECOND = """
+current-context: prod
+contexts:
+- {name: dev, context: {cluster: there, namespace: other}}
+- {name: prod, context: {cluster: there}}
+clusters:
+- {name: there, cluster: {server: 'https://there'}}
+"""
+
+
+def _files(directory: Path, *texts: str) -> list[str]:
+    paths = [directory / f"config-{number}" for number, _ in enumerate(texts)]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text)
+    return [str(path) for path in paths]
+
+
+def test_the_first_file_wins(tmp_path: Path) -> None:
+    view = read_view([str(tmp_path / "missing"), *_files(tmp_path, FIRST, SECOND)])
+    assert view["current-context"] == "dev"
+    assert [(entry["name"], entry["context"].get("cluster")) for entry in view["contexts"]] == [
+        ("dev", "here"),
+        ("prod", "there"),
+    ]
+    assert [entry["name"] for entry in view["clusters"]] == ["here", "there"]
+
+
+def test_it_is_what_a_connection_is_made_of(tmp_path: Path) -> None:
+    files = _files(tmp_path, FIRST, SECOND)
+    found = connection(read_view(files), kubectl="kubectl", kubeconfig=files)
+    assert (found.context, found.server, found.namespace) == ("dev", "https://here:6443", "shop")
+    found = connection(read_view(files), kubectl="kubectl", kubeconfig=files, context="prod")
+    assert (found.server, found.namespace) == ("https://there", "default")
+
+
+def test_credentials_are_not_kept(tmp_path: Path) -> None:
+    view = read_view(_files(tmp_path, FIRST))
+    assert view["users"] == [{"name": "me", "user": {}}]
+    assert "SECRET" not in str(view)
+
+
+@pytest.mark.parametrize("text", ["", "clusters: [", "- a", "\x00", "contexts: 3", "a: !!python/object:os.system {}"])
+def test_what_is_no_kubeconfig_counts_as_empty(tmp_path: Path, text: str) -> None:
+    assert read_view(_files(tmp_path, text, FIRST)) == read_view(_files(tmp_path, FIRST))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [{"contexts": [None, 3, {}, {"name": 3}, {"name": "x", "context": []}]}, {"current-context": ["x"]}, None, [1]],
+)
+def test_entries_of_another_shape_are_left_out(document: Any) -> None:
+    view = merge([document])
+    assert view["current-context"] == ""
+    assert view["contexts"] in ([], [{"name": "x", "context": {}}])

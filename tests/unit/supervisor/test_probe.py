@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from kubectl_localize.errors import LocalizeError
 from kubectl_localize.supervisor.probe import SLEEP_SECONDS, ApiServerProbe, probe_address
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import CONNECTION
@@ -27,6 +28,28 @@ from tests.unit.supervisor.loop import play, until
 )
 def test_what_is_probed(server: str, proxy: str, address: tuple[str, int]) -> None:
     assert probe_address(replace(CONNECTION, server=server, proxy=proxy)) == address
+
+
+@pytest.mark.parametrize("server", ["https://10.0.0.1:99999x", "https://10.0.0.1:99999", "https://[::1:6443"])
+def test_a_server_that_cannot_be_is_an_error_in_words(server: str) -> None:
+    with pytest.raises(LocalizeError, match=r"the server https://.* of context dev cannot be") as caught:
+        probe_address(replace(CONNECTION, server=server))
+    assert "kubectl config" in caught.value.hint
+
+
+async def test_after_a_move_the_new_address_is_probed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        stage = Stage(first.getsockname())
+        probing = asyncio.create_task(stage.link.run())
+        first.setblocking(False)
+        second.setblocking(False)
+        accepted, _ = await asyncio.get_running_loop().sock_accept(first)
+        accepted.close()
+        stage.link.move(second.getsockname())
+        accepted, _ = await asyncio.get_running_loop().sock_accept(second)
+        accepted.close()
+        probing.cancel()
+        assert stage.link.up
 
 
 class Stage:

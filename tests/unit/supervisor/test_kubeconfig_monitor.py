@@ -1,0 +1,76 @@
+"""Changes of kubeconfig files, seen in real ones."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+import yaml
+
+from kubectl_localize.cluster import kubeconfig
+from kubectl_localize.model import Connection
+from kubectl_localize.supervisor.kubeconfig_monitor import KubeconfigMonitor
+from kubectl_localize.timing import Clock
+
+CA = "QUJD"
+
+
+class Stage:
+    """A kubeconfig file, a monitor of it, and what that has given to its user."""
+
+    def __init__(self, directory: Path) -> None:
+        self.file = directory / "config"
+        self.write("https://127.0.0.1:1000")
+        view = kubeconfig.read_view([str(self.file)])
+        connection = kubeconfig.connection(view, kubectl="kubectl", kubeconfig=[str(self.file)])
+        self.given: list[Connection] = []
+        self.monitor = KubeconfigMonitor(connection, self, Clock(lambda: 0.0, asyncio.sleep))
+
+    def move(self, connection: Connection) -> None:
+        self.given.append(connection)
+
+    def write(self, server: str, *, token: str = "old", ca: str = CA) -> None:
+        """Write the file as `kubectl config` does: a new one in its place."""
+        document = {
+            "current-context": "dev",
+            "contexts": [{"name": "dev", "context": {"cluster": "c", "user": "u"}}],
+            "clusters": [{"name": "c", "cluster": {"server": server, "certificate-authority-data": ca}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+        }
+        fresh = self.file.with_name("fresh")
+        fresh.write_text(yaml.safe_dump(document))
+        fresh.replace(self.file)
+
+
+def test_a_new_port_and_a_new_token_are_given_once(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.monitor.check()
+    assert stage.given == []
+    stage.write("https://127.0.0.1:2000")
+    stage.monitor.check()
+    stage.monitor.check()
+    assert [connection.server for connection in stage.given] == ["https://127.0.0.1:2000"]
+    stage.write("https://127.0.0.1:2000", token="new")
+    stage.monitor.check()
+    assert len(stage.given) == 2, "kubectl has to read the token, which nobody else knows"
+
+
+@pytest.mark.parametrize("text", ["", "contexts: [", "current-context: dev"])
+def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path, text: str) -> None:
+    stage = Stage(tmp_path)
+    stage.file.write_text(text)
+    stage.monitor.check()
+    stage.file.unlink()
+    stage.monitor.check()
+    assert stage.given == []
+    stage.write("https://127.0.0.1:3000")
+    stage.monitor.check()
+    assert [connection.server for connection in stage.given] == ["https://127.0.0.1:3000"]
+
+
+def test_another_cluster_of_the_same_name_is_not_ours(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.write("https://127.0.0.1:1000", ca="WFla")
+    stage.monitor.check()
+    assert stage.given == []
