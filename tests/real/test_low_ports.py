@@ -63,6 +63,7 @@ def test_sudo_binds_what_the_user_may_not(low: str, product: Product) -> None:
     assert warnings(done) == []
     asked = f"asking sudo for the right to write names to /etc/hosts and to bind ports {LOW[0]}, {LOW[1]}"
     assert asked in done.stderr
+    wait_until("pod among the endpoints", lambda: bool(product.items()[f"{low}/web"]["endpoints"]))
     item = product.items()[f"{low}/web"]
     assert _own_bind(sandbox, "127.99.99.99", LOW[0]) == errno.EACCES
     assert _local_ports(product, low) == [*LOW, HIGH]
