@@ -13,6 +13,7 @@ from kubectl_localize.errors import KubectlError
 from kubectl_localize.host import ssh
 from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
 from kubectl_localize.supervisor.processes.process import Process, ProcessSpawner
+from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.timing import Backoff, Notifier, first_of
 
 
@@ -91,14 +92,14 @@ class Tunnel:
         self._reachable = reachable
         self._clock = clock
         self._changed = changed
-        self._task: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
         self._processes: list[PortForward | Process] = []
         self.restarts = -1
         self.problem = ""
 
     def begin(self) -> None:
         """Connect, and keep connected from then on."""
-        self._task = asyncio.create_task(self._run())
+        self._tasks.start(self._run(), f"the tunnel to {self._target}")
 
     async def renew(self) -> None:
         """Give up what is there, which may be dead without knowing it, for a fresh connection."""
@@ -106,14 +107,12 @@ class Tunnel:
 
     async def end(self) -> None:
         """Disconnect."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
-            self._task = None
-            await self.renew()  # the task may have been stopping them itself when it was cancelled
-            self._processes = []
+        await self._tasks.end()
+        await self.renew()  # the task may have been stopping them itself when it was cancelled
+        self._processes = []
 
     async def _run(self) -> None:
+        """Connect again and again, at once after a connection that lasted, later after each failure."""
         failures = 0
         while True:
             await self._reachable()
@@ -123,6 +122,9 @@ class Tunnel:
                 self.problem = await self._once()
             except KubectlError as error:
                 self.problem = str(error)
+            except Exception as error:  # the exposure stands and falls with it: log it, and try again
+                log.exception("ssh -R")
+                self.problem = f"internal error: {error}"
             finally:
                 await self.renew()
                 self._processes = []

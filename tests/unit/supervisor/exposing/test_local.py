@@ -71,123 +71,123 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, running: bool = True, admits: bool = True) -> AsyncIterator[Stage]:
+async def open_stage(*, running: bool = True, admits: bool = True) -> AsyncIterator[Stage]:
     """One with its port open."""
     with socket.socket() as kept:  # bound and not listening: nobody else gets the number
         kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         kept.bind(("127.0.0.1", 0))
-        found = Stage(kept.getsockname()[1], admits=admits)
-        await found.port.listen(bind_loopback("127.0.0.1", 0))
+        stage = Stage(kept.getsockname()[1], admits=admits)
+        await stage.port.listen(bind_loopback("127.0.0.1", 0))
         if running:
-            await found.start()
+            await stage.start()
         try:
-            yield found
+            yield stage
         finally:
-            await found.port.close()
-            found.refusals.close()
-            await found.stop()
+            await stage.port.close()
+            stage.refusals.close()
+            await stage.stop()
 
 
 async def test_bytes_go_both_ways_and_are_counted() -> None:
-    async with stage() as found:
+    async with open_stage() as stage:
         data = b"x" * 3_000_000
-        assert await found.ask(data) == b"hello " + data
-        assert await found.ask(b"") == b"hello "
-        traffic = found.port.traffic
+        assert await stage.ask(data) == b"hello " + data
+        assert await stage.ask(b"") == b"hello "
+        traffic = stage.port.traffic
         await until(lambda: traffic.open == 0)
         assert (traffic.total, traffic.bytes_out, traffic.bytes_in) == (2, len(data), len(data) + 12)
 
 
 async def test_open_connections_are_counted_and_reset_at_the_end() -> None:
-    async with stage() as found:
-        reader, writer = await found.connect()
+    async with open_stage() as stage:
+        reader, writer = await stage.connect()
         assert await reader.readexactly(6) == b"hello "
-        assert found.port.traffic.open == 1
-        await found.port.close()
+        assert stage.port.traffic.open == 1
+        await stage.port.close()
         with pytest.raises(ConnectionResetError):
             await reader.read()
         writer.close()
         with pytest.raises(ConnectionRefusedError):
-            await found.connect()
+            await stage.connect()
 
 
 async def test_somebody_who_is_not_our_ssh_gets_nothing() -> None:
-    async with stage(admits=False) as found:
+    async with open_stage(admits=False) as stage:
         with pytest.raises(ConnectionResetError):
-            await found.ask(b"let me in")
-        assert found.received == []
+            await stage.ask(b"let me in")
+        assert stage.received == []
 
 
 # -- the proof --------------------------------------------------------------------------------------------------------
 async def test_the_proof_comes_back_and_goes_no_further() -> None:
-    async with stage() as found:
-        found.port.expect(NONCE)
-        reader, writer = await found.connect(NONCE[:10])
+    async with open_stage() as stage:
+        stage.port.expect(NONCE)
+        reader, writer = await stage.connect(NONCE[:10])
         writer.write(NONCE[10:])
         assert await reader.read() == NONCE
-        assert found.port.proven.is_set()
-        assert (found.received, found.port.traffic.total) == ([], 0)
+        assert stage.port.proven.is_set()
+        assert (stage.received, stage.port.traffic.total) == ([], 0)
         writer.close()
-        found.port.expect(b"another nonce")
-        assert not found.port.proven.is_set()
+        stage.port.expect(b"another nonce")
+        assert not stage.port.proven.is_set()
 
 
 async def test_other_traffic_goes_on_while_the_proof_is_expected() -> None:
-    async with stage() as found:
-        found.port.expect(NONCE)
+    async with open_stage() as stage:
+        stage.port.expect(NONCE)
         long, ended_short = b"y" * 24, b"GET /"
-        assert await found.ask(long) == b"hello " + long
-        assert await found.ask(ended_short) == b"hello " + ended_short
-        reader, writer = await found.connect()  # says nothing: it waits to be spoken to
+        assert await stage.ask(long) == b"hello " + long
+        assert await stage.ask(ended_short) == b"hello " + ended_short
+        reader, writer = await stage.connect()  # says nothing: it waits to be spoken to
         await asyncio.sleep(0)
-        found.clock.now += PROOF_SECONDS
+        stage.clock.now += PROOF_SECONDS
         assert await reader.readexactly(6) == b"hello "
         writer.close()
-        assert not found.port.proven.is_set()
+        assert not stage.port.proven.is_set()
 
 
 async def test_afterwards_the_nonce_is_traffic_like_any_other() -> None:
-    async with stage() as found:
-        found.port.expect(NONCE)
-        found.port.expect_no_more()
-        assert await found.ask(NONCE) == b"hello " + NONCE
-        assert not found.port.proven.is_set()
+    async with open_stage() as stage:
+        stage.port.expect(NONCE)
+        stage.port.expect_no_more()
+        assert await stage.ask(NONCE) == b"hello " + NONCE
+        assert not stage.port.proven.is_set()
 
 
 # -- while nothing listens --------------------------------------------------------------------------------------------
 async def test_a_connection_is_held_until_the_process_is_back() -> None:
-    async with stage(running=False) as found:
-        asking = asyncio.create_task(found.ask(b"still there"))
-        await until(lambda: found.port.refused)
-        found.clock.now += HOLD_SECONDS - 0.1
+    async with open_stage(running=False) as stage:
+        asking = asyncio.create_task(stage.ask(b"still there"))
+        await until(lambda: stage.port.refused)
+        stage.clock.now += HOLD_SECONDS - 0.1
         assert not asking.done()
-        await found.start()
+        await stage.start()
         assert await asking == b"hello still there"
-        assert not found.port.refused
+        assert not stage.port.refused
 
 
 async def test_a_connection_that_was_held_for_long_is_reset() -> None:
-    async with stage(running=False) as found:
-        asking = asyncio.create_task(found.ask(b"anybody?"))
-        await until(lambda: found.port.refused)
-        found.clock.now += HOLD_SECONDS
+    async with open_stage(running=False) as stage:
+        asking = asyncio.create_task(stage.ask(b"anybody?"))
+        await until(lambda: stage.port.refused)
+        stage.clock.now += HOLD_SECONDS
         with pytest.raises(ConnectionResetError):
             await asking
-        assert (found.port.refused, found.port.traffic.open) == (True, 0)
+        assert (stage.port.refused, stage.port.traffic.open) == (True, 0)
 
 
 async def test_a_client_that_leaves_is_not_waited_for() -> None:
-    async with stage(running=False) as found:
-        _, writer = await found.connect(b"impatient")
-        await until(lambda: found.port.refused)
+    async with open_stage(running=False) as stage:
+        _, writer = await stage.connect(b"impatient")
+        await until(lambda: stage.port.refused)
         connection = writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()  # a reset: after an orderly end it may still wait for its answer
-        await until(lambda: found.port.traffic.open == 0)
-        await found.start()
+        await until(lambda: stage.port.traffic.open == 0)
+        await stage.start()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
-        assert found.received == []
+        assert stage.received == []
 
 
 # -- a client that is gone --------------------------------------------------------------------------------------------
@@ -202,12 +202,12 @@ async def test_a_process_that_streams_hears_that_its_client_is_gone() -> None:
                 await asyncio.sleep(0)
         ended.set()
 
-    async with await asyncio.start_server(stream, "127.0.0.1", 0) as server, stage(running=False) as found:
-        found.port.lead_to(LocalProcess("127.0.0.1", server.sockets[0].getsockname()[1]))
-        found.port.gone_seconds = 0.05
-        reader, writer = await found.connect()
+    async with await asyncio.start_server(stream, "127.0.0.1", 0) as server, open_stage(running=False) as stage:
+        stage.port.lead_to(LocalProcess("127.0.0.1", server.sockets[0].getsockname()[1]))
+        stage.port.gone_seconds = 0.05
+        reader, writer = await stage.connect()
         await reader.readexactly(1000)
         assert not ended.is_set()
         writer.transport.abort()
         await ended.wait()
-        await until(lambda: found.port.traffic.open == 0)
+        await until(lambda: stage.port.traffic.open == 0)

@@ -88,7 +88,9 @@ class Rig:
     async def connected(self, times: int) -> None:
         """Wait until it has connected so often, and nothing else runs."""
         await until(lambda: len(self.ssh.started) == times and not self.tunnel.problem)
-        assert [one.alive for one in (*self.kubectl.started[:-1], *self.ssh.started[:-1])] == [False] * 2 * (times - 1)
+        assert [process.alive for process in (*self.kubectl.started[:-1], *self.ssh.started[:-1])] == [False] * 2 * (
+            times - 1
+        )
         assert self.ports == [40000 + number for number in range(times)]
         assert self.tunnel.restarts == times - 1
 
@@ -96,43 +98,43 @@ class Rig:
 @asynccontextmanager
 async def rig() -> AsyncIterator[Rig]:
     """One that ends."""
-    found = Rig()
+    stage = Rig()
     try:
-        yield found
+        yield stage
     finally:
-        await found.tunnel.end()
-        assert not any(one.alive for one in found.processes)
+        await stage.tunnel.end()
+        assert not any(process.alive for process in stage.processes)
 
 
 async def test_whichever_end_breaks_both_are_renewed() -> None:
-    async with rig() as found:
-        found.tunnel.begin()
-        await found.connected(1)
-        os.kill(found.ssh.started[0].pid, signal.SIGKILL)
-        await found.connected(2)
-        os.kill(found.kubectl.started[1].pid, signal.SIGKILL)
-        await found.connected(3)
-        await found.tunnel.renew()
-        await found.connected(4)
+    async with rig() as stage:
+        stage.tunnel.begin()
+        await stage.connected(1)
+        os.kill(stage.ssh.started[0].pid, signal.SIGKILL)
+        await stage.connected(2)
+        os.kill(stage.kubectl.started[1].pid, signal.SIGKILL)
+        await stage.connected(3)
+        await stage.tunnel.renew()
+        await stage.connected(4)
 
 
 async def test_it_is_said_when_it_connects_and_when_it_breaks() -> None:
-    async with rig() as found:
+    async with rig() as stage:
         told: list[str] = []
 
         async def listen() -> None:
-            while await found.changed.wait():
-                told.append(found.tunnel.problem)
+            while await stage.changed.wait():
+                told.append(stage.tunnel.problem)
 
         listening = asyncio.create_task(listen())
-        found.tunnel.begin()
+        stage.tunnel.begin()
         await until(lambda: told == [""])
-        found.ssh.code = fail(DENIED, 255)
-        os.kill(found.ssh.started[0].pid, signal.SIGTERM)
+        stage.ssh.code = fail(DENIED, 255)
+        os.kill(stage.ssh.started[0].pid, signal.SIGTERM)
         await until(lambda: len(told) >= 4)
         assert told[2:4] == ["", "the exposure pod does not accept the session's key"]
-        found.ssh.code = STAY
-        await until(lambda: found.ssh.started[-1].alive and not found.tunnel.problem)
+        stage.ssh.code = STAY
+        await until(lambda: stage.ssh.started[-1].alive and not stage.tunnel.problem)
         listening.cancel()
 
 
@@ -144,36 +146,38 @@ async def test_it_is_said_when_it_connects_and_when_it_breaks() -> None:
     ],
 )
 async def test_why_the_port_forward_does_not_come_about_or_breaks(kubectl: str, problem: str) -> None:
-    async with rig() as found:
-        found.kubectl.code = kubectl
-        found.tunnel.begin()
-        await until(lambda: found.tunnel.problem == problem)
+    async with rig() as stage:
+        stage.kubectl.code = kubectl
+        stage.tunnel.begin()
+        await until(lambda: stage.tunnel.problem == problem)
 
 
 async def test_what_cannot_be_started_is_tried_again() -> None:
-    async with rig() as found:
-        found.kubectl.failure = UnauthorizedError("getting credentials")
-        found.tunnel.begin()
-        await until(lambda: found.tunnel.problem == "getting credentials")
-        found.kubectl.failure = SpawnError("no kubectl")
-        await until(lambda: found.tunnel.problem == "no kubectl")
-        found.kubectl.failure = None
-        await until(lambda: found.ssh.started and found.ssh.started[-1].alive)
-        assert found.tunnel.restarts >= 2
+    async with rig() as stage:
+        stage.kubectl.failure = UnauthorizedError("getting credentials")
+        stage.tunnel.begin()
+        await until(lambda: stage.tunnel.problem == "getting credentials")
+        stage.kubectl.failure = SpawnError("no kubectl")
+        await until(lambda: stage.tunnel.problem == "no kubectl")
+        stage.kubectl.failure = RuntimeError("a defect of ours")
+        await until(lambda: stage.tunnel.problem == "internal error: a defect of ours")
+        stage.kubectl.failure = None
+        await until(lambda: stage.ssh.started and stage.ssh.started[-1].alive)
+        assert stage.tunnel.restarts >= 2
 
 
 async def test_nothing_starts_while_the_server_is_away() -> None:
-    async with rig() as found:
-        found.reachable.clear()
-        found.tunnel.begin()
+    async with rig() as stage:
+        stage.reachable.clear()
+        stage.tunnel.begin()
         for _ in range(5):
             await asyncio.sleep(0)
-        assert (found.kubectl.started, found.tunnel.restarts) == ([], -1)
-        found.reachable.set()
-        await found.connected(1)
+        assert (stage.kubectl.started, stage.tunnel.restarts) == ([], -1)
+        stage.reachable.set()
+        await stage.connected(1)
 
 
 async def test_ending_what_never_began() -> None:
-    async with rig() as found:
-        await found.tunnel.renew()
-        await found.tunnel.end()
+    async with rig() as stage:
+        await stage.tunnel.renew()
+        await stage.tunnel.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.macos import NoPeers
-from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
+from kubectl_localize.supervisor.traffic.relay import ReadBuffer, Relay
+from kubectl_localize.supervisor.traffic.server import Admission, ConnectionServer, RefusalLog
 from tests.unit.fakes.peers import NamedPeers
 from tests.unit.supervisor.loop import until
 
@@ -100,3 +103,51 @@ async def test_connections_that_are_given_up_are_summed_up_once_per_interval(cap
         assert caplog.messages[1] == "2 connections were reset, the last one to port 8082: every Ready pod refuses it"
         refusals.close()
         assert len(caplog.messages) == 2
+
+
+class Echo(ConnectionServer):
+    """Sends the first bytes of a client back, or fails as they say."""
+
+    def __init__(self, refusals: RefusalLog) -> None:
+        super().__init__(Admission(NamedPeers(1000), 1000), refusals, ReadBuffer())
+
+    async def carry(self, relay: Relay) -> bool:
+        await relay.wait_received(60)
+        if relay.received == b"defect":
+            raise ValueError("a defect of ours")
+        try:
+            await relay.closed.wait()
+        finally:
+            if relay.received == b"fail at the end":
+                raise OSError("it cannot be closed")
+        return True
+
+
+async def connect(server: Echo, data: bytes) -> asyncio.StreamReader:
+    """A client that has sent its bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.local_port)
+    writer.write(data)
+    return reader
+
+
+async def test_a_client_is_not_left_hanging_by_a_defect_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    server = Echo(RefusalLog())
+    await server.listen(bind_loopback("127.0.0.1", 0))
+    with pytest.raises(ConnectionResetError):
+        await (await connect(server, b"defect")).read()
+    await until(lambda: not server.traffic.open)
+    assert f"a connection to port {server.local_port} failed" in caplog.messages
+    assert "ValueError: a defect of ours" in caplog.text
+    await server.close()
+
+
+async def test_one_connection_that_fails_at_its_end_keeps_no_other_from_being_closed() -> None:
+    server = Echo(RefusalLog())
+    await server.listen(bind_loopback("127.0.0.1", 0))
+    clients = [await connect(server, data) for data in (b"1", b"fail at the end", b"2", b"fail at the end", b"3")]
+    await until(lambda: server.traffic.bytes_out == 33)
+    await server.close()
+    for client in clients:
+        with pytest.raises(ConnectionResetError):
+            await client.read()
+    assert (server.listening, server.traffic.open, server.traffic.total) == (False, 0, 5)
