@@ -1,4 +1,4 @@
-"""The supervisor as commands meet it on its control socket, with no cluster behind it."""
+"""The supervisor as commands meet it on its control socket, with a cluster of Services and no pods behind it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,32 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import AsyncIterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kubectl_localize import __version__
 from kubectl_localize.host.paths import Paths
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.host.sockets import socket_address
+from kubectl_localize.ls_document import ForwardItem, LsDocument
+from kubectl_localize.model import HostsState, Options, Selection, ServiceKey, Status
 from kubectl_localize.protocol import (
     Accepted,
+    Change,
     Ended,
     Event,
     ExposeRequest,
     Failed,
+    Ready,
     Released,
     ReleaseRequest,
     Request,
+    StartRequest,
     StopRequest,
     Taken,
     UnexposeRequest,
@@ -33,6 +41,7 @@ from kubectl_localize.protocol import (
 )
 from kubectl_localize.supervisor.app import App
 from tests.unit.cluster.samples import CONNECTION
+from tests.unit.fakes.api_server import ApiServer, service
 from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.loop import until
 
@@ -54,6 +63,10 @@ class Command:
         """Send what is perhaps no request of this version."""
         self._writer.write(line)
 
+    async def event(self) -> Event:
+        """The next event."""
+        return event_from_line(await self._reader.readline())
+
     async def rest(self) -> list[Event]:
         """All events until the supervisor closes the connection."""
         lines = (await self._reader.read()).splitlines()
@@ -70,13 +83,14 @@ class Stage:
     """A running supervisor, and commands that come to it."""
 
     def __init__(self, paths: Paths) -> None:
-        self.run = paths.run("k")
+        self.run = paths.run(f"dev-1a2b3c4d-{os.getuid()}")
         self.app = App(paths, self.run, Groups())
         self.commands: list[Command] = []
 
     async def command(self) -> Command:
         """One more command."""
-        command = Command(*await asyncio.open_unix_connection(str(self.run.control)))
+        with socket_address(self.run.control) as address:
+            command = Command(*await asyncio.open_unix_connection(address))
         self.commands.append(command)
         return command
 
@@ -141,3 +155,92 @@ async def test_a_request_of_another_version_is_answered(change: dict[str, object
         [failed] = [event for event in await command.rest() if isinstance(event, Failed)]
         assert f"pid {os.getpid()} runs version {__version__}" in failed.message
         assert failed.hint == "`kubectl localize stop` first"
+
+
+async def until_outcome(command: Command) -> tuple[list[Event], Event]:
+    """All events up to the outcome of a request, and the outcome."""
+    events: list[Event] = []
+    while not events or not isinstance(events[-1], (Ready, Failed, Released, Taken)):
+        events.append(await command.event())
+    return events, events[-1]
+
+
+def start_request(api_server: ApiServer, tmp_path: Path, *patterns: str, detach: bool = False) -> StartRequest:
+    """Forward Services, with names in a hosts file of the test's."""
+    options = Options(hosts_file=str(tmp_path / "hosts"), ip_range="127.94.0.0/16")
+    return StartRequest(api_server.connection, Selection(patterns=patterns), options, detach)
+
+
+@pytest.fixture
+def api_server(tmp_path: Path) -> Iterator[ApiServer]:
+    """A cluster with one Service."""
+    server = ApiServer(tmp_path / "cluster")
+    server.has(service("web", 28090))
+    yield server
+    server.close()
+
+
+async def test_a_start_forwards_and_the_release_takes_everything_back(api_server: ApiServer, tmp_path: Path) -> None:
+    async with supervisor(tmp_path) as (stage, first):
+        first.send(start_request(api_server, tmp_path))
+        events, ready = await until_outcome(first)
+        assert events[0] == Accepted()
+        assert isinstance(ready, Ready), ready
+        [own], [web] = ready.document.supervisors, ready.document.items
+        assert (own.context, own.pid, own.hosts) == ("dev", os.getpid(), HostsState.WRITTEN)
+        assert isinstance(web, ForwardItem)
+        assert (web.name, web.status, web.reason) == ("web", Status.WAITING, "no Ready pod")
+        assert f"{web.address}\tweb web.shop " in (tmp_path / "hosts").read_text()
+        assert LsDocument.from_text(stage.run.state.read_text()) == ready.document
+        _, writer = await asyncio.open_connection(web.address, 28090)
+        writer.transport.abort()
+        first.send(ReleaseRequest())
+        assert await first.rest() == [Accepted(), Released(ending=True), Ended()]
+        assert not (tmp_path / "hosts").exists()
+        assert not stage.run.state.exists()
+
+
+async def test_a_second_command_joins_what_is_the_same_and_hears_what_is_not(
+    api_server: ApiServer, tmp_path: Path
+) -> None:
+    async with supervisor(tmp_path) as (stage, first):
+        request = start_request(api_server, tmp_path)
+        first.send(request)
+        await until_outcome(first)
+        second, third = await stage.command(), await stage.command()
+        second.send(replace(request, detach=True))
+        assert isinstance((await until_outcome(second))[1], Ready)
+        third.send(start_request(api_server, tmp_path, "web"))
+        _, failed = await until_outcome(third)
+        assert isinstance(failed, Failed)
+        assert failed.message.endswith("with another selection or other options: by `kubectl localize`")
+        first.send(ReleaseRequest())
+        assert (await until_outcome(first))[1] == Released(ending=False), "the second one has left it running"
+        second.send(StopRequest())
+        assert (await second.rest())[-1] == Ended()
+
+
+async def test_a_change_in_the_cluster_is_followed_and_told(api_server: ApiServer, tmp_path: Path) -> None:
+    async with supervisor(tmp_path) as (stage, first):
+        first.send(start_request(api_server, tmp_path))
+        await until_outcome(first)
+        api_server.add(service("api", 28091))
+        assert await first.event() == Change("shop/api: a new Service")
+        await until(lambda: "api.shop" in (tmp_path / "hosts").read_text())
+        await until(lambda: len(LsDocument.from_text(stage.run.state.read_text()).items) == 2)
+
+
+async def test_a_selection_of_nothing_fails_and_leaves_nothing(api_server: ApiServer, tmp_path: Path) -> None:
+    async with supervisor(tmp_path) as (stage, first):
+        first.send(start_request(api_server, tmp_path, "wep"))
+        [*_, failed, ended] = await first.rest()
+        assert failed == Failed("no Service matches wep in context dev", "did you mean web?")
+        assert ended == Ended()
+        assert not stage.run.state.exists()
+        assert not (tmp_path / "hosts").exists()
+
+
+def test_a_supervisor_that_only_forwards_imports_nothing_of_exposing() -> None:
+    program = "import sys, kubectl_localize.supervisor.app; print([name for name in sys.modules if 'exposing' in name])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "supervisor.exposing" not in done.stdout
