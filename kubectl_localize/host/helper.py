@@ -95,7 +95,7 @@ class MacOS:
 
 
 def this_system(platform: str = sys.platform) -> Linux | MacOS:
-    """Return the system with this name, as `sys.platform` has it; whatever is not macOS is taken for a Linux."""
+    """Return the system with this name, as `sys.platform` has it; any but macOS is taken for a Linux."""
     return MacOS() if platform == "darwin" else Linux()
 
 

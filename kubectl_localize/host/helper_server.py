@@ -38,7 +38,7 @@ def helper_argv(
     """Return the command that starts the helper; it ends with 0 once the helper is connected.
 
     Args:
-        socket: where the `HelperServer` listens.
+        socket: the one that the `HelperServer` listens on.
         uid: the supervisor's.
         key: the context's key.
         hosts_file: the file that holds the managed block.

@@ -36,7 +36,7 @@ def make_key(directory: Path, name: str) -> KeyPair:
     """Make an ed25519 key pair without a passphrase: `directory/name`, of mode 0600, and `directory/name.pub`.
 
     Args:
-        directory: where; only its owner may enter it.
+        directory: of both files; only its owner may enter it.
         name: the private key's file.
 
     Raises:
@@ -87,7 +87,17 @@ def client_argv(
         forwards: for each remote forward, the port that is listened on there, then host and port here.
         host_key_alias: the name that the host key is pinned to.
     """
-    options = (
+    argv = ["ssh", "-F", "none", "-N", "-T", "-p", str(port), "-l", user]
+    for option in _options(identity, known_hosts, host_key_alias):
+        argv += ["-o", option]
+    for target, host, local_port in forwards:
+        # The star is every address of both IP families; 0.0.0.0 would leave out a Service of IPv6.
+        argv += ["-R", f"*:{target}:{f'[{host}]' if ':' in host else host}:{local_port}"]
+    return [*argv, "127.0.0.1"]
+
+
+def _options(identity: Path, known_hosts: Path, host_key_alias: str) -> tuple[str, ...]:
+    return (
         f"IdentityFile={_quoted(identity)}",
         "IdentitiesOnly=yes",
         "IdentityAgent=none",
@@ -105,13 +115,6 @@ def client_argv(
         "ControlMaster=no",
         "ControlPath=none",
     )
-    argv = ["ssh", "-F", "none", "-N", "-T", "-p", str(port), "-l", user]
-    for option in options:
-        argv += ["-o", option]
-    for target, host, local_port in forwards:
-        # The star is every address of both IP families; 0.0.0.0 would leave out a Service of IPv6.
-        argv += ["-R", f"*:{target}:{f'[{host}]' if ':' in host else host}:{local_port}"]
-    return [*argv, "127.0.0.1"]
 
 
 def known_hosts_line(alias: str, public_key: str) -> str:
