@@ -26,7 +26,7 @@ from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Groups, Spawner
 from kubectl_localize.supervisor.tasks import Tasks
-from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.server import RefusalLog
 from kubectl_localize.timing import Clock, Notifier
 

@@ -10,7 +10,8 @@ from kubectl_localize.cluster.exposing.values import CarriedPort
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
-from kubectl_localize.supervisor.traffic.relay import ClientSide, ReadBuffer, Relay
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
+from kubectl_localize.supervisor.traffic.relay import ClientSide, Relay
 from kubectl_localize.supervisor.traffic.server import Admission, ConnectionServer, RefusalLog, RefusedError
 from kubectl_localize.timing import first_of
 

@@ -15,7 +15,7 @@ from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import ProcessSpawner
-from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Clock, Notifier
 

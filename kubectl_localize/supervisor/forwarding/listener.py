@@ -13,7 +13,8 @@ from kubectl_localize.supervisor.processes.lifecycle import Phase
 from kubectl_localize.supervisor.processes.pool import Pool
 from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.traffic.balancing import Candidate, choose
-from kubectl_localize.supervisor.traffic.relay import Outcome, ReadBuffer, Relay
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
+from kubectl_localize.supervisor.traffic.relay import Outcome, Relay
 from kubectl_localize.supervisor.traffic.server import Admission, ConnectionServer, RefusalLog, RefusedError
 from kubectl_localize.timing import Notifier, first_of
 

@@ -97,13 +97,11 @@ class Process(asyncio.SubprocessProtocol):
 
     # -- what the event loop calls ------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop once the process runs."""
         self._transport = cast(asyncio.SubprocessTransport, transport)
         self.pid = self._transport.get_pid()
         self._groups.add(self.pid)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Called by the loop with what the process wrote."""
         if fd == STDOUT:
             self.stdout.feed_data(data)
             self.spoke.set()
@@ -113,7 +111,6 @@ class Process(asyncio.SubprocessProtocol):
             self._error_line(line)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """Called by the loop at the end of a pipe."""
         self._open_pipes.discard(fd)
         if fd == STDOUT:
             self.stdout.feed_eof()
@@ -123,7 +120,6 @@ class Process(asyncio.SubprocessProtocol):
         self._settle()
 
     def process_exited(self) -> None:
-        """Called by the loop when the process has been reaped."""
         self._groups.remove(self.pid)
         self._giving_up = asyncio.get_running_loop().call_later(PIPES_SECONDS, self._close)
         self._settle()

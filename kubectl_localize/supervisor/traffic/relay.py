@@ -11,11 +11,11 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol, cast
 
+from kubectl_localize.supervisor.traffic.buffer import BUFFER_BYTES, Traffic
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer as ReadBuffer
 from kubectl_localize.timing import first_of
 
-BUFFER_BYTES = 256 * 1024
 REPLAY_BYTES = 64 * 1024
-RETAINED_BYTES = 16 * 1024
 LINGER_SECONDS = 2.0
 SAFE_REQUEST = re.compile(rb"(?:GET|HEAD|OPTIONS) \S+ HTTP/1\.[01]\r\n")
 END_OF_HEADERS = b"\r\n\r\n"
@@ -52,50 +52,6 @@ class Outcome(Enum):
     EMPTY = "empty"  # the child's side ended before a byte came back
 
 
-class ReadBuffer:
-    """The memory that all sockets are read into, one after the other: what is read is written on at once.
-
-    asyncio (3.12 and later) keeps a reference to what it could not write at once; that memory is given away then.
-    `reads` counts them, so that somebody can see whether there was any traffic.
-    """
-
-    def __init__(self) -> None:
-        self.reads = 0
-        self._view = memoryview(bytearray(BUFFER_BYTES))
-
-    def get(self) -> memoryview:
-        """Where to read to."""
-        self.reads += 1
-        return self._view
-
-    def write(self, transport: asyncio.Transport, count: int) -> None:
-        """Write the first `count` bytes on."""
-        data = self._view[:count]
-        if count <= RETAINED_BYTES:
-            transport.write(bytes(data))
-            return
-        transport.write(data)
-        if transport.get_write_buffer_size():
-            self._view = memoryview(bytearray(BUFFER_BYTES))
-
-
-class Traffic:
-    """Counts for `ls`.
-
-    Attributes:
-        bytes_in: bytes to the client.
-        bytes_out: bytes from the client.
-        open: connections that are open now.
-        total: connections of all time.
-    """
-
-    def __init__(self) -> None:
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.open = 0
-        self.total = 0
-
-
 class ClientSide(asyncio.BufferedProtocol):
     """The client's end. Until something came back, what it sent is kept, so that another pod can be tried.
 
@@ -116,36 +72,29 @@ class ClientSide(asyncio.BufferedProtocol):
         self.gone = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop after accept."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=BUFFER_BYTES)
         self._relay.started(self)
         self._accepted(self._relay, self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Called by the loop before it reads."""
         return self._buffer.get()
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Called by the loop after it has read."""
         self._relay.from_client(nbytes)
 
     def eof_received(self) -> bool:
-        """Called by the loop when the client has nothing more to send; True keeps the other direction open."""
         self.ended = True
         self._relay.client_ended()
-        return True
+        return True  # keep the other direction open
 
     def pause_writing(self) -> None:
-        """Called by the loop when the client does not read."""
         self._relay.client_stalled(True)
 
     def resume_writing(self) -> None:
-        """Called by the loop when the client reads again."""
         self._relay.client_stalled(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop when the client is gone."""
         self.gone = True
         self._relay.client_gone()
 
@@ -161,32 +110,25 @@ class UpstreamSide(asyncio.BufferedProtocol):
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the loop once the child's port has accepted."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=BUFFER_BYTES)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Called by the loop before it reads."""
         return self._buffer.get()
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Called by the loop after it has read."""
         self._relay.from_upstream(self, nbytes)
 
     def eof_received(self) -> bool:
-        """Called by the loop when the child sends no more: kubectl has closed both directions then."""
-        return False
+        return False  # kubectl has closed both directions when it sends no more
 
     def pause_writing(self) -> None:
-        """Called by the loop when the child does not read."""
         self._relay.upstream_stalled(True)
 
     def resume_writing(self) -> None:
-        """Called by the loop when the child reads again."""
         self._relay.upstream_stalled(False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the loop when the child's end is closed, or gone."""
         if not self.outcome.done():
             self.outcome.set_result(Outcome.DONE if self.answered else Outcome.EMPTY)
         self._relay.upstream_gone(self)
@@ -268,6 +210,7 @@ class Relay:
         await asyncio.sleep(seconds)
 
     async def _through(self, child: Upstream) -> Outcome:
+        """Connect to a child and relay until its side ends."""
         loop = asyncio.get_running_loop()
         upstream = UpstreamSide(self, self._buffer)
         child.attach(self)  # before it is connected: nobody may take the child for an idle one meanwhile
@@ -309,11 +252,11 @@ class Relay:
 
     # -- what the two sides tell --------------------------------------------------------------------------------------
     def started(self, client: ClientSide) -> None:
-        """The client has been accepted."""
+        """Take in the client, which has been accepted."""
         self._client = client
 
     def from_client(self, count: int) -> None:
-        """The client has sent bytes."""
+        """Pass on what the client has sent, or keep it until there is an upstream."""
         self._traffic.bytes_out += count
         if self._replay is not None:
             self._replay += self._buffer.get()[:count]
@@ -330,7 +273,7 @@ class Relay:
             self._buffer.write(upstream.transport, count)
 
     def from_upstream(self, upstream: UpstreamSide, count: int) -> None:
-        """The child has sent bytes."""
+        """Pass on what the child has sent."""
         if not upstream.answered:
             upstream.answered = True
             self._replay = None
@@ -343,32 +286,32 @@ class Relay:
         self._buffer.write(client.transport, count)
 
     def client_ended(self) -> None:
-        """The client sends no more: tell the child's side, keep reading from it."""
+        """Tell the child's side that the client sends no more, and keep reading from it."""
         self.closed_or_ended.set()
         self._news.set()
         if self._upstream is not None:
             _write_eof(self._upstream.transport)
 
     def client_gone(self) -> None:
-        """The client is gone: the pod hears of it, which makes it end its side soon; what it sends goes nowhere."""
+        """Let the pod hear that the client is gone, so that it ends its side soon; what it sends goes nowhere."""
         self.closed.set()
         self.client_stalled(False)
         self.client_ended()
 
     def upstream_gone(self, upstream: UpstreamSide) -> None:
-        """The child's side is closed."""
+        """Read from the client again, after the child's side was closed."""
         if self._upstream is upstream:
             self._pause_client(False)
 
     def client_stalled(self, stalled: bool) -> None:
-        """Back-pressure: the child is read only as fast as the client reads."""
+        """Read the child only as fast as the client reads (back-pressure)."""
         if self._child is not None:
             self._child.stall(self, stalled)
         if self._upstream is not None:
             _pause(self._upstream.transport, stalled)
 
     def upstream_stalled(self, stalled: bool) -> None:
-        """Back-pressure the other way round."""
+        """Read the client only as fast as the child reads."""
         self._pause_client(stalled)
 
     def _begin(self, upstream: UpstreamSide) -> None:

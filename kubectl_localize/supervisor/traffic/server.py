@@ -9,7 +9,8 @@ from abc import ABC, abstractmethod
 
 from kubectl_localize.host.system import Peers
 from kubectl_localize.supervisor.tasks import Tasks
-from kubectl_localize.supervisor.traffic.relay import ClientSide, ReadBuffer, Relay, Traffic
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer, Traffic
+from kubectl_localize.supervisor.traffic.relay import ClientSide, Relay
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.pool import Pool
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
 from kubectl_localize.supervisor.processes.process import Process, Spawner
-from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import CONNECTION

@@ -13,7 +13,7 @@ import pytest
 
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.supervisor.exposing.local import HOLD_SECONDS, PROOF_SECONDS, LocalPort, LocalProcess
-from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from tests.unit.fakes.peers import NamedPeers
 from tests.unit.supervisor.loop import Clock, until

@@ -24,7 +24,7 @@ from kubectl_localize.supervisor.exposing.tunnel import make_keys, remove_keys
 from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Spawner
-from kubectl_localize.supervisor.traffic.relay import ReadBuffer
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, plan

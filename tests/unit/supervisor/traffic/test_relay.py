@@ -10,7 +10,8 @@ import pytest
 
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from kubectl_localize.supervisor.processes.pool import STALL_SECONDS
-from kubectl_localize.supervisor.traffic.relay import BUFFER_BYTES, REPLAY_BYTES
+from kubectl_localize.supervisor.traffic.buffer import BUFFER_BYTES
+from kubectl_localize.supervisor.traffic.relay import REPLAY_BYTES
 from tests.unit.fakes.listener_rig import Rig, rig
 from tests.unit.supervisor.loop import settled, until
 

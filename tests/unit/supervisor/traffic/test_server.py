@@ -14,7 +14,8 @@ import pytest
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.macos import NoPeers
-from kubectl_localize.supervisor.traffic.relay import ReadBuffer, Relay
+from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
+from kubectl_localize.supervisor.traffic.relay import Relay
 from kubectl_localize.supervisor.traffic.server import Admission, ConnectionServer, RefusalLog
 from tests.unit.fakes.peers import NamedPeers
 from tests.unit.supervisor.loop import until
