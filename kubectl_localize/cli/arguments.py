@@ -55,6 +55,7 @@ class Arguments(argparse.Namespace):
     output: str = ""
     detach: bool = False
     dry_run: bool = False
+    yes: bool = False
     # kubectl localize; None: the default of `Options`
     all_namespaces: bool = False
     skip_namespaces: tuple[str, ...] = ()

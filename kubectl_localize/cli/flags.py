@@ -206,9 +206,10 @@ down meanwhile, and is back and Ready at the end.""",
         usage="kubectl localize restore [flags]",
         description="""\
 Finds what your crashed runs left, in the cluster and on this machine, and undoes it. What a live run or
-somebody else holds is left alone and named.""",
+somebody else holds is left alone and named. It asks before it undoes what this machine has no record of.""",
         flags=(
             Flag("dry-run", "say what would be undone, and undo nothing"),
+            Flag("yes", "also undo sessions that this machine has no record of, without asking", short="y"),
             _namespace("look in this namespace if you may not list all of them; may be repeated", "Flags"),
         ),
         examples="""\

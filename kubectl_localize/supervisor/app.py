@@ -49,7 +49,7 @@ from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.timing import Clock
 
 if TYPE_CHECKING:
-    from kubectl_localize.supervisor.exposing.desk import Desk
+    from kubectl_localize.supervisor.exposing.exposures import Exposures
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class App:
         self._ending = asyncio.Event()
         self._runtimes = RuntimeSource(run, groups)
         self._session: Session | None = None
-        self._exposures: Desk | None = None
+        self._exposures: Exposures | None = None
         self._shows_state = False
         self._detached = False
         self._starting = asyncio.Lock()
@@ -134,20 +134,20 @@ class App:
                 client.send(Accepted())
                 await self._exposing().unexpose(client, request)
             case RestoreRequest():
-                raise LocalizeError("this supervisor cannot restore yet")
+                await self._exposing().restore(client, request)
             case ReleaseRequest():
                 await self._release(client)
             case StopRequest():
                 client.send(Accepted())
                 self._ending.set()
 
-    def _exposing(self) -> Desk:
+    def _exposing(self) -> Exposures:
         """The exposures, whose many imports a supervisor that only forwards does without."""
         if self._exposures is None:
-            from kubectl_localize.supervisor.exposing.desk import Desk
+            from kubectl_localize.supervisor.exposing.exposures import Exposures
 
-            self._exposures = Desk(
-                self._run, self._runtimes, self._control, self._ending, quit_if_free=self._end_if_free
+            self._exposures = Exposures(
+                self._run, self._runtimes, self._control, self._ending, end_if_free=self._end_if_free
             )
         return self._exposures
 
@@ -199,7 +199,7 @@ class App:
             client.send(Warn(warning))
         client.send(Ready(self.document()))
         if self._run.exposures.exists():  # a crashed run left something
-            self._exposing().restore(request.connection, say=self._reporter.change, warn=self._reporter.warn)
+            self._exposing().recover(request.connection)
 
     async def _open(self, client: Client, request: StartRequest) -> list[str]:
         client.send(Progress("listing Services"))

@@ -25,15 +25,18 @@ from kubectl_localize.cluster.exposing.values import (
 )
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import ServiceKey
+from kubectl_localize.text import one_line
 
 GROUP_VERSION = "coordination.k8s.io/v1"
 ANNOTATION = "kubectl-localize/journal"
 LEASE_SECONDS = 60
 RENEW_SECONDS = 20.0
 VERSION = 1
+SHOWN_CHARACTERS = 200  # of an owner's name
 
 SERVICE = ("v1", "Service")  # what is held with `--keep`
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?")
+_SERVICE = re.compile(f"{_NAME.pattern}/{_NAME.pattern}")
 _SESSION = re.compile(r"[a-z0-9]{1,32}")
 
 Json = dict[str, Any]
@@ -165,10 +168,10 @@ def parse(lease: Mapping[str, Any]) -> Entry | None:
         if content["version"] != VERSION:
             return None
         workload = WorkloadRef(**{**content["workload"], "namespace": meta["namespace"]})
-        owner = Owner(**content["owner"])
+        owner = _owner(content["owner"])
         if not _is_sound(workload, content["session"], content["replicas"]):
             return None
-        if not (_is_owner(owner) and _is_text(content["uid"], *content["services"])):
+        if not (_is_owner(owner) and _is_text(content["uid"]) and _are_services(content["services"])):
             return None
         return Entry(
             owner=owner,
@@ -182,8 +185,28 @@ def parse(lease: Mapping[str, Any]) -> Entry | None:
             lease_uid=meta.get("uid") or "",
             version=meta.get("resourceVersion") or "",
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
+
+
+def _owner(content: Mapping[str, Any]) -> Owner:
+    """The owner in a journal. Its words are shown in terminals, so they become one printable line here."""
+    owner = Owner(**content)
+    return replace(
+        owner,
+        user=one_line(owner.user, SHOWN_CHARACTERS),
+        login=one_line(owner.login, SHOWN_CHARACTERS),
+    )
+
+
+def _are_services(services: object) -> bool:
+    """Whether these are Services as `ns/name`, at least one: they are shown, and made into commands to copy."""
+    return (
+        isinstance(services, list)
+        and bool(services)
+        and _is_text(*services)
+        and all(_SERVICE.fullmatch(service) for service in services)
+    )
 
 
 def _is_sound(workload: WorkloadRef, session: str, replicas: object) -> bool:

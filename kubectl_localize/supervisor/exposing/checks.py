@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import rights
 from kubectl_localize.cluster.exposing.blockers import Blocker, blockers, foreign
 from kubectl_localize.cluster.exposing.journal import Entry, exposed_already, journals
@@ -23,6 +21,8 @@ from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import ExposeRequest
 from kubectl_localize.supervisor.exposing.plan import Found, as_workload, groups, plan
+from kubectl_localize.supervisor.exposing.sessions import Judge
+from kubectl_localize.supervisor.runtime import Runtime
 
 Json = dict[str, Any]
 Rules = asyncio.Task[list[Json]]  # awaited only where they are needed
@@ -53,25 +53,14 @@ class Checks:
     """The checks for one order.
 
     Args:
-        listens: whether something listens on a host and port of this machine; None where that cannot be known.
-        now: the wall clock, in UTC.
-        advice: what to do about a session that holds what we want, in one sentence.
+        judge: says what to do about a session that holds what we want.
     """
 
-    def __init__(
-        self,
-        api: Api,
-        order: ExposeRequest,
-        *,
-        listens: Callable[[str, int], bool | None],
-        now: Callable[[], datetime],
-        advice: Callable[[Sequence[Entry]], str],
-    ) -> None:
-        self._api = api
-        self._order = order
-        self._listens = listens
-        self._now = now
-        self._advice = advice
+    def __init__(self, runtime: Runtime, request: ExposeRequest, judge: Judge) -> None:
+        self._api = runtime.api
+        self._system = runtime.system
+        self._request = request
+        self._judge = judge
         self._warnings: list[str] = []
         self._not_carried: list[str] = []
 
@@ -80,12 +69,12 @@ class Checks:
 
         Raises: LocalizeError with what speaks against it; nothing has been changed.
         """
-        namespaces = sorted({key.namespace for key in self._order.services})
+        namespaces = sorted({key.namespace for key in self._request.services})
         user, plans = await asyncio.gather(
             rights.who(self._api), asyncio.gather(*(self._namespace(namespace) for namespace in namespaces))
         )
         found = tuple(plan for some in plans for plan in some)
-        if not self._order.command:
+        if not self._request.command:
             self._must_listen(found)
         return Findings(found, user, tuple(self._warnings), tuple(dict.fromkeys(self._not_carried)))
 
@@ -102,7 +91,7 @@ class Checks:
                 task.cancel()
             await asyncio.gather(rules, scaling, holding, return_exceptions=True)
         kinds = {workload.ref.kind for one in found for workload in one.owners.workloads}
-        own = await self._judge_rights(namespace, () if self._order.keep else kinds, granted)
+        own = await self._judge_rights(namespace, () if self._request.keep else kinds, granted)
         self._judge_journals(found, leases)
         for one in found:
             self._judge_owners(one, autoscalers)
@@ -110,7 +99,7 @@ class Checks:
 
     def _plan(self, group: Sequence[Found], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
         session = "".join(secrets.choice(SESSION_CHARACTERS) for _ in range(SESSION_LENGTH))
-        made, not_carried = plan(self._order, group, services, session=session, own_failsafe=own_failsafe)
+        made, not_carried = plan(self._request, group, services, session=session, own_failsafe=own_failsafe)
         self._not_carried += not_carried
         return made
 
@@ -135,7 +124,7 @@ class Checks:
         except ForbiddenError:
             await self._judge_rights(namespace, (), await rules)  # which says it in the words of a role
             raise
-        keys = [key for key in self._order.services if key.namespace == namespace]
+        keys = [key for key in self._request.services if key.namespace == namespace]
         return services, await asyncio.gather(*(self._find(key, services, rules) for key in keys))
 
     async def _find(self, key: ServiceKey, services: Sequence[Json], rules: Rules) -> Found:
@@ -162,7 +151,7 @@ class Checks:
         return Found(key, service, tuple(pods), behind, frozenset(map(_session, there)) - {""})
 
     def _judge_owners(self, found: Found, autoscalers: Sequence[Json]) -> None:
-        if self._order.keep:
+        if self._request.keep:
             return
         if not found.pods:
             raise LocalizeError(
@@ -177,7 +166,7 @@ class Checks:
             self._object(one)
 
     def _object(self, blocker: Blocker) -> None:
-        if blocker.forcible and self._order.force:
+        if blocker.forcible and self._request.force:
             self._warnings.append(blocker.message)
         else:
             raise LocalizeError(blocker.message, blocker.hint)
@@ -185,13 +174,13 @@ class Checks:
     # -- rights and colleagues ----------------------------------------------------------------------------------------
     @property
     def _own_failsafe(self) -> bool:
-        order = self._order
-        return bool(order.failsafe_seconds) and not order.failsafe_service_account and not order.keep
+        request = self._request
+        return bool(request.failsafe_seconds) and not request.failsafe_service_account and not request.keep
 
     async def _judge_rights(self, namespace: str, kinds: Collection[str], rules: Sequence[Json]) -> bool:
         """Whether the failsafe may be ours; it is done without where its rights are missing."""
-        needed = set(rights.needed(command=self._order.command, failsafe=False, kinds=kinds))
-        wanted = rights.needed(command=self._order.command, failsafe=self._own_failsafe, kinds=kinds)
+        needed = set(rights.needed(command=self._request.command, failsafe=False, kinds=kinds))
+        wanted = rights.needed(command=self._request.command, failsafe=self._own_failsafe, kinds=kinds)
         lacking = await rights.missing(self._api, namespace, wanted, rules)
         refused = [right for right in lacking if right in needed]
         if refused:
@@ -216,14 +205,14 @@ class Checks:
             ]
             if holders:
                 held = [entry for entry in leases if entry.session == holders[0].session]
-                raise exposed_already(one.key, held, self._now(), self._advice)
+                raise exposed_already(one.key, held, self._judge.now(), self._judge.advice)
 
     def _must_listen(self, plans: Sequence[ExposurePlan]) -> None:
         for port in (port for one in plans for port in one.ports):
-            if self._listens(port.host, port.local_port) is not False:
+            if self._system.listens(port.host, port.local_port) is not False:
                 continue
             key, number = port.services[0]
-            if self._order.force:
+            if self._request.force:
                 self._warnings.append(f"nothing listens on {port.local}, where port {number} of {key} leads")
                 continue
             if port.asked:
@@ -236,7 +225,7 @@ class Checks:
             )
 
     def _hint(self, port: CarriedPort) -> str:
-        if port.host == "127.0.0.1" and self._listens("::1", port.local_port):
+        if port.host == "127.0.0.1" and self._system.listens("::1", port.local_port):
             return f"something listens on [::1]:{port.local_port}: --map [::1]:{port.local_port}"
         return "start it, name another port with --map, or go on with --force"
 

@@ -1,117 +1,129 @@
-"""One exposure: its way up, its life, and its way back (docs/exposing.md)."""
+"""One exposure: its life, from the first check to the last undo, and what `ls` shows of it (docs/exposing.md)."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import secrets
-from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.journal import Owner
-from kubectl_localize.cluster.exposing.status import is_lost, is_running, not_in_time, refused, trouble
+from kubectl_localize.cluster.exposing.status import is_lost, is_running, trouble
 from kubectl_localize.cluster.exposing.values import ExposurePlan, Provenance
 from kubectl_localize.cluster.objects import is_ready
-from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError, LocalizeError
-from kubectl_localize.ls_document import ExposureItem, rfc3339
-from kubectl_localize.model import Status
-from kubectl_localize.supervisor.exposing import waiter
+from kubectl_localize.errors import KubectlError, LocalizeError
+from kubectl_localize.ls_document import ExposureItem, ExposurePort, WorkloadItem, rfc3339
+from kubectl_localize.model import ServiceKey, Status
 from kubectl_localize.supervisor.exposing.handover import hand_over
 from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.journals import Journals
 from kubectl_localize.supervisor.exposing.local import LocalEnds
-from kubectl_localize.supervisor.exposing.ls_item import item
-from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.plan import journal_entries
 from kubectl_localize.supervisor.exposing.pods import ExposurePods
-from kubectl_localize.supervisor.exposing.proof import send_proof
-from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS, Rollback
+from kubectl_localize.supervisor.exposing.progress import Progress
+from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
-from kubectl_localize.supervisor.exposing.tunnel import Keys, make_keys, remove_keys
+from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.exposing.sessions import Judge
+from kubectl_localize.supervisor.exposing.takeover import Takeover
 from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
-from kubectl_localize.supervisor.processes.port_forward import Target
+from kubectl_localize.supervisor.runtime import Runtime
+from kubectl_localize.timing import Backoff
 
 log = logging.getLogger(__name__)
 
-POD_SECONDS = 120.0
-CONNECT_SECONDS = 30.0
-LEAVE_SECONDS = 120.0
 RESTORING_HOLD_SECONDS = 60.0  # the local process has gone for good; its clients wait for the workload
-SYNC_SECONDS = QUIET_SECONDS + 0.3  # until kube-proxy has begun its work on a change, and what that may take
 LOOK_SECONDS = 2.0
-QUIET_LOOK_SECONDS = 0.05  # that nothing changes is told by the clock alone
-RETRY_SECONDS = (0.3, 1.0, 3.0, 5.0)
+SEEN_SECONDS = 10.0
+RETRY = Backoff(first_seconds=0.3, longest_seconds=5.0)
 
-Step = Callable[[str], None]
-StartCommand = Callable[[], Awaitable[None]]
+Pod = dict[str, Any]
 
 
 class Exposure:
     """Brings a local process in front of Services, keeps it there, and takes it back.
 
     Args:
+        plan: what is exposed, and how.
         owner: who we are, for the journal.
-        step: takes each step as it is done, in words.
-        doing: takes what is waited for from now on, in words.
-        changed: called when `ls` would show something else.
-        start_command: starts the local process, once all checks have passed; None where it runs already.
+        ledger: this machine's own record of what it has begun.
+        judge: says what to do about a session that holds what we want.
+        progress: hears of every step. Replaced when another command ends the exposure.
+        command: whether the command line starts the local process, once all checks have passed.
+
+    Attributes:
+        status, reason: what `ls` shows.
+        failure: what went wrong, for good; None if nothing did.
+        exposed: set when all traffic comes here.
+        done: set when nothing of it is left.
     """
 
     def __init__(
         self,
         plan: ExposurePlan,
-        means: Means,
+        runtime: Runtime,
         owner: Owner,
         *,
-        step: Step,
-        doing: Step = lambda text: None,
-        start_command: StartCommand | None = None,
+        ledger: SessionLedger,
+        judge: Judge,
+        progress: Progress,
+        command: bool = False,
     ) -> None:
         self.plan = plan
+        self.progress = progress
         self.status = Status.EXPOSING
         self.reason = ""
         self.failure: LocalizeError | None = None
-        self.since = means.now()
-        self.step = step
-        self.doing = doing
+        self.since = runtime.now()
         self.exposed = asyncio.Event()
         self.done = asyncio.Event()
-        self._means = means
-        self._start_command = start_command
+        self._runtime = runtime
+        self._ledger = ledger
+        self._workloads = ScaledWorkloads(runtime.api, plan.workloads)
         entries = journal_entries(plan, owner, self.since)
-        self._replaced = ScaledWorkloads(means.api, plan.workloads)
-        self._journals = Journals(entries, plan.services[0], means, lost=self._end_with)
-        self._about = Provenance(str(owner), owner.login, rfc3339(self.since), self._journals.undo)
-        self._patience = Waiter(means.changed, means.clock.now)
-        self._keys: Keys | None = None
-        self._pods: ExposurePods | None = None
-        self._ends = LocalEnds(plan.ports, means)
-        services = sorted({key.name for port in plan.ports for key, _ in port.services})
-        self._observed = ExposureInformer(
-            means.transport,
+        self._journals = Journals(entries, plan.services[0], runtime, judge, lost=self._end_with)
+        self._waiter = Waiter(runtime.changed, runtime.clock.now)
+        self._ends = LocalEnds(plan.ports, runtime)
+        provenance = Provenance(str(owner), owner.login, rfc3339(self.since), self._journals.undo)
+        self._pods = ExposurePods(plan, runtime, provenance, self._ends)
+        self._informer = ExposureInformer(
+            runtime.transport,
             plan.namespace,
             plan.session,
-            services,
-            changed=means.changed,
-            clock=means.clock,
-            reachability=means.link,
+            sorted({key.name for port in plan.ports for key, _ in port.services}),
+            changed=runtime.changed,
+            clock=runtime.clock,
+            reachability=runtime.probe,
+        )
+        self._takeover = Takeover(
+            plan,
+            runtime,
+            ledger=ledger,
+            journals=self._journals,
+            pods=self._pods,
+            ends=self._ends,
+            informer=self._informer,
+            workloads=self._workloads,
+            waiter=self._waiter,
+            progress=progress,
+            command=command,
         )
 
     # -- its life -----------------------------------------------------------------------------------------------------
-    def end(self) -> None:
-        """Begin the way back, wherever it is now; `done` is set when nothing is left."""
-        self._patience.end()
+    async def prepare(self) -> None:
+        """Do the last checks; nothing is changed in the cluster.
 
-    def _end_with(self, failure: LocalizeError) -> None:
-        self.failure = failure
-        self.end()
+        Raises:
+            LocalizeError: this machine or the API server refuses something.
+        """
+        await self._takeover.prepare()
 
     async def run(self) -> None:
         """Live, from the first check to the last undo; what went wrong is in `failure`."""
         try:
-            await self._up()
+            await self._takeover.run()
             self._show(Status.EXPOSED, "")
             self.exposed.set()
             await self._stay()
@@ -121,10 +133,28 @@ class Exposure:
             self._fail(error)
         finally:
             try:
-                await self._down()
+                await self._go_down()
             finally:  # whatever happens: somebody waits for it
                 self.done.set()
-                self._means.changed.fire()
+                self._runtime.changed.fire()
+
+    def end(self) -> None:
+        """Begin the way back, wherever it is now; `done` is set when nothing is left."""
+        self._waiter.end()
+
+    async def renewed(self) -> None:
+        """Make every connection anew: the API server was away, and what still looks connected may be dead."""
+        await self._pods.renew()
+
+    async def discard(self) -> None:
+        """Put away what `prepare` made on this machine."""
+        async with AsyncExitStack() as stack:
+            stack.callback(self._pods.remove_keys)
+            stack.push_async_callback(self._ends.close)
+
+    def _end_with(self, failure: LocalizeError) -> None:
+        self.failure = failure
+        self.end()
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, LocalizeError):
@@ -133,265 +163,141 @@ class Exposure:
         log.exception("exposure of %s", self.plan.services[0], exc_info=error)
         self.failure = LocalizeError(f"internal error: {error}", "see `kubectl localize logs`, and please report it")
 
-    async def prepare(self) -> None:
-        """The last checks, for which keys are needed; nothing is changed in the cluster.
-
-        Raises: LocalizeError.
-        """
-        loop = asyncio.get_running_loop()
-        with self._what_this_machine_refuses():
-            self._keys = await loop.run_in_executor(None, make_keys, self._means.directory, self.plan.session)
-            await self._ends.listen()
-        ends = (self._ends.ports, self._ends.heartbeat)
-        self._pods = ExposurePods(self.plan, self._means, self._keys, self._about, *ends)
-        try:
-            await self._pods.try_out()
-        except (InvalidError, ForbiddenError) as error:
-            raise refused(error, self.plan.namespace) from error
-
-    async def discard(self) -> None:
-        """Put away what `prepare` made."""
-        await self._ends.close()
-        try:
-            remove_keys(self._means.directory, self.plan.session)
-        except OSError as error:
-            log.warning("keys of %s: %s", self.plan.session, error)
-
-    @contextlib.contextmanager
-    def _what_this_machine_refuses(self) -> Iterator[None]:
-        """Says in a sentence that a disk is full, or no descriptor is left."""
-        try:
-            yield
-        except OSError as error:
-            raise LocalizeError(
-                f"an exposure cannot be prepared on this machine: {error.strerror or error}",
-                f"its files are made in {self._means.directory}",
-            ) from error
-
-    # -- the way up ---------------------------------------------------------------------------------------------------
-    async def _up(self) -> None:
-        with self._what_this_machine_refuses():
-            await self._means.record.add(self.plan.session, self.plan.namespace)
-        if self._pods is None:
-            await self.prepare()
-        assert self._pods is not None
-        self.step("checks passed")
-        if self._start_command is not None:
-            await self._patience.unless_ending(self._start_command())
-        await self._journals.write(self._patience.go_on)
-        self._patience.go_on()
-        await self._pods.make_secret()
-        self._patience.go_on()
-        await self._pods.make_first()
-        self.doing(f"waiting for exposure pod {self._pods.name} to run")
-        await self._observed.begin()
-        await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "running")
-        if self._start_command is not None:  # the pod shares the Service's traffic from the moment it is connected
-            if silent := self._ends.silent():
-                self.doing(f"waiting for the command to listen on {silent}")
-            await self._until(lambda: not self._ends.nothing_listens(), POD_SECONDS, "", self._ends.nothing_listens)
-        self._pods.connect()
-        self.doing(f"connecting exposure pod {self._pods.name} with this machine")
-        await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "Ready")
-        self.step(f"exposure pod {self._pods.name} Ready")
-        await self._prove()
-        self.doing("waiting until the cluster sends to the exposure pod")
-        await self._until(
-            self._is_served, CONNECT_SECONDS, "an endpoint of the Service", look_seconds=QUIET_LOOK_SECONDS
-        )
-        await self._scale_down()
-
-    async def _prove(self) -> None:
-        """A nonce sent to the pod's port has to come out at our listener, before anything depends on it."""
-        assert self._pods is not None
-        port = next(port for port in self.plan.ports if port.asked)
-        nonce = secrets.token_bytes(24)
-        local = self._ends.ports[port.number]
-        local.expect(nonce)
-        try:
-            target = Target(self.plan.namespace, self._pods.name, port.number)
-            await self._patience.unless_ending(send_proof(self._means.forwarder, target, nonce))
-        finally:
-            local.expect_no_more()
-        self.step(f"port {port.number} of the pod leads here")
-
-    async def _scale_down(self) -> None:
-        if self.plan.workloads:
-            done = await self._replaced.scale_down(self._patience.go_on)
-            self.doing(f"waiting for the pods of {self._replaced.describe} to end")
-            await self._until(lambda: not self._others(), LEAVE_SECONDS, "the only endpoint")
-            self.doing("waiting until the nodes have followed")  # of which nobody tells us
-            await self._patience.unless_ending(self._means.clock.sleep(SYNC_SECONDS))
-            self.step(done)
-
     # -- while it lives -----------------------------------------------------------------------------------------------
     async def _stay(self) -> None:
         failures = 0
         while True:
-            self._patience.go_on()
-            assert self._pods is not None
-            pod = self._pod()
-            fired = failsafe.fired(pod) if pod is not None else ""
-            if fired:
+            self._waiter.go_on()
+            pod = self._informer.pods.get(self._pods.name)
+            if fired := failsafe.fired(pod) if pod is not None else "":
                 raise LocalizeError(
-                    f"the failsafe has brought {self._replaced.describe} back ({fired}), as this machine was gone",
+                    f"the failsafe has brought {self._workloads.names} back ({fired}), as this machine was gone",
                     "expose it again; --failsafe sets the time",
                 )
-            if is_lost(pod) and self._means.link.up:
+            if is_lost(pod) and self._runtime.probe.up:
                 try:
                     await self._replace_pod(pod)
                     failures = 0
                 except KubectlError as error:
-                    self._show(Status.BACKOFF, f"the exposure pod is gone: {error.message}")
-                    await self._patience.pause(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
                     failures += 1
+                    self._show(Status.BACKOFF, f"the exposure pod is gone: {error.message}")
+                    await self._waiter.pause(RETRY.seconds(failures))
                 continue
-            if pod is not None and is_running(pod) and self._pods.remote is None:
+            if pod is not None and is_running(pod) and self._pods.tunnel is None:
                 self._pods.connect()
-            await self._pods.disconnect(there=self._observed.pods.keys() | {self._pods.name})
+            await self._pods.disconnect(there=self._informer.pods.keys() | {self._pods.name})
             await self._look(pod)
-            await self._patience.pause(LOOK_SECONDS)
+            await self._waiter.pause(LOOK_SECONDS)
 
-    async def _replace_pod(self, lost: dict[str, Any] | None) -> None:
-        assert self._pods is not None
+    async def _replace_pod(self, lost: Pod | None) -> None:
         await self._journals.must_be_there()
         old = self._pods.name
-        await self._pods.make_pod()
+        await self._pods.make_pod(seen=lost is not None)
         if lost is not None and not lost["metadata"].get("deletionTimestamp"):
             await self._pods.delete_pod(old)
-        self.step(f"exposure pod {old} is gone, now {self._pods.name}")
+        self.progress.step(f"exposure pod {old} is gone, now {self._pods.name}")
         with contextlib.suppress(LocalizeError):
-            await self._until(lambda: self._pods is not None and self._pods.name in self._observed.pods, 10.0, "")
+            await self._waiter.until(
+                lambda: self._pods.name in self._informer.pods,
+                SEEN_SECONDS,
+                hopeless=lambda: False,
+                failure=lambda: LocalizeError(f"pod {self._pods.name} is not seen"),
+            )
 
-    async def _look(self, pod: dict[str, Any] | None) -> None:
+    async def _look(self, pod: Pod | None) -> None:
         """Work out what `ls` shows."""
-        assert self._pods is not None
-        remote = self._pods.remote
-        if not self._means.link.up:
+        tunnel = self._pods.tunnel
+        if not self._runtime.probe.up:
             self._show(Status.BACKOFF, "the API server does not answer")
         elif pod is None or not is_ready(pod):
             why = trouble(pod)[0] if pod is not None else ""
-            broken = remote.problem if remote is not None else ""
+            broken = tunnel.problem if tunnel is not None else ""
             self._show(Status.BACKOFF, why or broken or "the exposure pod is not Ready")
         elif silent := self._ends.nothing_listens():
             self._show(Status.EXPOSED, silent)
         elif self.plan.workloads and self._others():
-            self._show(Status.EXPOSED, await self._replaced.scaled_by_others())
+            self._show(Status.EXPOSED, await self._workloads.scaled_by_others())
         else:
             self._show(Status.EXPOSED, "")
 
-    async def renewed(self) -> None:
-        """The API server is back after it was away: what still looks connected may be dead."""
-        if self._pods is not None:
-            await self._pods.renew()
+    def _others(self) -> set[str]:
+        """The pods besides ours that get traffic of these Services."""
+        return self._informer.others(self.plan.services)
 
     # -- the way back -------------------------------------------------------------------------------------------------
-    async def _down(self) -> None:
-        handing = None
+    async def _go_down(self) -> None:
+        """Bring the workloads back, then end what serves the exposure here; a failure of one step skips no other."""
         try:
-            self._show(Status.RESTORING, "")
-            self._journals.stop()
-            if self.exposed.is_set() and self._ends.nothing_listens():
-                handing = self._hand_over()
-            await self._bring_back()
+            async with AsyncExitStack() as stack:
+                stack.push_async_callback(self.discard)
+                stack.push_async_callback(self._informer.end)
+                stack.push_async_callback(self._pods.disconnect)
+                self._show(Status.RESTORING, "")
+                self._journals.stop()
+                if self.exposed.is_set() and self._ends.nothing_listens():
+                    stack.push_async_callback(_cancelled, self._hand_over())
+                try:
+                    await self._bring_back()
+                except Exception as error:
+                    log.warning("the way back: %s", error)
+                    self._fail(error)
         except Exception as error:
-            log.warning("the way back: %s", error)
-            self._fail(error)
-        try:
-            await self._let_go(handing)
-        except Exception as error:
-            self._fail(error)
+            log.warning("the end of what serves the exposure: %s", error)
+            if self.failure is None:
+                self._fail(error)
 
     async def _bring_back(self) -> None:
         if self._journals.written:
-            entries = self._replaced.to_undo(self._journals.written)
-            await Rollback(self._means.api, entries, self._means.clock, self.step, self.doing).run()
+            entries = self._workloads.to_undo(self._journals.written)
+            await Rollback(self._runtime.api, entries, self._runtime.clock, self.progress).run()
         try:
-            await self._means.record.remove(self.plan.session)
-        except (OSError, LocalizeError) as error:  # the next start finds nothing, and tries it again
-            log.warning("the record of %s: %s", self.plan.session, error)
-
-    async def _let_go(self, handing: asyncio.Task[None] | None) -> None:
-        """End what serves the exposure on this machine."""
-        try:
-            if handing is not None:
-                handing.cancel()
-                await asyncio.wait((handing,))
-            if self._pods is not None:
-                await self._pods.disconnect()
-            await self._observed.end()
-        finally:
-            await self.discard()
+            await self._ledger.remove(self.plan.session)
+        except (OSError, LocalizeError) as error:  # the next start sees nothing of it, and tries again
+            log.warning("the ledger's entry of %s: %s", self.plan.session, error)
 
     def _hand_over(self) -> asyncio.Task[None]:
-        """The local process has ended: its clients are held until one of the workload's pods can take them."""
+        """The local process has ended: hold its clients until one of the workload's pods can take them."""
         self._ends.hold(RESTORING_HOLD_SECONDS)
         return asyncio.create_task(
-            hand_over(self._means, self.plan.namespace, self._ends.ports, lambda: sorted(self._others()))
+            hand_over(self._runtime, self.plan.namespace, self._ends.ports, lambda: sorted(self._others()))
         )
-
-    # -- what it waits for --------------------------------------------------------------------------------------------
-    async def _until(
-        self,
-        condition: Callable[[], bool],
-        seconds: float,
-        what: str,
-        why: Callable[[], str] = lambda: "",
-        look_seconds: float = waiter.LOOK_SECONDS,
-    ) -> None:
-        """Wait for a condition.
-
-        Raises: LocalizeError when the time is up, or the pod cannot start; its words are those of `not_in_time`.
-        """
-        await self._patience.until(
-            condition,
-            seconds,
-            hopeless=lambda: self._trouble()[1],
-            failure=lambda: self._not_in_time(what, why()),
-            look_seconds=look_seconds,
-        )
-
-    def _not_in_time(self, what: str, why: str) -> LocalizeError:
-        assert self._pods is not None
-        remote = self._pods.remote
-        problem = self._trouble()[0] or (remote.problem if remote is not None else "")
-        return not_in_time(self._pods.name, self.plan.namespace, what, why=why, problem=problem)
-
-    def _trouble(self) -> tuple[str, bool]:
-        pod = self._pod()
-        return trouble(pod) if pod is not None else ("", False)
-
-    def _pod_is(self, state: Callable[[dict[str, Any]], bool]) -> bool:
-        pod = self._pod()
-        return pod is not None and state(pod)
-
-    def _pod(self) -> dict[str, Any] | None:
-        """The exposure pod, as the cluster shows it."""
-        return self._observed.pods.get(self._pods.name) if self._pods is not None else None
-
-    def _is_served(self) -> bool:
-        """Whether all Services that were asked for know our pod, and kube-proxy has had the time to hear of it."""
-        assert self._pods is not None
-        known = all(self._pods.name in self._observed.ready(key) for key in self.plan.services)
-        return known and self._observed.quiet_seconds >= QUIET_SECONDS
-
-    def _others(self) -> set[str]:
-        """The pods besides ours that get traffic of these Services."""
-        return self._observed.others(self.plan.services)
 
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def _show(self, status: Status, reason: str) -> None:
         if (self.status, self.reason) != (status, reason):
             self.status, self.reason = status, reason
-            self._means.changed.fire()
+            self._runtime.changed.fire()
 
     def items(self, context: str) -> list[ExposureItem]:
         """The items of the `ls` document, one for each Service that was asked for."""
-        pod = self._pods.name if self._pods is not None else ""
-        return [
-            item(
-                self.plan, key, self._ends.ports,
-                context=context, status=self.status, reason=self.reason, pod=pod, since=self.since,
-            )
-            for key in self.plan.services
-        ]  # fmt: skip
+        return [self._item(key, context) for key in self.plan.services]
+
+    def _item(self, key: ServiceKey, context: str) -> ExposureItem:
+        ports = self._ends.ports
+        return ExposureItem(
+            context=context,
+            namespace=key.namespace,
+            name=key.name,
+            status=self.status,
+            reason=self.reason,
+            pod=self._pods.name,
+            ports=tuple(
+                ExposurePort(number, port.number, port.local, ports[port.number].traffic.open)
+                for port in self.plan.ports
+                for service, number in port.services
+                if service == key
+            ),
+            workloads=tuple(
+                WorkloadItem(workload.ref.kind, workload.ref.name, workload.replicas)
+                for workload in self.plan.workloads
+            ),
+            since=rfc3339(self.since),
+        )
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end; it has told what it failed with."""
+    task.cancel()
+    await asyncio.wait((task,))
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("handing over: %s", error)

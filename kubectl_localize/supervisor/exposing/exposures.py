@@ -1,168 +1,222 @@
-"""All exposures of a supervisor: begun on a command's order, ended when it lets go, restored after a crash."""
+"""All exposures of a supervisor: what commands ask for, which command holds which, and how all of them end."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 
-from kubectl_localize.cluster.exposing.environment import container_environment, pick_container
-from kubectl_localize.cluster.exposing.journal import Entry, Owner, by_hand
-from kubectl_localize.cluster.exposing.values import ExposurePlan
+from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
+from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.ls_document import ExposureItem
 from kubectl_localize.model import Connection, ServiceKey
-from kubectl_localize.protocol import ExposeRequest
-from kubectl_localize.supervisor.exposing import checks, restoring
+from kubectl_localize.protocol import (
+    Accepted,
+    ExposeRequest,
+    ExposureOver,
+    PlanReady,
+    Released,
+    Restored,
+    RestoreDone,
+    RestoreRequest,
+    UnexposeRequest,
+)
+from kubectl_localize.supervisor.control_server import Client, ControlServer
+from kubectl_localize.supervisor.exposing.checks import Checks, Findings
 from kubectl_localize.supervisor.exposing.exposure import Exposure
-from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.plan import describe
+from kubectl_localize.supervisor.exposing.progress import (
+    BackgroundProgress,
+    CommandProgress,
+    Progress,
+    SharedProgress,
+)
 from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
-from kubectl_localize.supervisor.runtime import Runtime
-from kubectl_localize.supervisor.traffic.server import Admission
+from kubectl_localize.supervisor.exposing.sessions import Judge
+from kubectl_localize.supervisor.requests import failed, until_left
+from kubectl_localize.supervisor.runtime import Runtime, RuntimeSource
+from kubectl_localize.supervisor.tasks import Tasks
+from kubectl_localize.timing import first_of
 
 log = logging.getLogger(__name__)
 
-Variables = list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Listener:
-    """Who is told of an order's progress.
-
-    Args:
-        step: takes each step as it is done.
-        doing: takes what is waited for from now on.
-        warn: takes a sentence about something that is missing.
-        run: starts the command with these variables; None where there is no command.
-    """
-
-    step: Callable[[str], None]
-    doing: Callable[[str], None]
-    warn: Callable[[str], None]
-    run: Callable[[Variables], Awaitable[None]] | None = None
-
 
 class Exposures:
-    """See the module.
+    """The one door to everything that a supervisor does about exposures.
+
+    It reaches no cluster before a command asks for something.
 
     Args:
-        over: called with each exposure that has ended, whatever ended it.
+        run: this context's files.
+        runtimes: reaches the cluster, once a request names it.
+        ending: set when the supervisor is to end.
+        end_if_free: called when an exposure has ended; nobody may hold the supervisor any more.
     """
 
-    def __init__(self, runtime: Runtime, *, over: Callable[[Exposure], None]) -> None:
-        self._runtime = runtime
-        self._over = over
-        self._here = here()
-        self._record = SessionLedger(runtime.paths.exposures, runtime.paths.exposures_lock)
-        self._live: dict[Exposure, object] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.api = runtime.api
-        self._means = Means(
-            connection=runtime.connection,
-            api=runtime.api,
-            transport=runtime.transport,
-            kubectl_spawner=runtime.kubectl,
-            ssh_spawner=runtime.ssh,
-            forwarder=runtime.forwarder,
-            link=runtime.probe,
-            changed=runtime.changed,
-            clock=runtime.clock,
-            now=runtime.now,
-            buffer=runtime.buffer,
-            admission=Admission(runtime.peers, os.getuid(), root=False),  # as whom our ssh runs
-            refusals=runtime.refusals,
-            listens=runtime.system.listens,
-            advice=self._advice,
-            directory=runtime.directory,
-            record=self._record,
-        )
-        self._recovery = Recovery(
-            self.api, self._record, runtime.directory, here=self._here, lives=lives, clock=runtime.clock,
-            now=runtime.now, live=lambda: {exposure.plan.session for exposure in self._live},
-        )  # fmt: skip
-        runtime.renew_too(self)
+    def __init__(
+        self,
+        run: RunPaths,
+        runtimes: RuntimeSource,
+        control: ControlServer,
+        ending: asyncio.Event,
+        *,
+        end_if_free: Callable[[], None],
+    ) -> None:
+        self._run = run
+        self._runtimes = runtimes
+        self._control = control
+        self._ending = ending
+        self._end_if_free = end_if_free
+        self._ledger = SessionLedger(run.exposures, run.exposures_lock)
+        self._holders: dict[Exposure, Client | None] = {}  # None: it stays when the command has gone
+        self._tasks = Tasks()
+        self._recovery: Recovery | None = None
+        self._recovering: asyncio.Task[None] | None = None
 
-    @property
-    def connection(self) -> Connection:
-        """Which cluster, and as whom."""
-        return self._runtime.connection
+    # -- what commands ask for ----------------------------------------------------------------------------------------
+    async def expose(self, client: Client, request: ExposeRequest) -> bool:
+        """Begin exposures; take back what there is of them if the command lets go, is gone, or it fails.
 
-    # -- orders -------------------------------------------------------------------------------------------------------
-    async def expose(self, order: ExposeRequest, owner: object, listener: Listener) -> list[str]:
-        """Do what was ordered, and return when it is live; with `dry_run` return what would be done.
-
-        Raises: LocalizeError where it cannot be done; everything is as before then.
+        Returns:
+            Whether they are live.
         """
-        if not order.dry_run:
-            await self.restore(listener.step)
-        findings = await checks.Checks(
-            self.api, order, listens=self._runtime.system.listens, now=self._runtime.now, advice=self._advice
-        ).run()
+        work: asyncio.Task[tuple[str, ...]] = asyncio.create_task(self._expose(client, request))
+        if not await self._carry_out(client, work):
+            return False
+        if request.dry_run:
+            client.send(PlanReady(work.result()))
+            self._set_free(client)
+            return False
+        if request.detach:
+            for exposure in self._of(client):
+                self._holders[exposure] = None
+            client.holds = False
+        return True
+
+    async def restore(self, client: Client, request: RestoreRequest) -> None:
+        """Undo what crashed runs left in the cluster; the command hears what is done, and what is left alone."""
+        work = asyncio.create_task(self._restore(client, request))
+        found = work.result() if await self._carry_out(client, work) else True
+        self._set_free(client)
+        client.send(RestoreDone(found, self._ending.is_set()))
+
+    async def unexpose(self, client: Client, request: UnexposeRequest) -> None:
+        """End the exposures of some Services; the command hears when their workloads are back.
+
+        Raises:
+            LocalizeError: one is not exposed from here, or its workload could not be brought back.
+        """
+        progress = CommandProgress(client)
+        exposures = self._of_services(request.services)
+        exposed = {key for exposure in exposures for key in exposure.plan.services}
+        missing = [key for key in request.services if key not in exposed]
+        if missing and self._recovery is not None:  # perhaps it could not be brought back when it ended
+            undone = await self._recovery.run(progress)
+            missing = [key for key in missing if str(key) not in undone]
+        if missing:
+            raise LocalizeError(f"{missing[0]} is not exposed from here", "`kubectl localize ls` lists what is")
+        failures = await self._end(exposures, progress)
+        if failures:
+            raise failures[0]
+        self._end_if_free()
+        client.send(Restored(self._ending.is_set()))
+
+    async def let_go(self, client: Client) -> list[LocalizeError]:
+        """End what a command holds, and wait until everything is back.
+
+        Returns:
+            What could not be brought back.
+        """
+        return await self._end(self._of(client), CommandProgress(client))
+
+    def recover(self, connection: Connection) -> None:
+        """Undo in the background what a crashed run of this context left in the cluster, if the ledger has any."""
+        if self._recovering is None and self._run.exposures.exists():
+            self._recovering = self._tasks.start(self._recover(connection), "undoing what a crashed run left")
+
+    # -- how a request is carried out ---------------------------------------------------------------------------------
+    async def _carry_out(self, client: Client, work: asyncio.Task[object]) -> bool:
+        """Work for a command until it is done, the command leaves, or the supervisor ends.
+
+        Returns:
+            Whether it was done; if not, the command has heard why, and everything is as before.
+        """
+        client.holds = True
+        client.send(Accepted())
+        await until_left(client, work, self._ending)
+        if not work.done():
+            failures = await self.let_go(client)
+            work.cancel()  # its exposures have ended, its checks change nothing, and a recovery is ended first
+            await asyncio.wait((work,))
+            for failure in failures:
+                client.fail(failure)
+            self._set_free(client)
+            client.send(Released(self._ending.is_set()))
+            return False
+        if failed(client, work):
+            self._end_if_free()
+            return False
+        return True
+
+    def _set_free(self, client: Client) -> None:
+        client.holds = False
+        self._end_if_free()
+
+    async def _expose(self, client: Client, request: ExposeRequest) -> tuple[str, ...]:
+        """Check, and return when it is live; with `dry_run` return what would be done.
+
+        Raises:
+            LocalizeError: it cannot be done; everything is as before then.
+        """
+        progress = CommandProgress(client)
+        runtime, recovery = await self._reach(request.connection)
+        if not request.dry_run:
+            await recovery.run(progress)
+        findings = await Checks(runtime, request, self._judge(runtime)).run()
         for warning in findings.warnings:
-            listener.warn(warning)
+            progress.warn(warning)
         for port in findings.not_carried:
-            listener.warn(f"not carried: {port}")
-        us = Owner(
-            user=findings.user, login=self._here.login, machine=self._here.machine, uid=self._here.uid,
-            pid=self._here.pid, started=self._here.started, pid_namespace=self._here.pid_namespace,
-        )  # fmt: skip
-        exposures = [
-            Exposure(
-                plan, self._means, us,
-                step=listener.step, doing=listener.doing, start_command=self._starter(plan, listener),
-            )
-            for plan in findings.plans
-        ]  # fmt: skip
-        if order.dry_run:
-            for exposure in exposures:
-                try:
-                    await exposure.prepare()
-                finally:
-                    await exposure.discard()
-            return [line for plan in findings.plans for line in describe(plan)]
-        await self._begin(exposures, owner)
-        return []
-
-    def _starter(self, plan: ExposurePlan, listener: Listener) -> Callable[[], Awaitable[None]] | None:
-        run = listener.run
-        if run is None:
-            return None
-
-        async def start() -> None:
-            selector = ",".join(f"{name}={value}" for name, value in plan.labels)
-            pods = await self.api.items("v1", "pods", plan.namespace, selector)
-            pod: dict[str, Any] = (
-                pods[0] if pods else {"metadata": {"namespace": plan.namespace}, "spec": plan.replaced["spec"]}
-            )
-            container = pick_container(pod, plan.ports)
-            found = await container_environment(self.api, plan.namespace, pod, container)
-            if found.unresolved:
-                listener.warn(f"not taken from the container's environment: {', '.join(found.unresolved)}")
-            await run(list(found.variables))
-
-        return start
-
-    async def _begin(self, exposures: Sequence[Exposure], owner: object) -> None:
+            progress.warn(f"not carried: {port}")
+        exposures = self._planned(findings, runtime, progress, command=request.command)
+        if not request.dry_run:
+            await self._begin(exposures, client)
+            return ()
         for exposure in exposures:
-            self._live[exposure] = owner
-            task = asyncio.create_task(self._live_out(exposure))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        waiting = [asyncio.create_task(_exposed_or_done(exposure)) for exposure in exposures]
-        pending = set(waiting)
+            try:
+                await exposure.prepare()
+            finally:
+                await exposure.discard()
+        return tuple(line for plan in findings.plans for line in describe(plan))
+
+    def _planned(self, findings: Findings, runtime: Runtime, progress: Progress, *, command: bool) -> list[Exposure]:
+        judge = self._judge(runtime)
+        process = judge.here
+        owner = Owner(
+            findings.user, process.login, process.machine, process.uid, process.pid, process.started,
+            process.pid_namespace,
+        )  # fmt: skip
+        return [
+            Exposure(plan, runtime, owner, ledger=self._ledger, judge=judge, progress=progress, command=command)
+            for plan in findings.plans
+        ]
+
+    async def _begin(self, exposures: Sequence[Exposure], client: Client) -> None:
+        for exposure in exposures:
+            self._holders[exposure] = client
+            self._tasks.start(self._live_out(exposure), f"exposing {exposure.plan.services[0]}")
+        settled = [asyncio.create_task(_settled(exposure)) for exposure in exposures]
+        pending = set(settled)
         while pending and not any(exposure.done.is_set() or exposure.failure for exposure in exposures):
             _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         if all(exposure.exposed.is_set() and not exposure.failure for exposure in exposures):
             return
-        await self._end(exposures)
+        await _ended(exposures)
         raise next(
-            (one.failure for one in exposures if one.failure),
+            (exposure.failure for exposure in exposures if exposure.failure),
             LocalizeError("the exposure was ended before it was live"),
         )
 
@@ -170,89 +224,103 @@ class Exposures:
         try:
             await exposure.run()
         finally:
-            self._live.pop(exposure, None)
-            self._over(exposure)
+            self._holders.pop(exposure, None)
+            self._tell_over(exposure)
 
-    # -- their end ----------------------------------------------------------------------------------------------------
-    @property
-    def live(self) -> list[Exposure]:
-        """Those that have not ended."""
-        return list(self._live)
+    def _tell_over(self, exposure: Exposure) -> None:
+        services = tuple(str(key) for key in exposure.plan.services)
+        failure = exposure.failure
+        if exposure.exposed.is_set():  # its holder has to hear of it, also if another command has ended it
+            message, hint = (failure.message, failure.hint) if failure is not None else ("", "")
+            self._control.broadcast(ExposureOver(services, message, hint, self._ending.is_set()))
+        log.info("exposure of %s is over: %s", ", ".join(services), failure or "as asked")
+        self._end_if_free()
 
-    def of(self, owner: object) -> list[Exposure]:
-        """Those that a command holds."""
-        return [exposure for exposure, holder in self._live.items() if holder is owner]
+    async def _restore(self, client: Client, request: RestoreRequest) -> bool:
+        _, recovery = await self._reach(request.connection)
+        return await recovery.restore(request, CommandProgress(client))
 
-    def keep(self, owner: object) -> None:
-        """The command goes and what it has begun stays."""
-        for exposure in self.of(owner):
-            self._live[exposure] = None
+    async def _recover(self, connection: Connection) -> None:
+        progress = BackgroundProgress(self._control)
+        try:
+            _, recovery = await self._reach(connection)
+            await recovery.run(progress)
+        except LocalizeError as error:
+            progress.fail(error)
 
-    def of_services(self, keys: Iterable[ServiceKey]) -> list[Exposure]:
-        """Those of any of these Services."""
-        wanted = set(keys)
-        return [exposure for exposure in self._live if wanted & set(exposure.plan.services)]
+    # -- the cluster --------------------------------------------------------------------------------------------------
+    async def _reach(self, connection: Connection) -> tuple[Runtime, Recovery]:
+        """Reach the cluster, in the same way for all requests of this supervisor.
 
-    async def end(
-        self, exposures: Sequence[Exposure], step: Callable[[str], None], doing: Callable[[str], None]
-    ) -> list[LocalizeError]:
-        """End some and wait until everything is back; what could not be brought back."""
-        for exposure in exposures:
-            exposure.step, exposure.doing = step, doing
-        await self._end(exposures)
-        return [exposure.failure for exposure in exposures if exposure.failure is not None]
-
-    async def _end(self, exposures: Sequence[Exposure]) -> None:
-        for exposure in exposures:
-            exposure.end()
-        await asyncio.gather(*(exposure.done.wait() for exposure in exposures))
-
-    async def close(self, step: Callable[[str], None], doing: Callable[[str], None]) -> list[LocalizeError]:
-        """End all of them, and everything else."""
-        failures = await self.end(self.live, step, doing)
-        await self._recovery.close()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        self._runtime.forget(self)
-        return failures
-
-    # -- after a crash ------------------------------------------------------------------------------------------------
-    async def restore(self, say: Callable[[str], None]) -> set[str]:
-        """Undo what crashed runs left in this context, and what we could not bring back ourselves before.
-
-        Returns: the Services, as `ns/name`, whose exposures were undone.
-        Raises: LocalizeError where it cannot be undone now.
+        Raises:
+            LocalizeError: it is in use already as another user, or the context is another cluster now.
         """
-        return await self._recovery.run(say)
+        runtime = await self._runtimes.get(connection)
+        if self._recovery is None:
+            self._recovery = Recovery(
+                runtime.api, self._ledger, self._run.directory, judge=self._judge(runtime), clock=runtime.clock,
+                live=lambda: {exposure.plan.session for exposure in self._holders},
+            )  # fmt: skip
+            runtime.renew_too(self)
+        return runtime, self._recovery
 
-    def _advice(self, held: Sequence[Entry]) -> str:
-        """What to do about a session that holds what we want."""
-        owner = held[0].owner
-        if (owner.machine, owner.uid) != (self._here.machine, self._here.uid):
-            return f"ask {owner.login}; if that machine is gone for good: {by_hand(held)}"
-        left = restoring.dead_in(held, self._here, lives, self._runtime.now())
-        if left is not None:
-            return f"`kubectl localize restore` undoes it{f' in {left:.0f} s, if it stays silent' if left else ''}"
-        return f"`kubectl localize expose --stop {held[0].services[0]}` ends it"
-
-    # -- what ls shows ------------------------------------------------------------------------------------------------
-    def items(self) -> list[ExposureItem]:
-        """The items of the `ls` document, by namespace and name."""
-        found = [item for exposure in self._live for item in exposure.items(self.connection.context)]
-        return sorted(found, key=lambda item: (item.namespace, item.name))
+    def _judge(self, runtime: Runtime) -> Judge:
+        return Judge(here(), lives, runtime.now)
 
     def renew(self) -> None:
-        """Give every exposure fresh connections, now that the API server can be reached again."""
-        for exposure in self._live:
-            task = asyncio.create_task(exposure.renewed())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        """Give every exposure fresh connections: the API server is back, and what looks connected may be dead."""
+        for exposure in self._holders:
+            self._tasks.start(exposure.renewed(), f"renewing {exposure.plan.services[0]}")
+
+    # -- their end ----------------------------------------------------------------------------------------------------
+    def _of(self, client: Client) -> list[Exposure]:
+        return [exposure for exposure, holder in self._holders.items() if holder is client]
+
+    def _of_services(self, keys: Iterable[ServiceKey]) -> list[Exposure]:
+        wanted = set(keys)
+        return [exposure for exposure in self._holders if wanted & set(exposure.plan.services)]
+
+    async def _end(self, exposures: Sequence[Exposure], progress: Progress) -> list[LocalizeError]:
+        """End some and wait until everything is back. Returns what could not be brought back."""
+        for exposure in exposures:
+            exposure.progress = progress
+        await _ended(exposures)
+        return [exposure.failure for exposure in exposures if exposure.failure is not None]
+
+    async def close(self) -> None:
+        """Bring everything back; every connected command hears of it."""
+        progress = SharedProgress(self._control)
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._tasks.end)
+            if self._recovery is not None:
+                stack.push_async_callback(self._recovery.close)
+            if self._recovering is not None:
+                self._recovering.cancel()
+                await asyncio.wait((self._recovering,))
+            for failure in await self._end(list(self._holders), progress):
+                progress.fail(failure)
+
+    # -- what the supervisor asks -------------------------------------------------------------------------------------
+    @property
+    def busy(self) -> bool:
+        """Whether there are exposures, which keep the supervisor."""
+        return bool(self._holders)
+
+    def items(self) -> list[ExposureItem]:
+        """The exposures' items of the `ls` document, by namespace and name."""
+        runtime = self._runtimes.runtime
+        context = runtime.connection.context if runtime is not None else ""
+        items = [item for exposure in self._holders for item in exposure.items(context)]
+        return sorted(items, key=lambda item: (item.namespace, item.name))
 
 
-async def _exposed_or_done(exposure: Exposure) -> None:
-    ways = [asyncio.ensure_future(exposure.exposed.wait()), asyncio.ensure_future(exposure.done.wait())]
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
+async def _settled(exposure: Exposure) -> None:
+    """Wait until an exposure is live, or has ended."""
+    await first_of(exposure.exposed.wait(), exposure.done.wait())
+
+
+async def _ended(exposures: Sequence[Exposure]) -> None:
+    """Have exposures end, and wait until everything of them is back."""
+    for exposure in exposures:
+        exposure.end()
+    await asyncio.gather(*(exposure.done.wait() for exposure in exposures))

@@ -9,14 +9,14 @@ from contextlib import AsyncExitStack
 
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
-from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.processes.port_forward import PortForward, Target
+from kubectl_localize.supervisor.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
 
 async def hand_over(
-    means: Means, namespace: str, local: Mapping[int, LocalPort], others: Callable[[], Sequence[str]]
+    runtime: Runtime, namespace: str, local: Mapping[int, LocalPort], others: Callable[[], Sequence[str]]
 ) -> None:
     """Lead every carried port to the first other pod that is Ready, until cancelled.
 
@@ -25,13 +25,13 @@ async def hand_over(
         others: the Ready pods of the workload, as far as they are there already.
     """
     while not others():
-        await means.changed.wait()
+        await runtime.changed.wait()
     pod = others()[0]
     async with AsyncExitStack() as stack:
         forwards: list[PortForward] = []
         for number, port in local.items():
             try:
-                forward = await stack.enter_async_context(await means.forwarder.start(Target(namespace, pod, number)))
+                forward = await stack.enter_async_context(await runtime.forwarder.start(Target(namespace, pod, number)))
                 port.lead_to(LocalProcess(forward.host, await forward.await_port()))
             except KubectlError as error:  # what is held for this port waits on
                 log.warning("port %d of pod %s cannot be reached: %s", number, pod, error)

@@ -6,12 +6,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.cluster.exposing.journal import Entry, by_hand, exposed_already, journal_at, journals
 from kubectl_localize.errors import AlreadyExistsError, ConflictError, KubectlError, LocalizeError, NotFoundError
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.means import Means
+from kubectl_localize.supervisor.exposing.sessions import Judge
+from kubectl_localize.supervisor.runtime import Runtime
+
+Json = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +29,18 @@ class Journals:
     """
 
     def __init__(
-        self, entries: Sequence[Entry], asked: ServiceKey, means: Means, *, lost: Callable[[LocalizeError], None]
+        self,
+        entries: Sequence[Entry],
+        asked: ServiceKey,
+        runtime: Runtime,
+        judge: Judge,
+        *,
+        lost: Callable[[LocalizeError], None],
     ) -> None:
         self._entries = list(entries)
         self._asked = asked
-        self._means = means
+        self._runtime = runtime
+        self._judge = judge
         self._lost = lost
         self._renewing: asyncio.Task[None] | None = None
         self.undo = by_hand(entries)
@@ -48,10 +59,9 @@ class Journals:
             self.written.append(entry)
             try:
                 manifest = journal.manifest(entry, self.undo)
-                lease = await self._means.api.create(journal.collection(entry.namespace), manifest)
+                lease = await self._runtime.api.create(journal.collection(entry.namespace), manifest)
             except AlreadyExistsError:
-                self.written.pop()  # it is another one's, and so is what it says
-                raise await self._who_was_first(entry) from None
+                lease = await self._ours(entry)
             self._entries[number] = self.written[-1] = replace(
                 entry, lease_uid=lease["metadata"]["uid"], version=lease["metadata"]["resourceVersion"]
             )
@@ -67,21 +77,34 @@ class Journals:
         if self._renewing is not None:
             self._renewing.cancel()
 
-    async def _who_was_first(self, entry: Entry) -> LocalizeError:
-        there = await journal_at(self._means.api, entry.path)
-        if there is None:
+    async def _ours(self, entry: Entry) -> Json:
+        """The Lease that is there already, if it is our own, of an attempt whose answer was lost.
+
+        Raises:
+            LocalizeError: it is another session's.
+        """
+        lease = await self._runtime.api.find(entry.path)
+        holder = journal.parse(lease) if lease is not None else None
+        if lease is not None and holder is not None and holder.session == entry.session:
+            return lease
+        self.written.pop()  # the workload is another session's, and so is what its journal says
+        raise await self._who_was_first(holder, entry)
+
+    async def _who_was_first(self, holder: Entry | None, entry: Entry) -> LocalizeError:
+        if holder is None:
             return LocalizeError(
                 f"there is a Lease {entry.namespace}/{entry.name} that this version cannot read",
                 "a newer kubectl localize may have made it; if nobody needs it:"
                 f" `kubectl delete lease -n {entry.namespace} {entry.name}`",
             )
-        held = [one for one in await journals(self._means.api, [entry.namespace]) if one.session == there.session]
-        return exposed_already(self._asked, held or [there], self._means.now(), self._means.advice)
+        entries = await journals(self._runtime.api, [entry.namespace])
+        held = [journal for journal in entries if journal.session == holder.session]
+        return exposed_already(self._asked, held or [holder], self._runtime.now(), self._judge.advice)
 
     async def _renew(self) -> None:
         """Tell colleagues that we live, as long as we do."""
         while True:
-            await self._means.clock.sleep(journal.RENEW_SECONDS)
+            await self._runtime.clock.sleep(journal.RENEW_SECONDS)
             for number, entry in enumerate(self._entries):
                 try:
                     self._entries[number] = await self._renewed(entry)
@@ -93,15 +116,15 @@ class Journals:
 
     async def _renewed(self, entry: Entry) -> Entry:
         """The journal with a new time. Raises: LocalizeError where it is gone; KubectlError."""
-        wanted = journal.renewed(entry, self._means.now())
+        wanted = journal.renewed(entry, self._runtime.now())
         try:
-            lease = await self._means.api.replace(entry.path, journal.manifest(wanted, self.undo))
+            lease = await self._runtime.api.replace(entry.path, journal.manifest(wanted, self.undo))
         except (ConflictError, NotFoundError):  # the answer to the last one was lost, or somebody has deleted it
             return await self._look(entry)
         return replace(wanted, version=lease["metadata"]["resourceVersion"])
 
     async def _look(self, entry: Entry) -> Entry:
-        there = await journal_at(self._means.api, entry.path)
-        if there is None or there.session != entry.session:
+        current = await journal_at(self._runtime.api, entry.path)
+        if current is None or current.session != entry.session:
             raise LocalizeError(f"the journal of {entry.workload} is gone: somebody has ended this exposure by hand")
-        return there
+        return current

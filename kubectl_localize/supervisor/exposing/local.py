@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from kubectl_localize.cluster.exposing.values import CarriedPort
 from kubectl_localize.host.sockets import bind_loopback
-from kubectl_localize.supervisor.exposing.means import Means
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
+from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.relay import ClientSide, Relay
 from kubectl_localize.supervisor.traffic.server import Admission, ConnectionServer, RefusalLog, RefusedError
@@ -131,24 +132,28 @@ class LocalPort(ConnectionServer):
 
 
 class LocalEnds:
-    """Where `ssh -R` leads to, and whether the user's processes behind it are there.
+    """The ends of `ssh -R` on this machine, and whether the user's processes behind them are there.
 
     Args:
-        carried: the ports; `ports` has our listener for each, by its number in the pods, and `heartbeat` answers the
-            probes.
+        carried: the ports that the exposure pod carries.
+
+    Attributes:
+        ports: our listener for each, by its number in the pod.
+        heartbeat: answers the readiness probes.
     """
 
-    def __init__(self, carried: Sequence[CarriedPort], means: Means) -> None:
+    def __init__(self, carried: Sequence[CarriedPort], runtime: Runtime) -> None:
         self._carried = tuple(carried)
-        self._means = means
+        self._runtime = runtime
         self.heartbeat = ReadinessServer()
+        admission = Admission(runtime.peers, os.getuid(), root=False)  # as whom our ssh runs
         self.ports = {
             port.number: LocalPort(
                 LocalProcess(port.host, port.local_port),
-                admission=means.admission,
-                refusals=means.refusals,
-                buffer=means.buffer,
-                clock=means.clock.now,
+                admission=admission,
+                refusals=runtime.refusals,
+                buffer=runtime.buffer,
+                clock=runtime.clock.now,
             )
             for port in carried
         }
@@ -157,15 +162,15 @@ class LocalEnds:
         """Listen on loopback ports of the kernel's choice.
 
         Raises:
-            OSError: one cannot be bound.
+            OSError: no port or descriptor is left.
         """
         for port in self.ports.values():
             await port.listen(bind_loopback("127.0.0.1", 0))
         await self.heartbeat.listen()
 
     async def close(self) -> None:
-        """Stop listening and reset what is open."""
-        async with AsyncExitStack() as stack:  # one that fails to close keeps no other from it
+        """Stop listening and reset what is open; a failure of one skips no other."""
+        async with AsyncExitStack() as stack:
             stack.callback(self.heartbeat.close)
             for port in self.ports.values():
                 stack.push_async_callback(port.close)
@@ -176,17 +181,17 @@ class LocalEnds:
             port.hold_seconds = seconds
 
     def nothing_listens(self) -> str:
-        """`nothing listens on HOST:PORT` for the first port that was asked for where that is so; empty where all do."""
+        """`nothing listens on HOST:PORT` for the first port of `silent`; empty if something listens on all."""
         silent = self.silent()
         return f"nothing listens on {silent}" if silent else ""
 
     def silent(self) -> str:
-        """The first HOST:PORT that was asked for and where nothing listens; empty where something does on all.
+        """The HOST:PORT of the first exposed port on which nothing listens; empty if something listens on all.
 
-        Where the system does not tell, what the last connection met counts.
+        If the system does not tell, what the last connection met counts.
         """
         for port in self._carried:
-            found = self._means.listens(port.host, port.local_port)
-            if port.asked and (found is False or (found is None and self.ports[port.number].refused)):
+            listens = self._runtime.system.listens(port.host, port.local_port)
+            if port.asked and (listens is False or (listens is None and self.ports[port.number].refused)):
                 return port.local
         return ""

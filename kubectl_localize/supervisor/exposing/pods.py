@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import secrets
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe, pod
-from kubectl_localize.cluster.exposing.values import ExposurePlan, Provenance, object_name
+from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, ExposurePlan, Provenance, object_name
 from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError
 from kubectl_localize.host import ssh
-from kubectl_localize.supervisor.exposing.local import LocalPort
-from kubectl_localize.supervisor.exposing.means import Means
-from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
-from kubectl_localize.supervisor.exposing.tunnel import Keys, Tunnel
+from kubectl_localize.host.blocking import in_daemon_thread
+from kubectl_localize.supervisor.exposing.local import LocalEnds
+from kubectl_localize.supervisor.exposing.tunnel import Keys, Tunnel, make_keys, remove_keys
 from kubectl_localize.supervisor.processes.port_forward import Target
+from kubectl_localize.supervisor.runtime import Runtime
 
 log = logging.getLogger(__name__)
 
@@ -31,31 +31,31 @@ class ExposurePods:
     """Makes them, and knows the current one.
 
     Args:
-        about: who, from where, since when, and how to undo it by hand.
-        local: our listener for each carried port, by the port's number.
-        heartbeat: answers the readiness probes.
+        provenance: who, from where, since when, and how to undo it by hand.
+        ends: where the connection of each pod ends on this machine.
+
+    Attributes:
+        name: the current pod's; empty before there is one.
     """
 
     def __init__(
         self,
         plan: ExposurePlan,
-        means: Means,
-        keys: Keys,
-        about: Provenance,
-        local: Mapping[int, LocalPort],
-        heartbeat: ReadinessServer,
+        runtime: Runtime,
+        provenance: Provenance,
+        ends: LocalEnds,
     ) -> None:
         self._plan = plan
-        self._means = means
-        self._keys = keys
-        self._about = about
-        self._local = local
-        self._heartbeat = heartbeat
+        self._runtime = runtime
+        self._provenance = provenance
+        self._ends = ends
+        self._keys: Keys | None = None
         self._uid: int | None = pod.UID
         self._secret_uid = ""
         self._made = 0
+        self._unanswered = False
         self._nonce = ""
-        self._remotes: dict[str, Tunnel] = {}
+        self._tunnels: dict[str, Tunnel] = {}
         self.name = ""
 
     @property
@@ -69,18 +69,41 @@ class ExposurePods:
     @property
     def _owned(self) -> tuple[Provenance, tuple[str, str]]:
         """What the objects say of themselves, and whose they are."""
-        return self._about, (object_name(self._plan.session), self._secret_uid)
+        return self._provenance, (object_name(self._plan.session), self._secret_uid)
+
+    async def make_keys(self) -> None:
+        """Make the keys of the session.
+
+        Raises:
+            LocalizeError: there is no OpenSSH on this machine.
+            OSError: its files cannot be written.
+        """
+        directory, session = self._runtime.directory, self._plan.session
+        self._keys = await in_daemon_thread(lambda: make_keys(directory, session), "ssh-keygen")
+
+    def remove_keys(self) -> None:
+        """Delete the files of the keys."""
+        try:
+            remove_keys(self._runtime.directory, self._plan.session)
+        except OSError as error:
+            log.warning("the keys of %s stay: %s", self._plan.session, error)
+
+    @property
+    def _session_keys(self) -> Keys:
+        if self._keys is None:
+            raise ValueError("make_keys comes first")
+        return self._keys
 
     async def try_out(self) -> None:
         """Ask the API server and its admission plugins whether they would take Secret and pod; nothing is made.
 
         Raises: KubectlError with what they object to.
         """
-        secret = self._means.api.create(f"{self._path}/secrets", self._secret(pod.UID), dry_run=True)
+        secret = self._runtime.api.create(f"{self._path}/secrets", self._secret(pod.UID), dry_run=True)
         await _together(secret, self._try_out_pod())
 
     async def _try_out_pod(self) -> None:
-        api, path = self._means.api, f"{self._path}/pods"
+        api, path = self._runtime.api, f"{self._path}/pods"
         try:
             await api.create(path, self._on_trial(pod.UID), dry_run=True)
         except (InvalidError, ForbiddenError):
@@ -103,7 +126,7 @@ class ExposurePods:
 
         Raises: KubectlError.
         """
-        api, plan = self._means.api, self._plan
+        api, plan = self._runtime.api, self._plan
         made = await api.create(f"{self._path}/secrets", self._secret(self._uid or pod.UID))
         self._secret_uid = made["metadata"]["uid"]
         if plan.failsafe is None or not plan.failsafe.own:
@@ -121,73 +144,92 @@ class ExposurePods:
         """Give the failsafe its right: whoever is no admin may only bind a Role that the server can look into."""
         plan = self._plan
         if plan.failsafe is not None and plan.failsafe.own:
-            await self._means.api.create(f"{self._rbac}/rolebindings", failsafe.role_binding(plan, *self._owned))
+            await self._runtime.api.create(f"{self._rbac}/rolebindings", failsafe.role_binding(plan, *self._owned))
 
-    async def make_pod(self) -> None:
+    async def make_pod(self, *, seen: bool = False) -> None:
         """Make a pod, the current one from now on. One before it that terminates keeps its connection until it is gone.
 
-        Raises: KubectlError.
+        If the API server did not answer the attempt before this one, that may have made its pod all the same. So its
+        name is used once more, and no second pod can come of it.
+
+        Args:
+            seen: whether the current pod has been there; then it is lost, and another one is made.
+
+        Raises:
+            KubectlError: the API server does not answer, or refuses it.
         """
-        self._made += 1
-        self.name = self._pod_name()
-        self._nonce = secrets.token_hex(16)
-        self._heartbeat.expect(self._nonce, failsafe=self._plan.failsafe is not None)
-        with contextlib.suppress(AlreadyExistsError):  # an earlier attempt whose answer was lost
-            await self._means.api.create(f"{self._path}/pods", self._pod(self._secret_uid, self._uid))
+        if seen or not self._unanswered:
+            self._made += 1
+            self.name = self._pod_name()
+            self._nonce = secrets.token_hex(16)
+            self._ends.heartbeat.expect(self._nonce, failsafe=self._plan.failsafe is not None)
+        self._unanswered = True
+        try:
+            await self._runtime.api.create(f"{self._path}/pods", self._pod(self._secret_uid, self._uid))
+        except AlreadyExistsError:
+            if not await self._is_made():
+                raise
+        self._unanswered = False
+
+    async def _is_made(self) -> bool:
+        """Whether the pod of the current name is ours, made by an attempt whose answer was lost."""
+        made = await self._runtime.api.find(f"{self._path}/pods/{self.name}")
+        return made is not None and _probed_path(made) == pod.readiness(self._nonce)
 
     async def delete_pod(self, name: str) -> None:
         """Delete a pod that has failed; raises KubectlError."""
-        await self._means.api.delete(f"{self._path}/pods/{name}")
+        await self._runtime.api.delete(f"{self._path}/pods/{name}")
 
     def connect(self) -> None:
         """Connect to the current pod, and keep connected."""
-        means, plan = self._means, self._plan
-        forwards = [(port.number, "127.0.0.1", self._local[port.number].local_port) for port in plan.ports]
-        forwards.append((plan.heartbeat_port, "127.0.0.1", self._heartbeat.number))
+        runtime, plan = self._runtime, self._plan
+        forwards = [(port.number, "127.0.0.1", self._ends.ports[port.number].local_port) for port in plan.ports]
+        forwards.append((plan.heartbeat_port, "127.0.0.1", self._ends.heartbeat.number))
 
         def client(local_port: int) -> Sequence[str]:
             return ssh.client_argv(
                 port=local_port,
                 user=LOGIN,
-                identity=self._keys.identity,
-                known_hosts=self._keys.known_hosts,
+                identity=self._session_keys.identity,
+                known_hosts=self._session_keys.known_hosts,
                 forwards=forwards,
                 host_key_alias=object_name(plan.session),
             )
 
-        remote = self._remotes[self.name] = Tunnel(
+        tunnel = self._tunnels[self.name] = Tunnel(
             Target(plan.namespace, self.name, plan.sshd_port),
             client,
-            forwarder=means.forwarder,
-            ssh_spawner=means.ssh_spawner,
-            reachable=means.reachable,
-            clock=means.clock.now,
-            changed=means.changed,
+            forwarder=runtime.forwarder,
+            ssh_spawner=runtime.ssh,
+            reachable=runtime.probe.wait_up,
+            clock=runtime.clock.now,
+            changed=runtime.changed,
         )
-        remote.begin()
+        tunnel.begin()
 
     @property
-    def remote(self) -> Tunnel | None:
+    def tunnel(self) -> Tunnel | None:
         """The connection to the current pod."""
-        return self._remotes.get(self.name)
+        return self._tunnels.get(self.name)
 
     async def disconnect(self, there: Collection[str] = ()) -> None:
-        """End the connections to all pods but those that are still there."""
-        for name in [name for name in self._remotes if name not in there]:
-            await self._remotes.pop(name).end()
+        """End the connections to all pods but those that are still there; a failure of one skips no other."""
+        async with AsyncExitStack() as stack:
+            for name in [name for name in self._tunnels if name not in there]:
+                stack.push_async_callback(self._tunnels.pop(name).end)
 
     async def renew(self) -> None:
         """Give every pod a fresh connection."""
-        await asyncio.gather(*(remote.renew() for remote in self._remotes.values()))
+        await asyncio.gather(*(tunnel.renew() for tunnel in self._tunnels.values()))
 
     def _secret(self, uid: int) -> Json:
         return pod.secret(
             self._plan,
             name=object_name(self._plan.session),
-            authorized_key=self._keys.client.public,
-            host_private_key=self._keys.host.private,
-            host_public_key=self._keys.host.public,
-            about=self._about,
+            authorized_key=self._session_keys.client.public,
+            host_private_key=self._session_keys.host.private,
+            host_public_key=self._session_keys.host.public,
+            about=self._provenance,
             uid=uid,
         )
 
@@ -198,7 +240,7 @@ class ExposurePods:
             nonce=self._nonce,
             secret_name=object_name(self._plan.session),
             secret_uid=secret_uid,
-            about=self._about,
+            about=self._provenance,
             uid=uid,
         )
 
@@ -220,6 +262,19 @@ async def _together(*work: Awaitable[object]) -> None:
         log.warning("failed at the same time: %s", failure)
     if failures:
         raise failures[0]
+
+
+def _probed_path(made: Json) -> str:
+    """The path that a pod's readiness probe asks for; no two pods have the same."""
+    containers = made["spec"]["containers"]
+    return next(
+        (
+            str(container["readinessProbe"]["httpGet"]["path"])
+            for container in containers
+            if container["name"] == SSHD_CONTAINER
+        ),
+        "",
+    )
 
 
 def _given_uid(answer: Json) -> int | None:

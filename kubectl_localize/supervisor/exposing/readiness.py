@@ -14,12 +14,18 @@ REQUEST_SECONDS = 5.0
 
 
 class ReadinessServer:
-    """Says by HTTP that this supervisor lives, to the probe of each pod whose failsafe has told it of its proof."""
+    """Says by HTTP that this supervisor lives, to the probe of each pod whose failsafe has told it of its proof.
+
+    Attributes:
+        heard: set when somebody has asked at all: a session reaches this machine.
+        number: the port that it listens on.
+    """
 
     def __init__(self) -> None:
         self._server: asyncio.Server | None = None
         self._announced: dict[bytes, bytes] = {}  # by the path of each: the path of the probe that it makes ready
         self._ready: set[bytes] = set()
+        self.heard = asyncio.Event()
         self.number = 0
 
     async def listen(self) -> None:
@@ -57,8 +63,9 @@ class ReadinessServer:
         writer.close()
 
     def _hears(self, head: bytes) -> bool:
-        """Whether it is a pod's failsafe, which makes that one ready, or the probe of a pod that is."""
+        """Return whether it is a pod's failsafe, which makes that one ready, or the probe of a pod that is."""
         path = b"".join(head.split(b" ", 2)[1:2])
+        self.heard.set()
         if path in self._announced:
             self._ready.add(self._announced[path])
             return True

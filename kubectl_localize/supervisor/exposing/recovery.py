@@ -1,4 +1,4 @@
-"""Undoes, in a running supervisor, what crashed runs left in its context, and what it could not bring back itself."""
+"""Undoes what crashed runs left in the cluster, and what this supervisor could not bring back itself."""
 
 from __future__ import annotations
 
@@ -6,71 +6,121 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.exposing.journal import Entry, sessions
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.identity import Here
-from kubectl_localize.supervisor.exposing import restoring
-from kubectl_localize.supervisor.exposing.search import find_in
+from kubectl_localize.protocol import PlanReady, RestoreRequest
+from kubectl_localize.supervisor.exposing import sessions
+from kubectl_localize.supervisor.exposing.progress import Progress
+from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.exposing.sessions import Judge, Judgement, Session, Survey
 from kubectl_localize.supervisor.exposing.tunnel import remove_keys
 from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)
 
-Say = Callable[[str], None]
+YES_HINT = "`kubectl localize restore --yes` undoes it as well, if you know that it is yours"
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What came of undoing some sessions.
+
+    Args:
+        sessions: those that are gone now.
+        services: theirs, as `ns/name`.
+        failures: why others are not.
+    """
+
+    sessions: frozenset[str] = frozenset()
+    services: frozenset[str] = frozenset()
+    failures: tuple[LocalizeError, ...] = ()
 
 
 class Recovery:
-    """See the module. It touches only sessions that this machine has on record.
+    """Undoes dead sessions, one pass after the other.
 
     Args:
-        record, directory: what this machine has begun, and where its keys are.
-        here, lives: this process, and whether another one lives.
-        now: the wall clock, in UTC.
-        live: the sessions that this supervisor has at work.
+        ledger: the sessions that this machine has begun.
+        directory: where their keys are.
+        judge: tells which sessions are dead.
+        live: returns the sessions that this supervisor has at work, which are never touched.
     """
 
     def __init__(
         self,
         api: Api,
-        record: SessionLedger,
+        ledger: SessionLedger,
         directory: Path,
         *,
-        here: Here,
-        lives: restoring.Lives,
+        judge: Judge,
         clock: Clock,
-        now: Callable[[], datetime],
         live: Callable[[], set[str]],
     ) -> None:
         self._api = api
-        self._record = record
+        self._ledger = ledger
         self._directory = directory
-        self._here = here
-        self._lives = lives
+        self._judge = judge
         self._clock = clock
-        self._now = now
         self._live = live
         self._turn = asyncio.Lock()
         self._later: asyncio.Task[None] | None = None
 
-    async def run(self, say: Say) -> set[str]:
-        """Undo what is dead now; what may be dead after some silence is tried once more by itself then.
+    async def run(self, progress: Progress) -> frozenset[str]:
+        """Undo what is in the ledger and dead, before anything new begins.
 
-        Quick where this machine remembers nothing. One that is cancelled goes no further than it has to: what it has
-        begun to undo it brings to its end.
+        It costs no request if the ledger is empty. A session that may turn out dead after some silence is looked at
+        once more then, by itself. If the caller is cancelled, what has been begun is still brought to its end.
 
-        Returns: the Services, as `ns/name`, whose exposures were undone.
-        Raises: LocalizeError where it cannot be undone now.
+        Returns:
+            The Services, as `ns/name`, whose exposures were undone.
+
+        Raises:
+            LocalizeError: something could not be undone now; the rest was.
         """
-        undone, wait_seconds = await self._pass(say)
+        undone, wait_seconds = await self._pass(progress)
         if wait_seconds and (self._later is None or self._later.done()):
             self._later = asyncio.create_task(self._once_more(wait_seconds))
-        return undone
+        if undone.failures:
+            raise undone.failures[0]
+        return undone.services
+
+    async def restore(self, request: RestoreRequest, progress: Progress) -> bool:
+        """Carry out `restore`: look everywhere, undo what is dead, and tell what is left alone and why.
+
+        Failures go to `progress`. With `dry_run` nothing is changed, and what would be done is sent as PlanReady.
+
+        Returns:
+            Whether there was anything, undone or not.
+
+        Raises:
+            LocalizeError: the cluster cannot be asked, or the command is gone.
+        """
+        async with self._turn:
+            recorded = self._recorded()
+            places = [*request.namespaces, *recorded.values(), request.connection.namespace]
+            survey = await sessions.survey_cluster(self._api, places)
+            judgement = self._judge.judge(survey.entries, recorded)
+            doubts = survey.doubts(recorded)
+            self._tell_left_alone(judgement, survey, recorded, progress)
+            for doubt in doubts:
+                progress.fail(doubt)
+            if request.dry_run:
+                self._tell_plan(judgement, progress)
+            else:
+                confirmed = [
+                    session
+                    for session in judgement.unrecorded
+                    if request.assume_yes or await self._confirmed(session, progress)
+                ]
+                work = self._undo_and_forget([*judgement.dead, *confirmed], survey, recorded, progress)
+                for failure in (await _to_its_end(work, progress)).failures:
+                    progress.fail(failure)
+            return bool(survey.entries or doubts)
 
     async def close(self) -> None:
         """Undo nothing more; what is being undone is brought to its end."""
@@ -80,68 +130,110 @@ class Recovery:
 
     async def _once_more(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
+        progress = Progress()
         try:
-            await self._pass(_log)
+            undone, _ = await self._pass(progress)
         except LocalizeError as error:
-            log.warning("%s; %s", error.message, error.hint)
+            progress.fail(error)
+        else:
+            for failure in undone.failures:
+                progress.fail(failure)
 
-    async def _pass(self, say: Say) -> tuple[set[str], float]:
-        """The Services of what was undone, and after how many seconds it is worth another pass; 0: not by itself."""
+    async def _pass(self, progress: Progress) -> tuple[Undone, float]:
+        """Undo what the ledger has. Returns also after how many seconds another pass is worth while; 0: never."""
         async with self._turn:
-            live = self._live()
-            recorded = {session: place for session, place in self._record.sessions().items() if session not in live}
+            recorded = self._recorded()
             if not recorded:
-                return set(), 0.0
-            found = await find_in(self._api, list(recorded.values()))
-            entries = [entry for entry in found.entries if entry.session in recorded]
-            judged = restoring.judge(entries, self._here, self._lives, self._now())
-            for doubt in found.doubts(recorded):
-                say(f"{doubt.message}; {doubt.hint}")
-            for some in judged.early:
-                say(restoring.early_in_words(some, self._now()))
-            for session, namespace in recorded.items():
-                if found.is_gone(session, namespace):
-                    await self._forget(session)
-            stuck = sessions([entry for entry in judged.others if self._is_mine(entry)])
-            work = self._undo([*judged.dead, *stuck], found.unread, say)
-            return await _to_its_end(work, say), max(
-                (restoring.silence_left(some, self._now()) for some in judged.early), default=0.0
-            )
+                return Undone(), 0.0
+            survey = await sessions.survey_namespaces(self._api, list(recorded.values()))
+            entries = [entry for entry in survey.entries if recorded.get(entry.session) == entry.namespace]
+            judgement = self._judge.judge(entries, recorded)
+            for doubt in survey.doubts(recorded):
+                progress.step(f"{doubt.message}; {doubt.hint}")
+            for session in judgement.early:
+                progress.step(sessions.describe_early(session, self._judge.now()))
+            undone = await _to_its_end(self._undo_and_forget(judgement.dead, survey, recorded, progress), progress)
+            waits = (sessions.silence_left(session, self._judge.now()) for session in judgement.early)
+            return undone, max(waits, default=0.0)
 
-    async def _undo(self, dead: Sequence[Sequence[Entry]], unread: frozenset[str], say: Say) -> set[str]:
-        undone = await restoring.undo(self._api, dead, self._clock, say)
-        for session in undone.sessions - unread:
+    # -- what is dead -------------------------------------------------------------------------------------------------
+    def _recorded(self) -> dict[str, str]:
+        """The sessions of the ledger, with their namespaces, but those that are at work here."""
+        live = self._live()
+        return {session: place for session, place in self._ledger.sessions().items() if session not in live}
+
+    # -- what is told -------------------------------------------------------------------------------------------------
+    def _tell_left_alone(
+        self, judgement: Judgement, survey: Survey, recorded: dict[str, str], progress: Progress
+    ) -> None:
+        now = self._judge.now()
+        for session in judgement.others:
+            progress.step(f"left alone: {sessions.name(session, now)}")
+        for session in judgement.early:
+            early = sessions.describe_early(session, now)
+            if session[0].session in recorded:
+                progress.fail(LocalizeError(early, "run `kubectl localize restore` again then"))
+            else:
+                progress.step(early)
+        if survey.namespaces is not None:
+            progress.step("not all namespaces may be looked at; -n names others")
+
+    def _tell_plan(self, judgement: Judgement, progress: Progress) -> None:
+        for session in judgement.unrecorded:
+            progress.step(f"left alone without --yes: {sessions.describe_unrecorded(session, self._judge.now())}")
+        lines = [line for session in judgement.dead for line in sessions.describe_undo(session)]
+        progress.send(PlanReady(tuple(lines)))
+
+    async def _confirmed(self, session: Session, progress: Progress) -> bool:
+        text = sessions.describe_unrecorded(session, self._judge.now())
+        if await progress.confirm(f"{text}. Undo it?"):
+            return True
+        progress.step(f"left alone: {sessions.name(session, self._judge.now())}: no record of it here; {YES_HINT}")
+        return False
+
+    # -- undoing ------------------------------------------------------------------------------------------------------
+    async def _undo_and_forget(
+        self, dead: Sequence[Session], survey: Survey, recorded: dict[str, str], progress: Progress
+    ) -> Undone:
+        undone = await self._undo(dead, progress)
+        gone = {session for session, namespace in recorded.items() if survey.is_gone(session, namespace)}
+        for session in gone | (undone.sessions - survey.unread):
             await self._forget(session)
-        if undone.failures:
-            raise undone.failures[0]
-        return {service for some in dead for entry in some for service in entry.services}
+        return undone
+
+    async def _undo(self, dead: Sequence[Session], progress: Progress) -> Undone:
+        """Undo sessions, one after the other; a failure of one does not stop the next."""
+        gone, services, failures = set[str](), set[str](), list[LocalizeError]()
+        for session in dead:
+            first = session[0]
+            progress.step(
+                f"undoing the exposure of {', '.join(first.services)} that began {first.since:%Y-%m-%d %H:%M} UTC"
+            )
+            try:
+                await Rollback(self._api, session, self._clock, progress).run()
+            except LocalizeError as error:
+                failures.append(error)
+            else:
+                gone.add(first.session)
+                services |= {service for entry in session for service in entry.services}
+        return Undone(frozenset(gone), frozenset(services), tuple(failures))
 
     async def _forget(self, session: str) -> None:
         with contextlib.suppress(OSError, LocalizeError):  # the next pass finds nothing of it either
-            await self._record.remove(session)
+            await self._ledger.remove(session)
             remove_keys(self._directory, session)
 
-    def _is_mine(self, entry: Entry) -> bool:
-        """Whether a journal was written by this very process."""
-        owner, here = entry.owner, self._here
-        theirs = (owner.machine, owner.pid_namespace, owner.pid, owner.started)
-        return theirs == (here.machine, here.pid_namespace, here.pid, here.started)
 
-
-async def _to_its_end(work: Coroutine[Any, Any, set[str]], say: Say) -> set[str]:
-    """Do work that may not be left halfway: who is cancelled meanwhile waits for it all the same."""
+async def _to_its_end(work: Coroutine[Any, Any, Undone], progress: Progress) -> Undone:
+    """Do work that must not be left halfway: if the caller is cancelled, it is waited for all the same."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait((task,))
-        failure = task.exception()
-        if isinstance(failure, LocalizeError):
-            say(f"{failure.message}; {failure.hint}")
-        elif failure is not None:
-            log.exception("undoing", exc_info=failure)
+        if (error := task.exception()) is not None:
+            log.exception("undoing", exc_info=error)
+        else:
+            for failure in task.result().failures:
+                progress.fail(failure)
         raise
-
-
-def _log(text: str) -> None:
-    log.info("%s", text)

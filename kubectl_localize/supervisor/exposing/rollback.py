@@ -24,6 +24,7 @@ from kubectl_localize.errors import (
     LocalizeError,
     NotFoundError,
 )
+from kubectl_localize.supervisor.exposing.progress import Progress
 from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)
@@ -52,39 +53,32 @@ class Rollback:
     """Undoes one session.
 
     Args:
-        say: takes what has been done, in words, and what was found different.
-        doing: takes what is waited for from now on, in words.
+        entries: the session's journals, at least one.
+        progress: hears what has been done, and what others have changed meanwhile.
     """
 
-    def __init__(
-        self,
-        api: Api,
-        entries: Sequence[Entry],
-        clock: Clock,
-        say: Callable[[str], None],
-        doing: Callable[[str], None] = lambda text: None,
-    ) -> None:
+    def __init__(self, api: Api, entries: Sequence[Entry], clock: Clock, progress: Progress) -> None:
         self._api = api
         self._entries = list(entries)
         self._clock = clock
-        self._say = say
-        self._doing = doing
+        self._progress = progress
         self._session = entries[0].session
         self._namespace = entries[0].namespace
 
     async def run(self) -> None:
         """Undo everything; what is done already is left alone.
 
-        Raises: LocalizeError where something could not be undone. The journals stay then, for `restore`.
+        Raises:
+            LocalizeError: something could not be undone. The journals stay then, for `restore`.
         """
         mine = [entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))]
         pods = await self._patiently(self._pods)
-        scaled = [await self._patiently(partial(self._scale_up, entry), SCALE_UP_SECONDS) for entry in mine]
-        for entry, how in zip(mine, scaled, strict=True):
-            if how is _Scaled.BY_US:  # also where our pod is gone: who waits for us wants to hear of Ready pods
+        outcomes = await self._scale_all_up(mine)
+        for entry, outcome in zip(mine, outcomes, strict=True):
+            if outcome is _Scaled.BY_US:  # also if our pod is gone: the user wants to hear of Ready pods
                 await self._wait_ready(entry)
         if pods:
-            expected = any(how is not _Scaled.UNTOUCHED for how in scaled)
+            expected = any(outcome is not _Scaled.UNTOUCHED for outcome in outcomes)
             await self._wait_quiet({pod["metadata"]["name"] for pod in pods}, expected=expected)
         await self._delete_pods()
         await self._patiently(self._delete_secret)
@@ -92,38 +86,55 @@ class Rollback:
             await self._patiently(partial(self._delete_lease, entry))
 
     # -- the steps ----------------------------------------------------------------------------------------------------
+    async def _scale_all_up(self, entries: Sequence[Entry]) -> list[_Scaled]:
+        """Scale up each workload, also if that failed for one before it.
+
+        Raises:
+            KubectlError: the first failure, when all of them were tried.
+        """
+        outcomes, failures = list[_Scaled](), list[KubectlError]()
+        for entry in entries:
+            try:
+                outcomes.append(await self._patiently(partial(self._scale_up, entry), SCALE_UP_SECONDS))
+            except KubectlError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return outcomes
+
     async def _scale_up(self, entry: Entry) -> _Scaled:
         if entry.replicas is None:
             return _Scaled.UNTOUCHED
+        workload, wanted = entry.workload, entry.replicas
         try:
-            found = await self._api.scale(entry.workload, 0, entry.replicas, uid=entry.uid)
+            replicas = await self._api.scale(workload, 0, wanted, uid=entry.uid)
         except NotFoundError:
-            self._say(f"{entry.workload} is gone: somebody has deleted it")
+            self._progress.step(f"{workload} is gone: somebody has deleted it")
             return _Scaled.UNTOUCHED
-        if found == 0:
-            self._say(f"{entry.workload} scaled up to {entry.replicas}")
+        if replicas == 0:
+            self._progress.step(f"{workload} scaled up to {wanted}")
             return _Scaled.BY_US
-        if found == entry.replicas:
-            self._say(f"{entry.workload} is at {found} already")
+        if replicas == wanted:
+            self._progress.step(f"{workload} is at {replicas} already")
         else:
-            self._say(f"{entry.workload} stays at {found}: somebody else has scaled it (it had {entry.replicas})")
+            self._progress.step(f"{workload} stays at {replicas}: somebody else has scaled it (it had {wanted})")
         return _Scaled.BEFORE
 
     async def _wait_ready(self, entry: Entry) -> int:
         """Wait until as many pods are Ready as the workload now asks for; how many that are."""
         began = self._clock.now()
         while True:
-            found = await self._patiently(lambda: self._api.find(entry.workload.path))
-            if found is None:
+            workload = await self._patiently(lambda: self._api.find(entry.workload.path))
+            if workload is None:
                 return 0
-            wanted = int(found["spec"].get("replicas") or 0)
-            ready = int((found.get("status") or {}).get("readyReplicas") or 0)
-            if ready >= wanted and _is_observed(found):
-                self._say(f"{entry.workload}: {ready} of {wanted} pods Ready")
+            wanted = int(workload["spec"].get("replicas") or 0)
+            ready = int((workload.get("status") or {}).get("readyReplicas") or 0)
+            if ready >= wanted and _is_observed(workload):
+                self._progress.step(f"{entry.workload}: {ready} of {wanted} pods Ready")
                 return wanted
-            self._doing(f"waiting for the pods of {entry.workload}: {ready} of {wanted} Ready")
+            self._progress.doing(f"waiting for the pods of {entry.workload}: {ready} of {wanted} Ready")
             if self._clock.now() - began > READY_SECONDS:
-                self._say(
+                self._progress.step(
                     f"{entry.workload}: only {ready} of {wanted} pods Ready after {READY_SECONDS:.0f} s, see"
                     f" `kubectl describe -n {entry.namespace} {entry.workload.by_hand}`; going on"
                 )
@@ -140,17 +151,17 @@ class Rollback:
         names = sorted({service.partition("/")[2] for entry in self._entries for service in entry.services})
         selector = f"{SERVICE_NAME_LABEL} in ({','.join(names)})"
         seen: Any = None
-        self._doing("waiting until the cluster sends to these pods")
+        self._progress.doing("waiting until the cluster sends to these pods")
         began = quiet_since = self._clock.now()
         while self._clock.now() - quiet_since < QUIET_SECONDS:
-            found = await self._patiently(
+            slices = await self._patiently(
                 lambda: self._api.items("discovery.k8s.io/v1", "endpointslices", self._namespace, selector)
             )
-            now = sorted((one["metadata"]["name"], one["metadata"]["resourceVersion"]) for one in found)
+            now = sorted((item["metadata"]["name"], item["metadata"]["resourceVersion"]) for item in slices)
             served = {
-                one.service.name
-                for one in map(objects.endpoint_slice, found)
-                if one is not None and any(endpoint.pod not in ours for endpoint in one.endpoints)
+                endpoint_slice.service.name
+                for endpoint_slice in map(objects.endpoint_slice, slices)
+                if endpoint_slice is not None and any(endpoint.pod not in ours for endpoint in endpoint_slice.endpoints)
             }
             waiting = expected and not served >= set(names) and self._clock.now() - began < GONE_SECONDS
             if now != seen or waiting:
@@ -165,7 +176,7 @@ class Rollback:
         began = self._clock.now()
         asked: set[str] = set()
         while pods := await self._patiently(self._pods):
-            self._doing(f"the exposure pod {pods[0]['metadata']['name']} is ending")
+            self._progress.doing(f"the exposure pod {pods[0]['metadata']['name']} is ending")
             for pod in pods:
                 meta = pod["metadata"]
                 if meta["uid"] not in asked:
@@ -180,26 +191,27 @@ class Rollback:
                 )
             await self._clock.sleep(LOOK_SECONDS)
         if asked:
-            self._say("exposure pod deleted")
+            self._progress.step("exposure pod deleted")
 
     async def _delete_secret(self) -> None:
         name = object_name(self._session)
         await self._api.delete(f"/api/v1/namespaces/{self._namespace}/secrets/{name}")
 
     async def _delete_lease(self, entry: Entry) -> None:
-        there = await journal_at(self._api, entry.path)
-        if there is not None and there.session == self._session:
-            await self._api.delete(entry.path, uid=there.lease_uid)
+        current = await journal_at(self._api, entry.path)
+        if current is not None and current.session == self._session:
+            await self._api.delete(entry.path, uid=current.lease_uid)
 
     async def _is_anothers(self, entry: Entry) -> bool:
         """Whether the workload is another session's by now: ours was undone by hand, or never came to be."""
-        there = await journal_at(self._api, entry.path)
-        return there is not None and there.session != self._session
+        current = await journal_at(self._api, entry.path)
+        return current is not None and current.session != self._session
 
     async def _patiently(self, step: Callable[[], Awaitable[Any]], seconds: float = AWAY_SECONDS) -> Any:
         """One step, tried again as long as the API server is away, in trouble, or changes what we change.
 
-        Raises: KubectlError where that lasts longer than `seconds`, or it refuses.
+        Raises:
+            KubectlError: that lasts longer than `seconds`, or the API server refuses.
         """
         began = self._clock.now()
         while True:

@@ -21,7 +21,7 @@ class ScaledWorkloads:
         self._scaled: set[WorkloadRef] = set()
 
     @property
-    def describe(self) -> str:
+    def names(self) -> str:
         """Their names."""
         return ", ".join(str(one.ref) for one in self._workloads)
 

@@ -34,6 +34,7 @@ class Scripted:
 
     def __init__(self, run: RunPaths, scripts: Sequence[Script]) -> None:
         self.asked: list[str] = []  # every request's `op`
+        self.answers: list[bool] = []  # to our questions
         self._scripts = scripts
         self._path = run.control
         self._listener = socket.socket(socket.AF_UNIX)
@@ -48,7 +49,13 @@ class Scripted:
             with contextlib.suppress(OSError):
                 connection, _ = self._listener.accept()
                 with connection, connection.makefile() as requests:
-                    self._answer(connection, (json.loads(line)["op"] for line in requests), script)
+                    self._answer(connection, map(self._op, requests), script)
+
+    def _op(self, line: str) -> str:
+        request = json.loads(line)
+        if request["op"] == "answer":
+            self.answers.append(request["granted"])
+        return str(request["op"])
 
     def _answer(self, connection: socket.socket, ops: Iterator[str], script: Script) -> None:
         for op in ops:

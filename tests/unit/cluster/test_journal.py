@@ -43,12 +43,12 @@ REFS = st.builds(
 MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 ENTRIES = st.builds(
     Entry,
-    owner=st.builds(Owner, TEXT, TEXT, TEXT, st.integers(0), st.integers(1), st.floats(0, 1e11), TEXT),
+    owner=st.builds(Owner, NAMES, NAMES, TEXT, st.integers(0), st.integers(1), st.floats(0, 1e11), TEXT),
     session=NAMES,
     workload=REFS,
     uid=TEXT,
     replicas=st.none() | st.integers(0, 2**31 - 1),
-    services=st.lists(NAMES).map(tuple),
+    services=st.lists(st.tuples(NAMES, NAMES).map("/".join), min_size=1).map(tuple),
     since=MOMENTS,
     renewed=MOMENTS,
 )

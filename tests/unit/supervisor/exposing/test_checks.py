@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from kubectl_localize.model import PortMap, ServiceKey
 from kubectl_localize.protocol import ExposeRequest
 from kubectl_localize.supervisor.exposing.checks import Checks, Findings
 from kubectl_localize.supervisor.exposing.plan import describe, journal_entries
+from kubectl_localize.supervisor.exposing.sessions import Judge
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.cluster import APPS, CORE, Cluster
-from tests.unit.supervisor.exposing.samples import NOW, OWNER, entry, labels, write
+from tests.unit.fakes.runtime import runtime
+from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, labels, write
 
 CART, WEB = ServiceKey("shop", "cart"), ServiceKey("shop", "web")
 HPA = "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
@@ -52,24 +55,19 @@ def cluster() -> Cluster:
 
 
 def checks(
-    api: Api,
+    cluster: Cluster,
     *keys: ServiceKey,
     listens: Callable[[str, int], bool | None] = lambda host, port: True,
-    **order: Any,
+    **request: Any,
 ) -> Checks:
-    return Checks(
-        api,
-        ExposeRequest(CONNECTION, keys or (CART,), **order),
-        listens=listens,
-        now=lambda: NOW,
-        advice=lambda held: f"ask {held[0].owner.user}",
-    )
+    judge = Judge(HERE, lambda pid, started: True, lambda: NOW)
+    return Checks(runtime(cluster, Path(), listens), ExposeRequest(CONNECTION, keys or (CART,), **request), judge)
 
 
 def check(cluster: Cluster, *keys: ServiceKey, **order: Any) -> Findings:
     before = {path: dict(one) for path, one in cluster.objects.items()}
     try:
-        return asyncio.run(checks(cluster.api, *keys, **order).run())
+        return asyncio.run(checks(cluster, *keys, **order).run())
     finally:
         assert (cluster.story, cluster.objects) == ([], before)
 
@@ -192,7 +190,7 @@ def test_a_colleague_who_was_first_is_named(cluster: Cluster) -> None:
     write(cluster, theirs)
     error = refused(cluster, force=True)
     assert error.message.startswith("shop/cart is exposed already by bob (bob@desk), since 2026-01-31 12:30 UTC")
-    assert error.hint == "ask bob"
+    assert error.hint.startswith("`kubectl localize expose --stop shop/cart` ends it")
     assert check(cluster, WEB).plans
 
 
@@ -248,7 +246,8 @@ def test_the_search_waits_for_no_list(cluster: Cluster) -> None:
                 searched.set()
             return await cluster.request(method, path, body)
 
-    assert asyncio.run(checks(Api(CONNECTION, Slow())).run()).plans
+    cluster.api = Api(CONNECTION, Slow())
+    assert asyncio.run(checks(cluster).run()).plans
 
 
 def test_what_is_asked_for_meanwhile_ends_with_the_search(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
@@ -268,8 +267,9 @@ def test_what_is_asked_for_meanwhile_ends_with_the_search(cluster: Cluster, capl
             return await cluster.request(method, path, body)
 
     async def story() -> None:
+        cluster.api = Api(CONNECTION, Hanging())
         with pytest.raises(LocalizeError, match="there is no Service gone"):
-            await checks(Api(CONNECTION, Hanging()), ServiceKey("shop", "gone")).run()
+            await checks(cluster, ServiceKey("shop", "gone")).run()
         assert ended == ["horizontalpodautoscalers", "leases"]
 
     asyncio.run(story())

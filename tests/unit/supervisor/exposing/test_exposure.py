@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from copy import deepcopy
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kubectl_localize.cluster.exposing.values import Workload
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.supervisor.exposing.exposure import Exposure
-from kubectl_localize.supervisor.exposing.means import Means
+from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.exposing.sessions import Judge
+from kubectl_localize.supervisor.runtime import Runtime
 from tests.unit.cluster.exposure_plan import REF, plan
 from tests.unit.fakes.cluster import LEASES, Cluster
+from tests.unit.fakes.progress import RecordedProgress
 from tests.unit.fakes.requests import FORBIDDEN
-from tests.unit.supervisor.exposing.samples import OWNER
-from tests.unit.supervisor.exposing.test_pods import means
-from tests.unit.supervisor.loop import play
+from tests.unit.fakes.runtime import runtime
+from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER
 
 LEASE = f"{LEASES}/localize-deployment-cart"
 
@@ -41,29 +43,36 @@ class Broken(SessionLedger):
             raise self._error
 
 
-def ended(given: Means) -> LocalizeError | None:
+def exposure(reached: Runtime, ledger: SessionLedger | None = None, **changes: Any) -> Exposure:
+    """An exposure of shop/cart."""
+    if ledger is None:
+        ledger = SessionLedger(reached.directory / "exposures.json", reached.directory.parent / "lock")
+    judge = Judge(HERE, lambda pid, started: True, lambda: NOW)
+    return Exposure(plan(**changes), reached, OWNER, ledger=ledger, judge=judge, progress=RecordedProgress())
+
+
+def left(directory: Path) -> list[Path]:
+    """The files that are still there."""
+    return list(directory.iterdir())
+
+
+async def ended(reached: Runtime, ledger: SessionLedger | None = None) -> LocalizeError | None:
     """The failure of an exposure that is asked to end before anything was written."""
-    found: list[Exposure] = []
-
-    async def run() -> None:
-        exposure = Exposure(plan(), given, OWNER, step=lambda text: None)
-        found.append(exposure)
-        exposure.end()
-        running = asyncio.create_task(exposure.run())
-        await exposure.done.wait()
-        await running
-
-    play(run())
-    return found[0].failure
+    ending = exposure(reached, ledger)
+    ending.end()
+    running = asyncio.create_task(ending.run())
+    await ending.done.wait()
+    await running
+    return ending.failure
 
 
-def test_one_that_is_ended_before_it_wrote_anything_leaves_nothing(tmp_path: Path) -> None:
+async def test_one_that_is_ended_before_it_wrote_anything_leaves_nothing(tmp_path: Path) -> None:
     cluster = Cluster()
-    assert ended(means(cluster, tmp_path)) is None
-    assert (cluster.story, list(tmp_path.iterdir())) == ([], [])
+    assert await ended(runtime(cluster, tmp_path)) is None
+    assert (cluster.story, left(tmp_path)) == ([], [])
 
 
-def test_what_the_way_up_had_not_reached_the_way_back_leaves_at_zero(tmp_path: Path) -> None:
+async def test_what_the_way_up_had_not_reached_the_way_back_leaves_at_zero(tmp_path: Path) -> None:
     """A colleague scales it to zero, and right then the way up fails."""
     cluster = Cluster()
     cart = cluster.workload("cart", 2)
@@ -76,57 +85,65 @@ def test_what_the_way_up_had_not_reached_the_way_back_leaves_at_zero(tmp_path: P
 
     cluster.fails = fails
     exposed = plan(workloads=(Workload(REF, "cart-uid", 2, deepcopy(cluster.objects[cart])),))
-    failure: list[LocalizeError | None] = []
-
-    async def run() -> None:
-        exposure = Exposure(exposed, means(cluster, tmp_path), OWNER, step=lambda text: None)
-        await exposure.run()
-        failure.append(exposure.failure)
-
-    play(run())
-    assert isinstance(failure[0], ForbiddenError)
+    failing = exposure(runtime(cluster, tmp_path), workloads=exposed.workloads)
+    await failing.run()
+    assert isinstance(failing.failure, ForbiddenError)
     assert (cluster.replicas(cart), cluster.left("abc12")) == (0, [])
     assert "DELETE leases/localize-deployment-cart" in cluster.changes
 
 
-def test_a_full_disk_is_said_and_nothing_is_begun(tmp_path: Path) -> None:
+async def test_a_full_disk_is_said_and_nothing_is_begun(tmp_path: Path) -> None:
     cluster = Cluster()
-    record = Broken(tmp_path / "exposures.json", error=OSError(28, "No space left on device"), at="add")
-    failure = ended(replace(means(cluster, tmp_path), record=record))
+    ledger = Broken(tmp_path / "exposures.json", error=OSError(28, "No space left on device"), at="add")
+    failure = await ended(runtime(cluster, tmp_path), ledger)
     assert failure is not None
     assert failure.message == "an exposure cannot be prepared on this machine: No space left on device"
     assert str(tmp_path) in failure.hint
     assert cluster.story == []
 
 
-def test_a_directory_that_is_gone_is_said_by_the_checks_as_well(tmp_path: Path) -> None:
-    async def run() -> None:
-        exposure = Exposure(plan(), means(Cluster(), tmp_path / "gone"), OWNER, step=lambda text: None)
-        with pytest.raises(LocalizeError) as caught:
-            await exposure.prepare()
-        assert "internal error" not in caught.value.message
-        await exposure.discard()
-
-    play(run())
+async def test_a_directory_that_is_gone_is_said_by_the_checks_as_well(tmp_path: Path) -> None:
+    made = exposure(runtime(Cluster(), tmp_path / "gone"))
+    with pytest.raises(LocalizeError) as caught:
+        await made.prepare()
+    assert "internal error" not in caught.value.message
+    await made.discard()
 
 
-def test_a_record_that_cannot_be_written_at_the_end_is_no_failure(tmp_path: Path) -> None:
-    record = Broken(tmp_path / "exposures.json", error=OSError(30, "Read-only file system"), at="remove")
-    assert ended(replace(means(Cluster(), tmp_path), record=record)) is None
+async def test_a_record_that_cannot_be_written_at_the_end_is_no_failure(tmp_path: Path) -> None:
+    ledger = Broken(tmp_path / "exposures.json", error=OSError(30, "Read-only file system"), at="remove")
+    assert await ended(runtime(Cluster(), tmp_path), ledger) is None
 
 
-def test_whatever_goes_wrong_on_the_way_back_nobody_waits_for_ever(tmp_path: Path) -> None:
-    record = Broken(tmp_path / "exposures.json", error=RuntimeError("a mistake of ours"), at="remove")
-    failure = ended(replace(means(Cluster(), tmp_path), record=record))
+async def test_whatever_goes_wrong_on_the_way_back_nobody_waits_for_ever(tmp_path: Path) -> None:
+    ledger = Broken(tmp_path / "exposures.json", error=RuntimeError("a mistake of ours"), at="remove")
+    failure = await ended(runtime(Cluster(), tmp_path), ledger)
     assert failure is not None
     assert failure.message == "internal error: a mistake of ours"
-    assert list(tmp_path.iterdir()) == [], "its keys are put away all the same"
+    assert left(tmp_path) == [], "its keys are put away all the same"
 
 
-def test_keys_that_cannot_be_deleted_hold_nobody_up(tmp_path: Path) -> None:
+async def test_keys_that_cannot_be_deleted_hold_nobody_up(tmp_path: Path) -> None:
     (tmp_path / "host-abc12").mkdir()  # unlink(2) refuses it
-    given = means(Cluster(), tmp_path)
-    record = Broken(tmp_path / "exposures.json", error=OSError(28, "No space left on device"), at="add")
-    failure = ended(replace(given, record=record))
+    given = runtime(Cluster(), tmp_path)
+    ledger = Broken(tmp_path / "exposures.json", error=OSError(28, "No space left on device"), at="add")
+    failure = await ended(given, ledger)
     assert failure is not None
     assert "No space left" in failure.message
+
+
+async def test_what_cannot_be_closed_keeps_nothing_else_open(tmp_path: Path) -> None:
+    """Our listeners are closed and the keys put away, although the informer does not end well."""
+    reached = runtime(Cluster(), tmp_path)
+    ending = exposure(reached)
+
+    async def broken(informer: ExposureInformer) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ExposureInformer, "end", broken)
+        ending.end()
+        await ending.run()
+    assert ending.failure is not None
+    assert ending.failure.message == "internal error: a mistake of ours"
+    assert left(tmp_path) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,63 +13,28 @@ from urllib.parse import urlsplit
 import pytest
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.errors import ForbiddenError, InvalidError
+from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError, UnreachableError
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.means import Means
+from kubectl_localize.supervisor.exposing.local import LocalEnds
 from kubectl_localize.supervisor.exposing.pods import ExposurePods
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
-from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
-from kubectl_localize.supervisor.exposing.tunnel import make_keys, remove_keys
-from kubectl_localize.supervisor.probe import ApiServerProbe
-from kubectl_localize.supervisor.processes.port_forward import PortForwarder
-from kubectl_localize.supervisor.processes.process import Spawner
-from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
-from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
-from kubectl_localize.timing import Notifier
+from kubectl_localize.supervisor.exposing.tunnel import Tunnel, make_keys, remove_keys
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, plan
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.cluster import CORE, Cluster
-from tests.unit.fakes.groups import Groups
-from tests.unit.fakes.peers import NamedPeers
-from tests.unit.fakes.requests import FORBIDDEN, NoRequests
-from tests.unit.supervisor.exposing.samples import NOW
+from tests.unit.fakes.requests import FORBIDDEN
+from tests.unit.fakes.runtime import runtime
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop"
 
 
-async def no_address(host: str) -> list[str]:
-    return []
-
-
-def means(cluster: Cluster, directory: Path, listens: bool | None = True) -> Means:
-    """What an exposure reaches a cluster in memory by."""
-    changed = Notifier()
-    spawner = Spawner(Groups(), os.environ)
-    return Means(
-        connection=CONNECTION,
-        api=cluster.api,
-        transport=NoRequests(),
-        kubectl_spawner=spawner,
-        ssh_spawner=spawner,
-        forwarder=PortForwarder(CONNECTION, spawner),
-        link=ApiServerProbe(("", 1), resolve=no_address, boot_ahead=lambda: 0.0, changed=changed, renewed=lambda: None),
-        changed=changed,
-        clock=cluster.clock,
-        now=lambda: NOW,
-        advice=lambda held: "",
-        buffer=ReadBuffer(),
-        admission=Admission(NamedPeers(1000), 1000),
-        refusals=RefusalLog(),
-        listens=lambda host, port: listens,
-        directory=directory,
-        record=SessionLedger(directory / "exposures.json", directory.parent / "exposures.lock"),
-    )
-
-
-def pods(cluster: Cluster, directory: Path, heartbeat: ReadinessServer | None = None, **changes: Any) -> ExposurePods:
-    remove_keys(directory, "abc12")
-    keys = make_keys(directory, "abc12")
-    return ExposurePods(plan(**changes), means(cluster, directory), keys, ABOUT, {}, heartbeat or ReadinessServer())
+async def pods(cluster: Cluster, directory: Path, **changes: Any) -> ExposurePods:
+    """The exposure's objects, with keys; its ends listen nowhere."""
+    reached = runtime(cluster, directory)
+    made = ExposurePods(plan(**changes), reached, ABOUT, LocalEnds((), reached))
+    made.remove_keys()
+    await made.make_keys()
+    return made
 
 
 # -- what is made -----------------------------------------------------------------------------------------------------
@@ -87,7 +51,7 @@ def test_keys_are_for_this_user_only_and_the_pods_private_half_stays_in_memory(t
     remove_keys(tmp_path, "abc12")
 
 
-def test_trying_out_makes_nothing(tmp_path: Path) -> None:
+async def test_trying_out_makes_nothing(tmp_path: Path) -> None:
     cluster = Cluster()
     tried: list[dict[str, Any]] = []
 
@@ -96,7 +60,7 @@ def test_trying_out_makes_nothing(tmp_path: Path) -> None:
         return body
 
     cluster.admitted = admitted  # type: ignore[method-assign]
-    asyncio.run(pods(cluster, tmp_path, failsafe=FAILSAFE).try_out())
+    await (await pods(cluster, tmp_path, failsafe=FAILSAFE)).try_out()
     kinds = {one["kind"]: one for one in tried}
     assert sorted(kinds) == ["Pod", "Secret"]
     assert "serviceAccountName" not in kinds["Pod"]["spec"], "it is not there yet, and admission would refuse the pod"
@@ -118,16 +82,13 @@ def refusing_our_uid(answer: Mapping[str, Any]) -> Cluster:
     return cluster
 
 
-def test_a_uid_that_admission_hands_out_is_taken(tmp_path: Path) -> None:
+async def test_a_uid_that_admission_hands_out_is_taken(tmp_path: Path) -> None:
     cluster = refusing_our_uid({"securityContext": {"runAsUser": 1000650000}})
 
-    async def run() -> None:
-        made = pods(cluster, tmp_path)
-        await made.try_out()
-        await made.make_secret()
-        await made.make_pod()
-
-    asyncio.run(run())
+    made = await pods(cluster, tmp_path)
+    await made.try_out()
+    await made.make_secret()
+    await made.make_pod()
     spec = cluster.objects[f"{CORE}/pods/localize-cart-abc12"]["spec"]
     assert spec["securityContext"]["runAsUser"] == 1000650000
 
@@ -146,59 +107,54 @@ def probe(pod: dict[str, Any]) -> str:
     return path
 
 
-def test_each_pods_probe_succeeds_once_its_own_failsafe_has_asked_for_what_it_is_given(tmp_path: Path) -> None:
-    cluster, heartbeat = Cluster(), ReadinessServer()
-
-    async def run() -> None:
-        await heartbeat.listen()
-        made = pods(cluster, tmp_path, heartbeat, failsafe=FAILSAFE)
-        await made.make_secret()
-        await made.make_first()
-        first = cluster.objects[f"{CORE}/pods/localize-cart-abc12"]
-        (proof,) = (word for word in first["spec"]["containers"][1]["command"] if word.startswith("http://"))
-        asked = [probe(first), urlsplit(proof).path, probe(first)]
-        assert [await ask(heartbeat, path) for path in asked] == [503, 200, 200]
-        await made.make_pod()
-        second = cluster.objects[f"{CORE}/pods/localize-cart-abc12-2"]
-        assert await ask(heartbeat, probe(second)) == 503
-        assert await ask(heartbeat, probe(first)) == 200, "it serves while it terminates"
-        heartbeat.close()
-
-    asyncio.run(run())
-
-
-def test_without_a_failsafe_the_probe_succeeds_at_once(tmp_path: Path) -> None:
-    cluster, heartbeat = Cluster(), ReadinessServer()
-
-    async def run() -> None:
-        await heartbeat.listen()
-        made = pods(cluster, tmp_path, heartbeat)
-        await made.make_secret()
-        await made.make_pod()
-        assert await ask(heartbeat, probe(cluster.objects[f"{CORE}/pods/localize-cart-abc12"])) == 200
-        heartbeat.close()
-
-    asyncio.run(run())
+async def test_each_pods_probe_succeeds_once_its_own_failsafe_has_asked_for_what_it_is_given(tmp_path: Path) -> None:
+    cluster = Cluster()
+    reached = runtime(cluster, tmp_path)
+    ends = LocalEnds((), reached)
+    await ends.listen()
+    made = ExposurePods(plan(failsafe=FAILSAFE), reached, ABOUT, ends)
+    await made.make_keys()
+    await made.make_secret()
+    await made.make_first()
+    first = cluster.objects[f"{CORE}/pods/localize-cart-abc12"]
+    (proof,) = (word for word in first["spec"]["containers"][1]["command"] if word.startswith("http://"))
+    asked = [probe(first), urlsplit(proof).path, probe(first)]
+    assert [await ask(ends.heartbeat, path) for path in asked] == [503, 200, 200]
+    await made.make_pod()
+    second = cluster.objects[f"{CORE}/pods/localize-cart-abc12-2"]
+    assert await ask(ends.heartbeat, probe(second)) == 503
+    assert await ask(ends.heartbeat, probe(first)) == 200, "it serves while it terminates"
+    await ends.close()
 
 
-def test_a_refusal_for_another_reason_is_one(tmp_path: Path) -> None:
+async def test_without_a_failsafe_the_probe_succeeds_at_once(tmp_path: Path) -> None:
+    cluster = Cluster()
+    reached = runtime(cluster, tmp_path)
+    ends = LocalEnds((), reached)
+    await ends.listen()
+    made = ExposurePods(plan(), reached, ABOUT, ends)
+    await made.make_keys()
+    await made.make_secret()
+    await made.make_pod()
+    assert await ask(ends.heartbeat, probe(cluster.objects[f"{CORE}/pods/localize-cart-abc12"])) == 200
+    await ends.close()
+
+
+async def test_a_refusal_for_another_reason_is_one(tmp_path: Path) -> None:
     with pytest.raises(ForbiddenError, match="unable to validate"):
-        asyncio.run(pods(refusing_our_uid({}), tmp_path).try_out())
+        await (await pods(refusing_our_uid({}), tmp_path)).try_out()
     cluster = Cluster()
     cluster.fails = lambda now, method, path: 'The Secret "x" is invalid: no' if "secrets" in path else ""
     with pytest.raises(InvalidError):
-        asyncio.run(pods(cluster, tmp_path).try_out())
+        await (await pods(cluster, tmp_path)).try_out()
 
 
-def test_the_secret_comes_first_and_owns_the_failsafe(tmp_path: Path) -> None:
+async def test_the_secret_comes_first_and_owns_the_failsafe(tmp_path: Path) -> None:
     cluster = Cluster()
 
-    async def run() -> None:
-        made = pods(cluster, tmp_path, failsafe=FAILSAFE)
-        await made.make_secret()
-        await made.make_first()
-
-    asyncio.run(run())
+    made = await pods(cluster, tmp_path, failsafe=FAILSAFE)
+    await made.make_secret()
+    await made.make_first()
     name = FAILSAFE.service_account
     assert cluster.changes[0] == "POST secrets/localize-abc12"
     assert set(cluster.changes[1:3]) == {f"POST serviceaccounts/{name}", f"POST roles/{name}"}
@@ -208,20 +164,17 @@ def test_the_secret_comes_first_and_owns_the_failsafe(tmp_path: Path) -> None:
         assert [one["uid"] for one in cluster.objects[path]["metadata"]["ownerReferences"]] == [uid]
 
 
-def test_an_account_that_an_admin_made_gets_no_right_from_us(tmp_path: Path) -> None:
+async def test_an_account_that_an_admin_made_gets_no_right_from_us(tmp_path: Path) -> None:
     cluster = Cluster()
 
-    async def run() -> None:
-        made = pods(cluster, tmp_path, failsafe=replace(FAILSAFE, own=False))
-        await made.make_secret()
-        await made.make_first()
-
-    asyncio.run(run())
+    made = await pods(cluster, tmp_path, failsafe=replace(FAILSAFE, own=False))
+    await made.make_secret()
+    await made.make_first()
     assert cluster.changes == ["POST secrets/localize-abc12", "POST pods/localize-cart-abc12"]
 
 
 @pytest.mark.parametrize("refused", ["roles", "rolebindings"])
-def test_what_fails_waits_for_what_is_still_being_made(tmp_path: Path, refused: str) -> None:
+async def test_what_fails_waits_for_what_is_still_being_made(tmp_path: Path, refused: str) -> None:
     """Or the way back would begin, and then there would be a ServiceAccount or a pod."""
     cluster = Cluster()
     cluster.fails = lambda now, method, path: FORBIDDEN if path.endswith(f"/{refused}") else ""
@@ -230,40 +183,33 @@ def test_what_fails_waits_for_what_is_still_being_made(tmp_path: Path, refused: 
         async def request(
             self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float = 0.0
         ) -> dict[str, Any]:
-            if path.startswith(tuple(f"{CORE}/{plural}?" for plural in ("serviceaccounts", "pods"))):
-                for _ in range(20):  # the refusal comes first
-                    await asyncio.sleep(0)
+            if any(path.startswith(f"{CORE}/{plural}?") for plural in ("serviceaccounts", "pods")):
+                await asyncio.sleep(0.05)
             return await cluster.request(method, path, body)
 
     cluster.api = Api(CONNECTION, Slow())
 
     async def make() -> None:
-        made = pods(cluster, tmp_path, failsafe=FAILSAFE)
+        made = await pods(cluster, tmp_path, failsafe=FAILSAFE)
         await made.make_secret()
         await made.make_first()
 
-    async def run() -> None:
-        with pytest.raises(ForbiddenError):
-            await make()
-        last = {"roles": f"serviceaccounts/{FAILSAFE.service_account}", "rolebindings": "pods/localize-cart-abc12"}
-        assert cluster.changes[-1] == f"POST {last[refused]}"
-
-    asyncio.run(run())
+    with pytest.raises(ForbiddenError):
+        await make()
+    last = {"roles": f"serviceaccounts/{FAILSAFE.service_account}", "rolebindings": "pods/localize-cart-abc12"}
+    assert cluster.changes[-1] == f"POST {last[refused]}"
 
 
 @pytest.mark.parametrize("name", ["cart", "a" * 63, "a" * 45 + "-" * 10 + "b"])
-def test_pods_have_names_of_their_own_which_are_host_names(tmp_path: Path, name: str) -> None:
+async def test_pods_have_names_of_their_own_which_are_host_names(tmp_path: Path, name: str) -> None:
     cluster = Cluster()
     made: list[str] = []
 
-    async def run() -> None:
-        found = pods(cluster, tmp_path, services=(ServiceKey("shop", name),))
-        await found.make_secret()
-        for _ in range(12):
-            await found.make_pod()
-            made.append(found.name)
-
-    asyncio.run(run())
+    found = await pods(cluster, tmp_path, services=(ServiceKey("shop", name),))
+    await found.make_secret()
+    for _ in range(12):
+        await found.make_pod()
+        made.append(found.name)
     assert [f"POST pods/{one}" for one in made] == cluster.changes[1:]
     assert len(set(made)) == 12
     for one in made:
@@ -274,9 +220,73 @@ def test_pods_have_names_of_their_own_which_are_host_names(tmp_path: Path, name:
     assert name != "cart" or made[:2] == ["localize-cart-abc12", "localize-cart-abc12-2"]
 
 
-def test_a_pod_whose_making_was_not_answered_is_the_one(tmp_path: Path) -> None:
+def answer_lost(cluster: Cluster) -> None:
+    """The next pod is made, but the API server's answer does not come through."""
+    lost = [True]
+
+    class Losing:
+        async def request(
+            self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float = 0.0
+        ) -> dict[str, Any]:
+            answer = await cluster.request(method, path, body)
+            if lost and path.startswith(f"{CORE}/pods?"):
+                lost.pop()
+                raise UnreachableError("the connection was closed")
+            return answer
+
+    cluster.api = Api(CONNECTION, Losing())
+
+
+async def test_a_pod_whose_making_was_not_answered_is_not_made_twice(tmp_path: Path) -> None:
     cluster = Cluster()
-    cluster.put(f"{CORE}/pods/localize-cart-abc12", {})
-    found = pods(cluster, tmp_path)
-    asyncio.run(found.make_pod())
-    assert found.name == "localize-cart-abc12"
+    answer_lost(cluster)
+    made = await pods(cluster, tmp_path)
+    await made.make_secret()
+    with pytest.raises(UnreachableError):
+        await made.make_pod()
+    await made.make_pod()
+    assert cluster.changes == ["POST secrets/localize-abc12", "POST pods/localize-cart-abc12"]
+    await made.make_pod(seen=True)
+    assert made.name == "localize-cart-abc12-2"
+
+
+async def test_one_that_was_seen_after_all_and_is_lost_is_replaced(tmp_path: Path) -> None:
+    cluster = Cluster()
+    answer_lost(cluster)
+    made = await pods(cluster, tmp_path)
+    await made.make_secret()
+    with pytest.raises(UnreachableError):
+        await made.make_pod()
+    await made.make_pod(seen=True)
+    assert cluster.changes[1:] == ["POST pods/localize-cart-abc12", "POST pods/localize-cart-abc12-2"]
+
+
+async def test_a_pod_of_that_name_which_is_not_ours_is_an_error(tmp_path: Path) -> None:
+    cluster = Cluster()
+    made = await pods(cluster, tmp_path)
+    await made.make_secret()
+    strange = {"name": "sshd", "readinessProbe": {"httpGet": {"path": "/ready/another"}}}
+    cluster.put(f"{CORE}/pods/localize-cart-abc12", {"spec": {"containers": [strange]}})
+    with pytest.raises(AlreadyExistsError):
+        await made.make_pod()
+
+
+# -- the connections --------------------------------------------------------------------------------------------------
+async def test_a_connection_that_does_not_end_well_keeps_no_other_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Tunnel] = []
+
+    async def end(tunnel: Tunnel) -> None:
+        ended.append(tunnel)
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Tunnel, "begin", lambda tunnel: None)
+    monkeypatch.setattr(Tunnel, "end", end)
+    made = await pods(Cluster(), tmp_path, ports=())
+    for _ in range(2):
+        await made.make_pod(seen=True)
+        made.connect()
+    with pytest.raises(PermissionError):
+        await made.disconnect()
+    assert len(set(ended)) == 2

@@ -31,6 +31,7 @@ from kubectl_localize.supervisor.exposing.rollback import (
 )
 from tests.unit.cluster import samples as kubectl_says
 from tests.unit.fakes.cluster import APPS, CONFLICT, LEASES, Cluster
+from tests.unit.fakes.progress import RecordedProgress
 from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import POD, SECRET, entry, exposure_pod, labels, write
 
@@ -53,9 +54,9 @@ def exposed(*, ready: bool = True, replicas: int = 0) -> Cluster:
 
 def bring_back(cluster: Cluster, entries: Sequence[Entry] = ()) -> list[str]:
     """Go the way back; what was said."""
-    said: list[str] = []
-    asyncio.run(Rollback(cluster.api, entries or [entry()], cluster.clock, said.append).run())
-    return said
+    progress = RecordedProgress()
+    asyncio.run(Rollback(cluster.api, entries or [entry()], cluster.clock, progress).run())
+    return progress.steps
 
 
 # -- the order --------------------------------------------------------------------------------------------------------
@@ -81,9 +82,9 @@ def test_the_order_leaves_no_gap() -> None:
 
 def test_it_says_what_it_waits_for() -> None:
     cluster = exposed()
-    doing: list[str] = []
-    asyncio.run(Rollback(cluster.api, [entry()], cluster.clock, lambda text: None, doing.append).run())
-    assert list(dict.fromkeys(doing)) == [
+    progress = RecordedProgress()
+    asyncio.run(Rollback(cluster.api, [entry()], cluster.clock, progress).run())
+    assert list(dict.fromkeys(progress.waits)) == [
         "waiting for the pods of Deployment shop/cart: 0 of 2 Ready",
         "waiting until the cluster sends to these pods",
         "the exposure pod localize-cart-abc12 is ending",
@@ -394,7 +395,8 @@ def test_a_kubectl_that_cannot_be_started_for_a_moment_only_delays_it() -> None:
                 raise failing.pop()
             return await cluster.request(method, path, body)
 
-    asyncio.run(Rollback(Api(kubectl_says.CONNECTION, Starting()), [entry()], cluster.clock, list[str]().append).run())
+    api = Api(kubectl_says.CONNECTION, Starting())
+    asyncio.run(Rollback(api, [entry()], cluster.clock, RecordedProgress()).run())
     assert (failing, cluster.replicas(CART), cluster.left("abc12")) == ([], 2, [])
 
 
@@ -450,3 +452,13 @@ def test_the_journals_of_a_session_belong_together() -> None:
     other = entry(session="xyz98")
     elsewhere = entry(workload=WorkloadRef("apps/v1", "Deployment", "other", "cart"))
     assert sessions([entry(), other, elsewhere, entry("web")]) == [[entry(), entry("web")], [other], [elsewhere]]
+
+
+def test_a_workload_that_cannot_be_scaled_up_keeps_no_other_at_zero() -> None:
+    cluster = exposed()
+    web = cluster.workload("web", 0)
+    write(cluster, entry("web"))
+    cluster.fails = lambda now, method, path: FORBIDDEN if path == SCALE else ""
+    with pytest.raises(ForbiddenError, match="could not be brought back"):
+        bring_back(cluster, [entry(), entry("web")])
+    assert (cluster.replicas(CART), cluster.replicas(web)) == (0, 2)

@@ -14,6 +14,7 @@ from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
 from tests.unit.cluster.samples import NO_ROUTE
 from tests.unit.fakes.cluster import APPS, Cluster
+from tests.unit.fakes.progress import RecordedProgress
 from tests.unit.supervisor.exposing.samples import entry, write
 
 CART, WEB = f"{APPS}/deployments/cart", f"{APPS}/deployments/web"
@@ -38,9 +39,9 @@ def stage() -> tuple[Cluster, ScaledWorkloads]:
 
 def undo(cluster: Cluster, replaced: ScaledWorkloads) -> list[str]:
     """Go the way back; what was said."""
-    said: list[str] = []
-    asyncio.run(Rollback(cluster.api, replaced.to_undo(ENTRIES), cluster.clock, said.append).run())
-    return said
+    progress = RecordedProgress()
+    asyncio.run(Rollback(cluster.api, replaced.to_undo(ENTRIES), cluster.clock, progress).run())
+    return progress.steps
 
 
 def listen(cluster: Cluster) -> list[str]:

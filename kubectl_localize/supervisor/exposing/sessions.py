@@ -1,0 +1,231 @@
+"""Which sessions have journals in the cluster, and which of them are dead; where nobody could look stays in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing import journal
+from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry, candidates, parse_all
+from kubectl_localize.cluster.exposing.values import SESSION_LABEL
+from kubectl_localize.errors import ForbiddenError, LocalizeError
+from kubectl_localize.host.identity import Here
+
+Json = dict[str, Any]
+Lives = Callable[[int, float], bool]  # by process id and start mark
+Session = tuple[Entry, ...]  # the journals of one session, at least one
+
+
+# -- where journals are looked for ------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Survey:
+    """The journals that a search has seen.
+
+    Args:
+        entries: the journals that can be read.
+        unread: the sessions of Leases that this version cannot read.
+        namespaces: where it could look; None: everywhere.
+    """
+
+    entries: tuple[Entry, ...]
+    unread: frozenset[str]
+    namespaces: frozenset[str] | None
+
+    def is_gone(self, session: str, namespace: str) -> bool:
+        """Whether nothing of a session is there any more, for certain."""
+        readable = {entry.session for entry in self.entries}
+        return self._looked_in(namespace) and session not in self.unread | readable
+
+    def doubts(self, recorded: Mapping[str, str]) -> list[LocalizeError]:
+        """Say which sessions may still be there, although no readable journal of theirs was seen.
+
+        Args:
+            recorded: the sessions in this machine's ledger, with their namespaces.
+        """
+        doubts = []
+        for session, namespace in sorted(recorded.items()):
+            by_hand = f"`kubectl get leases -n {namespace} -l {SESSION_LABEL}={session} -o yaml` says how to undo it"
+            what = f"the exposure {session} in namespace {namespace} may still be there"
+            if not self._looked_in(namespace):
+                doubts.append(LocalizeError(f"{what}: you may not list Leases there", f"somebody who may: {by_hand}"))
+            elif session in self.unread:
+                doubts.append(LocalizeError(f"{what}: this version cannot read its journal", by_hand))
+        return doubts
+
+    def _looked_in(self, namespace: str) -> bool:
+        return self.namespaces is None or namespace in self.namespaces
+
+
+async def survey_cluster(api: Api, namespaces: Sequence[str]) -> Survey:
+    """Look for journals in the whole cluster; if not all Leases may be listed, in some namespaces.
+
+    Raises:
+        KubectlError: the API server does not answer.
+    """
+    try:
+        return _survey(await candidates(api, [""]), None)
+    except ForbiddenError:
+        return await survey_namespaces(api, namespaces)
+
+
+async def survey_namespaces(api: Api, namespaces: Sequence[str]) -> Survey:
+    """Look for journals in those of some namespaces whose Leases may be listed.
+
+    Raises:
+        KubectlError: the API server does not answer.
+    """
+    leases: list[Json] = []
+    allowed = set()
+    for namespace in dict.fromkeys(namespaces):
+        try:
+            leases += await candidates(api, [namespace])
+        except ForbiddenError:
+            continue
+        allowed.add(namespace)
+    return _survey(leases, frozenset(allowed))
+
+
+def _survey(leases: Sequence[Json], namespaces: frozenset[str] | None) -> Survey:
+    unread = (lease["metadata"].get("labels") or {} for lease in leases if not parse_all([lease]))
+    return Survey(tuple(parse_all(leases)), frozenset(labels.get(SESSION_LABEL, "") for labels in unread), namespaces)
+
+
+# -- which of them are dead -------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Judgement:
+    """Sessions, by what may be done about them.
+
+    Args:
+        dead: in this machine's ledger, and their process is gone: they are undone.
+        unrecorded: say that they are this user's on this machine, and are dead if so, but the ledger does not have
+            them. Everybody who may write Leases can make such a journal, and undoing it would scale and delete with
+            this user's rights; so the user decides.
+        early: most likely dead; they are when they stay silent (`silence_left`).
+        others: left alone.
+    """
+
+    dead: tuple[Session, ...] = ()
+    unrecorded: tuple[Session, ...] = ()
+    early: tuple[Session, ...] = ()
+    others: tuple[Session, ...] = ()
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Tells sessions of this user on this machine from others, and dead ones from those that live.
+
+    Args:
+        here: this user and process.
+        lives: whether the process with this id is still the one that has this start mark.
+        now: the wall clock, in UTC.
+    """
+
+    here: Here
+    lives: Lives
+    now: Callable[[], datetime]
+
+    def judge(self, entries: Sequence[Entry], recorded: Mapping[str, str]) -> Judgement:
+        """Decide what may be done about the sessions that have journals.
+
+        Args:
+            recorded: the sessions in this machine's ledger that are not at work, with their namespaces.
+        """
+        dead, unrecorded, early, others = list[Session](), list[Session](), list[Session](), list[Session]()
+        for session in map(tuple, journal.sessions(entries)):
+            is_recorded = recorded.get(session[0].session) == session[0].namespace
+            seconds = self.seconds_until_dead(session)
+            if is_recorded and self._is_mine(session[0]):  # this very process could not bring it back
+                dead.append(session)
+            elif seconds is None:
+                others.append(session)
+            elif seconds:
+                early.append(session)
+            else:
+                (dead if is_recorded else unrecorded).append(session)
+        return Judgement(tuple(dead), tuple(unrecorded), tuple(early), tuple(others))
+
+    def seconds_until_dead(self, session: Sequence[Entry]) -> float | None:
+        """Work out when the process of a session counts as gone.
+
+        Only a process of this user on this machine ever counts as gone. If its process id means something here, its
+        absence proves that. It means nothing in another container, after a restart of the machine, on another machine
+        that is a copy of this one, and on systems that cannot tell these apart. Then silence has to have lasted.
+
+        Returns:
+            Seconds of further silence; 0: it is gone; None: silence proves nothing.
+        """
+        owner = session[0].owner
+        if (owner.machine, owner.uid) != (self.here.machine, self.here.uid):
+            return None
+        if owner.pid_namespace == self.here.pid_namespace:
+            if self.lives(owner.pid, owner.started):
+                return None
+            if self.here.pid_namespace:
+                return 0.0
+        return silence_left(session, self.now())
+
+    def advice(self, held: Sequence[Entry]) -> str:
+        """Say in one sentence what to do about a session that holds what somebody here wants.
+
+        Args:
+            held: its journals, at least one.
+        """
+        owner = held[0].owner
+        if (owner.machine, owner.uid) != (self.here.machine, self.here.uid):
+            return f"ask {owner.login}; if that machine is gone for good: {journal.by_hand(held)}"
+        seconds = self.seconds_until_dead(held)
+        if seconds is not None:
+            when = f" in {seconds:.0f} s, if it stays silent" if seconds else ""
+            return f"`kubectl localize restore` undoes it{when}"
+        return f"`kubectl localize expose --stop {held[0].services[0]}` ends it"
+
+    def _is_mine(self, entry: Entry) -> bool:
+        """Whether this very process has written a journal."""
+        owner, here = entry.owner, self.here
+        author = (owner.machine, owner.pid_namespace, owner.pid, owner.started)
+        return author == (here.machine, here.pid_namespace, here.pid, here.started)
+
+
+def silence_left(session: Sequence[Entry], now: datetime) -> float:
+    """For how many seconds more a session has to be silent until nobody can be at it any more."""
+    return max(0.0, LEASE_SECONDS - (now - max(entry.renewed for entry in session)).total_seconds())
+
+
+# -- what is said of them ---------------------------------------------------------------------------------------------
+def name(session: Sequence[Entry], now: datetime) -> str:
+    """Name a session: `shop/cart, exposed by alice (alice@laptop), since …`."""
+    return f"{', '.join(session[0].services)}, exposed by {journal.describe(session[0], now)}"
+
+
+def describe_early(session: Sequence[Entry], now: datetime) -> str:
+    """Say why a session is not undone yet."""
+    return (
+        f"not undone yet: {name(session, now)}, before a restart of this machine or in a container;"
+        f" it may be in {silence_left(session, now):.0f} s, if it stays silent"
+    )
+
+
+def describe_unrecorded(session: Sequence[Entry], now: datetime) -> str:
+    """Say what undoing a session would do that this machine has no record of."""
+    return (
+        f"{name(session, now)}: this machine has no record of it. Undoing it deletes the pods of session"
+        f" {session[0].session} in namespace {session[0].namespace} and {_scaling(session)}"
+    )
+
+
+def describe_undo(session: Sequence[Entry]) -> list[str]:
+    """Say what undoing a session would do, a line for each workload."""
+    services = ", ".join(session[0].services)
+    return [f"would undo the exposure of {services}: {_back(entry)}" for entry in session]
+
+
+def _back(entry: Entry) -> str:
+    return f"{entry.workload} back to {entry.replicas}" if entry.replicas is not None else str(entry.workload)
+
+
+def _scaling(session: Sequence[Entry]) -> str:
+    scaled = [f"{entry.workload} to {entry.replicas}" for entry in session if entry.replicas is not None]
+    return f"scales {', '.join(scaled)}" if scaled else "scales nothing"

@@ -1,0 +1,234 @@
+"""The way up of an exposure: how it takes the traffic of its Services, in an order that leaves no gap."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kubectl_localize.cluster.exposing.environment import container_environment, pick_container
+from kubectl_localize.cluster.exposing.status import is_running, not_in_time, refused, trouble
+from kubectl_localize.cluster.exposing.values import ExposurePlan
+from kubectl_localize.cluster.objects import is_ready
+from kubectl_localize.errors import ForbiddenError, InvalidError, LocalizeError
+from kubectl_localize.supervisor.exposing.informer import ExposureInformer
+from kubectl_localize.supervisor.exposing.journals import Journals
+from kubectl_localize.supervisor.exposing.local import LocalEnds
+from kubectl_localize.supervisor.exposing.pods import ExposurePods
+from kubectl_localize.supervisor.exposing.progress import Progress
+from kubectl_localize.supervisor.exposing.proof import send_proof
+from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS
+from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
+from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.exposing.waiter import LOOK_SECONDS, Waiter
+from kubectl_localize.supervisor.processes.port_forward import Target
+from kubectl_localize.supervisor.runtime import Runtime
+
+POD_SECONDS = 120.0
+CONNECT_SECONDS = 30.0
+LEAVE_SECONDS = 120.0
+SYNC_SECONDS = QUIET_SECONDS + 0.3  # until kube-proxy has begun its work on a change, and what that may take
+QUIET_LOOK_SECONDS = 0.05  # that nothing changes is told by the clock alone
+
+Pod = dict[str, Any]
+
+
+class Takeover:
+    """Makes the exposure's objects, connects its pod with this machine, and scales the workloads down last.
+
+    Args:
+        ledger: this machine's own record; the session is in it before the cluster hears of it.
+        waiter: ends every wait when the exposure is to end.
+        command: whether the command line starts the local process, once all checks have passed.
+    """
+
+    def __init__(
+        self,
+        plan: ExposurePlan,
+        runtime: Runtime,
+        *,
+        ledger: SessionLedger,
+        journals: Journals,
+        pods: ExposurePods,
+        ends: LocalEnds,
+        informer: ExposureInformer,
+        workloads: ScaledWorkloads,
+        waiter: Waiter,
+        progress: Progress,
+        command: bool,
+    ) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._ledger = ledger
+        self._journals = journals
+        self._pods = pods
+        self._ends = ends
+        self._informer = informer
+        self._workloads = workloads
+        self._waiter = waiter
+        self._progress = progress
+        self._command = command
+
+    async def prepare(self) -> None:
+        """Do the last checks, for which keys are needed; nothing is changed in the cluster.
+
+        Raises:
+            LocalizeError: this machine or the API server refuses something.
+        """
+        with self._refusals_of_this_machine():
+            await asyncio.gather(self._pods.make_keys(), self._ends.listen())
+        try:
+            await self._pods.try_out()
+        except (InvalidError, ForbiddenError) as error:
+            raise refused(error, self._plan.namespace) from error
+
+    async def run(self) -> None:
+        """Go all the way up; how far it got is in the journals, which the way back starts from.
+
+        Raises:
+            LocalizeError: it cannot be done.
+            EndingError: the exposure is to end.
+        """
+        with self._refusals_of_this_machine():
+            await self._ledger.add(self._plan.session, self._plan.namespace)
+        await self.prepare()
+        self._progress.step("checks passed")
+        if self._command:
+            await self._waiter.unless_ending(self._start_command())
+        await self._make_pod()
+        await self._connect()
+        await self._become_endpoint()
+        await self._scale_down()
+
+    @contextlib.contextmanager
+    def _refusals_of_this_machine(self) -> Iterator[None]:
+        """Say in a sentence that a disk is full, or that no descriptor is left."""
+        try:
+            yield
+        except OSError as error:
+            raise LocalizeError(
+                f"an exposure cannot be prepared on this machine: {error.strerror or error}",
+                f"its files are made in {self._runtime.directory}",
+            ) from error
+
+    # -- the steps ----------------------------------------------------------------------------------------------------
+    async def _start_command(self) -> None:
+        """Start the local process with the environment of a container that it replaces."""
+        api, plan = self._runtime.api, self._plan
+        selector = ",".join(f"{name}={value}" for name, value in plan.labels)
+        pods = await api.items("v1", "pods", plan.namespace, selector)
+        template: Pod = {"metadata": {"namespace": plan.namespace}, "spec": plan.replaced["spec"]}
+        pod = pods[0] if pods else template
+        environment = await container_environment(api, plan.namespace, pod, pick_container(pod, plan.ports))
+        if environment.unresolved:
+            self._progress.warn(f"not taken from the container's environment: {', '.join(environment.unresolved)}")
+        await self._progress.start_command(environment.variables)
+
+    async def _make_pod(self) -> None:
+        await self._journals.write(self._waiter.go_on)
+        self._waiter.go_on()
+        await self._pods.make_secret()
+        self._waiter.go_on()
+        await self._pods.make_first()
+        self._progress.doing(f"waiting for exposure pod {self._pods.name} to run")
+        await self._informer.begin()
+        await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "running")
+
+    async def _connect(self) -> None:
+        """Connect the pod with this machine, and prove that it is; it is Ready, and gets traffic, only then."""
+        if self._command:  # the pod shares the Service's traffic from the moment it is connected
+            if silent := self._ends.silent():
+                self._progress.doing(f"waiting for the command to listen on {silent}")
+            await self._until(lambda: not self._ends.nothing_listens(), POD_SECONDS, "", self._ends.nothing_listens)
+        name = self._pods.name
+        self._pods.connect()
+        self._progress.doing(f"connecting exposure pod {name} with this machine")
+        heard = self._ends.heartbeat.heard
+        await self._until(lambda: heard.is_set() or self._pod_is(is_ready), CONNECT_SECONDS, "Ready")
+        proving = asyncio.create_task(self._prove())  # meanwhile the kubelet asks once more, and tells the API server
+        try:
+            await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "Ready")
+            self._progress.step(f"exposure pod {name} Ready")
+            self._progress.step(await proving)
+        finally:
+            proving.cancel()
+            await asyncio.wait((proving,))
+
+    async def _prove(self) -> str:
+        """Send a nonce to the pod's port; it has to come out at our listener before anything depends on it.
+
+        Returns:
+            What was proven, in words.
+        """
+        port = next(port for port in self._plan.ports if port.asked)
+        nonce = secrets.token_bytes(24)
+        local = self._ends.ports[port.number]
+        local.expect(nonce)
+        try:
+            target = Target(self._plan.namespace, self._pods.name, port.number)
+            await self._waiter.unless_ending(send_proof(self._runtime.forwarder, target, nonce))
+        finally:
+            local.expect_no_more()
+        return f"port {port.number} of the pod leads here"
+
+    async def _become_endpoint(self) -> None:
+        self._progress.doing("waiting until the cluster sends to the exposure pod")
+        await self._until(
+            self._is_served, CONNECT_SECONDS, "an endpoint of the Service", look_seconds=QUIET_LOOK_SECONDS
+        )
+
+    def _is_served(self) -> bool:
+        """Whether all exposed Services have our pod as an endpoint, and kube-proxy has had the time to hear of it."""
+        known = all(self._pods.name in self._informer.ready(key) for key in self._plan.services)
+        return known and self._informer.quiet_seconds >= QUIET_SECONDS
+
+    async def _scale_down(self) -> None:
+        if not self._plan.workloads:
+            return
+        done = await self._workloads.scale_down(self._waiter.go_on)
+        self._progress.doing(f"waiting for the pods of {self._workloads.names} to end")
+        await self._until(lambda: not self._informer.others(self._plan.services), LEAVE_SECONDS, "the only endpoint")
+        self._progress.doing("waiting until the nodes have followed")  # they tell nobody
+        await self._waiter.unless_ending(self._runtime.clock.sleep(SYNC_SECONDS))
+        self._progress.step(done)
+
+    # -- what it waits for --------------------------------------------------------------------------------------------
+    async def _until(
+        self,
+        condition: Callable[[], bool],
+        seconds: float,
+        what: str,
+        why: Callable[[], str] = lambda: "",
+        look_seconds: float = LOOK_SECONDS,
+    ) -> None:
+        """Wait for a condition.
+
+        Args:
+            what, why: as for `not_in_time`.
+
+        Raises:
+            LocalizeError: the time is up, or the pod cannot start.
+            EndingError: the exposure is to end.
+        """
+        await self._waiter.until(
+            condition,
+            seconds,
+            hopeless=lambda: self._trouble()[1],
+            failure=lambda: self._not_in_time(what, why()),
+            look_seconds=look_seconds,
+        )
+
+    def _not_in_time(self, what: str, why: str) -> LocalizeError:
+        tunnel = self._pods.tunnel
+        problem = self._trouble()[0] or (tunnel.problem if tunnel is not None else "")
+        return not_in_time(self._pods.name, self._plan.namespace, what, why=why, problem=problem)
+
+    def _trouble(self) -> tuple[str, bool]:
+        pod = self._informer.pods.get(self._pods.name)
+        return trouble(pod) if pod is not None else ("", False)
+
+    def _pod_is(self, state: Callable[[Pod], bool]) -> bool:
+        pod = self._informer.pods.get(self._pods.name)
+        return pod is not None and state(pod)

@@ -1,0 +1,44 @@
+"""A runtime whose cluster is in memory, on a machine where what listens is as a test wants it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from kubectl_localize.cluster.transport import Transport
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.host.system import System
+from kubectl_localize.supervisor.runtime import Runtime
+from tests.unit.cluster.samples import CONNECTION
+from tests.unit.fakes.cluster import Cluster
+from tests.unit.fakes.groups import Groups
+from tests.unit.fakes.peers import NamedPeers
+from tests.unit.fakes.requests import NoRequests
+from tests.unit.supervisor.exposing.samples import NOW
+
+Listens = Callable[[str, int], bool | None]
+
+
+class ListeningSystem:
+    """A machine on which something listens, nothing does, or nobody knows (None)."""
+
+    def __init__(self, answer: Listens) -> None:
+        self._answer = answer
+
+    def listens(self, host: str, port: int) -> bool | None:
+        return self._answer(host, port)
+
+
+def runtime(cluster: Cluster, directory: Path, listens: Listens = lambda host, port: True) -> Runtime:
+    """Reach a cluster in memory; its clock is the cluster's, and the wall clock stands at NOW."""
+    made = Runtime(CONNECTION, RunPaths(directory), Groups())
+    made.peers.close()
+    made.api = cluster.api
+    made.transport = cast(Transport, NoRequests())
+    made.clock = cluster.clock
+    made.peers = NamedPeers(os.getuid())
+    made.system = cast(System, ListeningSystem(listens))
+    made.now = lambda: NOW  # type: ignore[method-assign]
+    return made
