@@ -22,29 +22,13 @@ WORKLOAD = "deployment/web"
 REPLICAS = 2
 SECONDS = 100.0  # for anything that takes a few on a machine that does nothing else
 BEFORE, AFTER = "before", "after"
-
-# First in the PATH. Numbers the calls that change something, each by a directory, so that two at once are two. At the
-# one that is asked for it says so and waits for its end: before the real one has run, or when that has done its work,
-# of which nobody hears. Everything else is the real kubectl.
-_KUBECTL = """#!/bin/sh
-case "$*" in
-*dryRun=* | */selfsubject*) exec {real} "$@" ;;
-*" create --raw "* | *" replace --raw "* | *" delete --raw "*) ;;
-*) exec {real} "$@" ;;
-esac
-number=1
-until mkdir "{calls}/$number" 2>/dev/null; do number=$((number + 1)); done
-printf '%s' "$*" >"{calls}/$number/call"
-[ "$number" = {stop_at} ] || exec {real} "$@"
-[ {when} = before ] || {real} "$@" >/dev/null
-touch "{calls}/reached"
-exec sleep infinity
-"""
+PASS_THROUGH = Path(__file__).with_name("pass_through.py")
+VERBS = {"POST": "create", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
 
 
 @dataclass(frozen=True)
 class PassThrough:
-    """A directory for the PATH with a kubectl that stops at one call.
+    """A directory for the PATH with a kubectl whose `proxy` stops at one request that changes something.
 
     Args:
         stop_at: at which one, from 1 on; 0: at none.
@@ -61,12 +45,14 @@ class PassThrough:
         for directory in (self.directory, self._calls):
             directory.mkdir()
             self.sandbox.give(directory)
+        settings = {
+            "real": str(self.sandbox.environment.kubectl),
+            "calls": str(self._calls),
+            "stop_at": self.stop_at,
+            "when": self.when,
+        }
         script = self.directory / "kubectl"
-        script.write_text(
-            _KUBECTL.format(
-                real=self.sandbox.environment.kubectl, calls=self._calls, stop_at=self.stop_at, when=self.when
-            )
-        )
+        script.write_text(f"#!/usr/bin/python3\nSETTINGS = {settings!r}\n{PASS_THROUGH.read_text()}")
         script.chmod(0o755)
 
     @property
@@ -86,16 +72,15 @@ class PassThrough:
     def calls(self) -> list[str]:
         """The calls so far, as `replace deployments/web/scale`."""
         numbers = sorted(int(path.name) for path in self._calls.iterdir() if (path / "call").exists())
-        return [_in_words((self._calls / str(number) / "call").read_text()) for number in numbers]
+        return [_describe((self._calls / str(number) / "call").read_text()) for number in numbers]
 
 
-def _in_words(call: str) -> str:
+def _describe(call: str) -> str:
     """The verb, and the last parts of the path without random names."""
-    words = call.split()
-    at = words.index("--raw")
-    parts = words[at + 1].partition("?")[0].split("/")
+    method, target = call.split()
+    parts = target.partition("?")[0].split("/")
     kind_and_name = parts[parts.index("namespaces") + 2 :]
-    return f"{words[at - 1]} {'/'.join(part for part in kind_and_name if not part.startswith('localize-'))}"
+    return f"{VERBS[method]} {'/'.join(part for part in kind_and_name if not part.startswith('localize-'))}"
 
 
 class Run:

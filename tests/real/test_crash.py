@@ -106,13 +106,11 @@ def test_after_a_killed_child_the_next_connection_works(
 
 
 @pytest.mark.core
-def test_services_are_followed_after_every_watch_was_killed(
+def test_services_are_followed_after_the_transport_was_killed(
     cluster: Cluster, namespace: str, product: Product, url: str
 ) -> None:
-    watches = find(product, "watch=1")
-    assert len(watches) == 2
-    for watch in watches:
-        kill(watch)
+    (transport,) = find(product, "proxy --unix-socket")
+    kill(transport)
     cluster.apply(namespace, service("more", {PORT: "http"}, "web"))
     product.wait_item(f"{namespace}/more", "followed", lambda item: len(item["endpoints"]) == 1, 15)
     assert product.fetch_all(url.replace("web", "more")) == cluster.pods(namespace, "web")
