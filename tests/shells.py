@@ -36,8 +36,14 @@ class Shells:
         return cls(root)
 
     def argv(self, shell: str) -> list[str]:
-        """An interactive shell that reads its user's files."""
-        return ["/bin/bash", "-i"] if shell == "bash" else [str(self._find(f"bin/{shell}")), "-i"]
+        """An interactive shell that reads its user's files, but not what a zsh of the machine's has in /etc/zsh.
+
+        Debian's zshrc there switches the terminal to another mode at each prompt, and may stop to ask a question.
+        """
+        if shell == "bash":
+            return ["/bin/bash", "-i"]
+        without_the_machines = ["--no-globalrcs"] if shell == "zsh" else []
+        return [str(self._find(f"bin/{shell}")), *without_the_machines, "-i"]
 
     def env(self, shell: str) -> dict[str, str]:
         """What it needs besides the user's environment."""
