@@ -7,7 +7,6 @@ import errno
 import os
 import re
 import select
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -77,7 +76,7 @@ class Console:
         if not self.live:
             self._write(one_line(text) + "\n")
             return
-        width = shutil.get_terminal_size().columns
+        width = terminal_columns()
         clear, self._shown = self._clear(), one_line(text)
         self._write(clear + self._shown[: max(1, width - 1)])
 
@@ -176,9 +175,16 @@ def stdout_color(no_color: bool = False) -> bool:
     return color_wanted(is_terminal(sys.stdout), no_color, os.environ)
 
 
+def terminal_columns() -> int:
+    """The terminal's width, or what COLUMNS says; 80 if neither is known."""
+    import shutil  # 2 ms, for nothing if `ls` writes to a pipe
+
+    return shutil.get_terminal_size().columns
+
+
 def stdout_width() -> int | None:
     """The terminal's width in columns; None where stdout is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return terminal_columns() if sys.stdout.isatty() else None
 
 
 def warning(text: str, *, no_color: bool = False) -> None:

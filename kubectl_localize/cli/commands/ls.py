@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from datetime import UTC, datetime
 
@@ -51,6 +50,8 @@ def _check_context(args: Arguments) -> None:
 
 
 def _watch(args: Arguments, states: StateFiles, wanted: Filter, view: View) -> int:
+    import shutil
+
     from kubectl_localize.cli.listing.watch import Watch
 
     watch = Watch(

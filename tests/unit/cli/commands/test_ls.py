@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,3 +146,16 @@ def test_a_dead_one_is_said_in_every_format(home: Path, capsys: pytest.CaptureFi
         out, err = capsys.readouterr()
         assert "webshop" not in out
         assert err.startswith("warning: the supervisor of context kind-dev (pid 4711) is gone; ")
+
+
+@pytest.mark.usefixtures("running")
+def test_what_takes_long_is_not_imported_for_it() -> None:
+    """`ls` is what people look at all day; each of these takes 2 to 100 ms."""
+    code = "import sys, kubectl_localize.cli.main as m; m.main(['ls']); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, timeout=60, check=True)
+    assert done.stdout.startswith("NAMESPACE")
+    modules = set(done.stderr.split())
+    assert "kubectl_localize.cli.listing.table" in modules
+    slow = {"sh", "tabulate", "psutil", "yaml", "asyncio", "argcomplete", "hashlib", "tempfile", "shutil", "subprocess"}
+    own = {f"kubectl_localize.{name}" for name in ("model", "protocol", "timing", "supervisor", "cluster")}
+    assert not modules & (slow | own)
