@@ -1,1 +1,1 @@
-"""What a listening socket does: accept, choose a pod, move bytes, try again where that does no harm."""
+"""What a listening socket does: accept, choose a pod, move bytes, try again if that does no harm."""

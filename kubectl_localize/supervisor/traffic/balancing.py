@@ -16,8 +16,10 @@ class Candidate:
     """A Ready pod's port, and how its child is.
 
     Args:
-        refused: this very connection was refused there already.
+        endpoint: the pod and its port.
+        phase: the child's; Idle also if there is no child yet.
         connections: how many the child carries.
+        refused: whether the pod has refused this very connection already.
     """
 
     endpoint: Endpoint
@@ -28,7 +30,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Choice:
-    """Where to go now, and whose child to start; both may be None, then the connection waits."""
+    """What to do with a connection now; it waits if there is nothing to use.
+
+    Args:
+        use: the pod that it goes to.
+        start: the pod whose child is to be started.
+    """
 
     use: Endpoint | None = None
     start: Endpoint | None = None
@@ -37,12 +44,13 @@ class Choice:
 def choose(candidates: Sequence[Candidate], turn: int, *, spread: bool, impatient: bool = False) -> Choice:
     """Spread connections over the pods without making them wait.
 
-    A running child with the fewest connections is used, in turns; meanwhile one more pod's child is started until
-    `PODS_IN_USE_AT_MOST` are. Where none runs, one is started and all who come meanwhile share it.
+    The running child with the fewest connections is used, in turns; meanwhile one more pod's child is started until
+    `PODS_IN_USE_AT_MOST` are. If none runs, one is started, and all connections that come meanwhile share it.
 
     Args:
+        candidates: the Ready pods.
         turn: a number that grows with each connection.
-        spread: whether another pod's child may be started though one runs; false for a connection that has had to
+        spread: whether another pod's child may be started though one runs; False for a connection that has had to
             wait, so that the first of all starts one child only.
         impatient: whether a child that is starting has had its time, so that another pod's is to be started, too.
     """

@@ -1,4 +1,4 @@
-"""A listener with everything behind it, down to children that stand in for kubectl, on real loopback sockets."""
+"""A listener with all that is behind it, on real loopback sockets; programs stand in for its children's kubectl."""
 
 from __future__ import annotations
 
@@ -121,9 +121,9 @@ class Rig:
 
     def child(self, pod: str) -> Child:
         """The child that new connections to a pod use."""
-        found = self.pool.peek(Target("shop", pod, 8080))
-        assert found is not None
-        return found
+        child = self.pool.peek(Target("shop", pod, 8080))
+        assert child is not None
+        return child
 
     async def connect(self, data: bytes = b"", limit: int = 65536) -> Streams:
         """A client, which sends data at once."""
@@ -133,7 +133,7 @@ class Rig:
         return reader, writer
 
     async def ask(self, line: str) -> str:
-        """What comes back for a line until the end of the connection; `reset` where it was reset."""
+        """Return what comes back for a line until the end of the connection; `reset` if it was reset."""
         reader, writer = await self.connect(line.encode() + b"\n")
         try:
             return (await reader.read()).decode()
@@ -150,18 +150,18 @@ class Rig:
 @asynccontextmanager
 async def rig(pods: dict[str, str], tmp_path: Path, **options: Any) -> AsyncIterator[Rig]:
     """A rig that listens."""
-    found = Rig(pods, tmp_path / "log", **options)
+    stage = Rig(pods, tmp_path / "log", **options)
     bound = bind_loopback("127.0.0.1", 0)
     assert isinstance(bound, socket.socket)
-    await found.listener.listen(bound)
+    await stage.listener.listen(bound)
     try:
-        yield found
+        yield stage
     finally:
-        for writer in found.clients:
+        for writer in stage.clients:
             writer.transport.abort()
-        await found.listener.close()
-        await found.pool.end()
-        found.refusals.close()
-        for writer in found.clients:
+        await stage.listener.close()
+        await stage.pool.end()
+        stage.refusals.close()
+        for writer in stage.clients:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()

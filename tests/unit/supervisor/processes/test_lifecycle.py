@@ -59,8 +59,8 @@ FAILURE = Exited("refused")
     ],
 )
 def test_transition(before: Phase, event: Event, after: Phase, actions: tuple[Action, ...]) -> None:
-    state, found = transition(ChildState(before, retry_at=NOW + 1), event, NOW, POLICY)
-    assert (state.phase, found) == (after, actions)
+    state, taken = transition(ChildState(before, retry_at=NOW + 1), event, NOW, POLICY)
+    assert (state.phase, taken) == (after, actions)
 
 
 @pytest.mark.parametrize(
