@@ -259,7 +259,13 @@ class Exposure:
         """The local process has ended: hold its clients until one of the workload's pods can take them."""
         self._ends.hold(RESTORING_HOLD_SECONDS)
         return asyncio.create_task(
-            hand_over(self._runtime, self.plan.namespace, self._ends.ports, lambda: sorted(self._others()))
+            hand_over(
+                self._runtime.forwarder,
+                self._runtime.changed,
+                self.plan.namespace,
+                self._ends.ports,
+                lambda: sorted(self._others()),
+            )
         )
 
     # -- what ls shows ------------------------------------------------------------------------------------------------

@@ -9,29 +9,36 @@ from contextlib import AsyncExitStack
 
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.supervisor.exposing.local import LocalPort, LocalProcess
-from kubectl_localize.supervisor.processes.port_forward import PortForward, Target
-from kubectl_localize.supervisor.runtime import Runtime
+from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
+from kubectl_localize.timing import Notifier
 
 log = logging.getLogger(__name__)
 
 
 async def hand_over(
-    runtime: Runtime, namespace: str, local: Mapping[int, LocalPort], others: Callable[[], Sequence[str]]
+    forwarder: PortForwarder,
+    changed: Notifier,
+    namespace: str,
+    local: Mapping[int, LocalPort],
+    others: Callable[[], Sequence[str]],
 ) -> None:
     """Lead every carried port to the first other pod that is Ready, until cancelled.
 
     Args:
-        local: our listeners by the number of the pods' port.
-        others: the Ready pods of the workload, as far as they are there already.
+        forwarder: starts the port-forwards.
+        changed: fires when there may be another pod.
+        namespace: the workload's.
+        local: our listeners, by the number of the pods' port.
+        others: names the workload's Ready pods, as far as they are there already.
     """
     while not others():
-        await runtime.changed.wait()
+        await changed.wait()
     pod = others()[0]
     async with AsyncExitStack() as stack:
         forwards: list[PortForward] = []
         for number, port in local.items():
             try:
-                forward = await stack.enter_async_context(await runtime.forwarder.start(Target(namespace, pod, number)))
+                forward = await stack.enter_async_context(await forwarder.start(Target(namespace, pod, number)))
                 port.lead_to(LocalProcess(forward.host, await forward.await_port()))
             except KubectlError as error:  # what is held for this port waits on
                 log.warning("port %d of pod %s cannot be reached: %s", number, pod, error)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Awaitable, Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe, pod
 from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, ExposurePlan, Provenance, object_name
 from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError
-from kubectl_localize.host import ssh
 from kubectl_localize.host.blocking import in_daemon_thread
 from kubectl_localize.supervisor.exposing.local import LocalEnds
-from kubectl_localize.supervisor.exposing.tunnel import Keys, Tunnel, make_keys, remove_keys
+from kubectl_localize.supervisor.exposing.remote_forward import Keys, RemoteForward, make_keys, remove_keys
+from kubectl_localize.supervisor.exposing.tunnel import Tunnel
 from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.runtime import Runtime
 
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-LOGIN = "localize"
 NO_UID_YET = "00000000-0000-0000-0000-000000000000"
 
 
@@ -183,25 +182,14 @@ class ExposurePods:
     def connect(self) -> None:
         """Connect to the current pod, and keep connected."""
         runtime, plan = self._runtime, self._plan
-        forwards = [(port.number, "127.0.0.1", self._ends.ports[port.number].local_port) for port in plan.ports]
-        forwards.append((plan.heartbeat_port, "127.0.0.1", self._ends.heartbeat.number))
-
-        def client(local_port: int) -> Sequence[str]:
-            return ssh.client_argv(
-                port=local_port,
-                user=LOGIN,
-                identity=self._session_keys.identity,
-                known_hosts=self._session_keys.known_hosts,
-                forwards=forwards,
-                host_key_alias=object_name(plan.session),
-            )
-
+        ports = [(port.number, self._ends.ports[port.number].local_port) for port in plan.ports]
+        ports.append((plan.heartbeat_port, self._ends.heartbeat.number))
         tunnel = self._tunnels[self.name] = Tunnel(
             Target(plan.namespace, self.name, plan.sshd_port),
-            client,
+            RemoteForward(plan.session, self._session_keys, tuple(ports)),
             forwarder=runtime.forwarder,
             ssh_spawner=runtime.ssh,
-            reachable=runtime.probe.wait_up,
+            probe=runtime.probe,
             clock=runtime.clock.now,
             changed=runtime.changed,
         )

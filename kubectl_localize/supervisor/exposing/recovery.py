@@ -15,10 +15,10 @@ from kubectl_localize.errors import LocalizeError
 from kubectl_localize.protocol import PlanReady, RestoreRequest
 from kubectl_localize.supervisor.exposing import sessions
 from kubectl_localize.supervisor.exposing.progress import Progress
+from kubectl_localize.supervisor.exposing.remote_forward import remove_keys
 from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.sessions import Judge, Judgement, Session, Survey
-from kubectl_localize.supervisor.exposing.tunnel import remove_keys
 from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)

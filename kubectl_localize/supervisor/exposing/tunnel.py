@@ -4,55 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
-from kubectl_localize.cluster.exposing.values import object_name
+from kubectl_localize.cluster.watch import Reachability
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.host import ssh
+from kubectl_localize.supervisor.exposing.remote_forward import RemoteForward
 from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
 from kubectl_localize.supervisor.processes.process import Process, ProcessSpawner
 from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.timing import Backoff, Notifier, first_of
-
-
-@dataclass(frozen=True)
-class Keys:
-    """What one session logs in with.
-
-    Args:
-        client, host: the client's and the pod's key pair.
-        identity, known_hosts: the client's files, for this user only.
-    """
-
-    client: ssh.KeyPair
-    host: ssh.KeyPair
-    identity: Path
-    known_hosts: Path
-
-
-def make_keys(directory: Path, session: str) -> Keys:
-    """Make both key pairs; the host's private half is in memory only when this returns.
-
-    Raises: LocalizeError where there is no OpenSSH; OSError.
-    """
-    client = ssh.make_key(directory, f"ssh-{session}")
-    host_name = f"host-{session}"
-    host = ssh.make_key(directory, host_name)
-    for name in (host_name, f"{host_name}.pub"):
-        (directory / name).unlink(missing_ok=True)
-    known_hosts = directory / f"known-{session}"
-    known_hosts.write_text(ssh.known_hosts_line(object_name(session), host.public) + "\n")
-    known_hosts.chmod(0o600)
-    return Keys(client, host, directory / f"ssh-{session}", known_hosts)
-
-
-def remove_keys(directory: Path, session: str) -> None:
-    """Delete a session's files."""
-    for name in (f"ssh-{session}", f"ssh-{session}.pub", f"host-{session}", f"host-{session}.pub", f"known-{session}"):
-        (directory / name).unlink(missing_ok=True)
-
 
 log = logging.getLogger(__name__)
 
@@ -66,30 +27,34 @@ class Tunnel:
 
     Args:
         target: the pod's sshd.
-        client: builds the command line of the `ssh -R`, from the local port that leads to the sshd.
+        remote_forward: the `ssh -R`.
         forwarder: starts the port-forward.
         ssh_spawner: starts the `ssh -R`.
-        reachable: returns once the API server can be reached.
+        probe: knows whether the API server can be reached.
         clock: seconds, monotonic.
         changed: fired when it connects or breaks.
+
+    Attributes:
+        restarts: how often it has connected anew; -1 before the first time.
+        problem: why it is not connected; empty while it is.
     """
 
     def __init__(
         self,
         target: Target,
-        client: Callable[[int], Sequence[str]],
+        remote_forward: RemoteForward,
         *,
         forwarder: PortForwarder,
         ssh_spawner: ProcessSpawner,
-        reachable: Callable[[], Awaitable[None]],
+        probe: Reachability,
         clock: Callable[[], float],
         changed: Notifier,
     ) -> None:
         self._target = target
-        self._client = client
+        self._remote_forward = remote_forward
         self._forwarder = forwarder
         self._ssh_spawner = ssh_spawner
-        self._reachable = reachable
+        self._probe = probe
         self._clock = clock
         self._changed = changed
         self._tasks = Tasks()
@@ -115,7 +80,7 @@ class Tunnel:
         """Connect again and again, at once after a connection that lasted, later after each failure."""
         failures = 0
         while True:
-            await self._reachable()
+            await self._probe.wait_up()
             began = self._clock()
             self.restarts += 1
             try:
@@ -145,7 +110,7 @@ class Tunnel:
         forward = await self._forwarder.start(self._target)
         self._processes.append(forward)
         port = await forward.await_port(FORWARD_SECONDS)
-        client = await self._ssh_spawner.spawn(self._client(port))
+        client = await self._ssh_spawner.spawn(self._remote_forward.argv(port))
         self._processes.append(client)
         self.problem = ""
         self._changed.fire()

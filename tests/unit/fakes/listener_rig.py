@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from kubectl_localize.errors import SpawnError
 from kubectl_localize.host.resolve import addresses
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import Endpoint
@@ -37,7 +38,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Rig:
     """One Service in namespace `shop` whose pods do as they are told.
 
-    `failure` is what the start of a child raises; `unstoppable` holds the process groups that cannot be signalled.
+    `failure` is what the start of any child raises, `failing_ports` are those whose children cannot be started, and
+    `unstoppable` holds the process groups that cannot be signalled.
 
     Args:
         pods: what the kubectl of each pod does (`stand_in`), by the pod's name.
@@ -64,6 +66,7 @@ class Rig:
         self.started: list[str] = []
         self.gone: set[str] = set()
         self.failure: Exception | None = None
+        self.failing_ports: set[int] = set()
         self.unstoppable: set[int] = set()
         self.clients: list[asyncio.StreamWriter] = []
         self.may_start = asyncio.Event()
@@ -93,15 +96,15 @@ class Rig:
         self.listener = Listener(self.config, "shop")
         self.ready(*pods)
 
-    async def spawn(
-        self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None, stdin: bytes | None = None
-    ) -> Process:
+    async def spawn(self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
         """Start the stand-in for the kubectl that a command line asks for (`ProcessSpawner`)."""
         pod = next(argument.removeprefix("pod/") for argument in argv if argument.startswith("pod/"))
         self.started.append(pod)
         await self.may_start.wait()
         if self.failure is not None:
             raise self.failure
+        if any(f":{port}" in argv for port in self.failing_ports):
+            raise SpawnError("kubectl cannot be started")
         command = [sys.executable, "-S", str(STAND_IN), pod, self.how[pod], str(self.log)]
         return await Spawner(self.groups, os.environ, self.killpg).spawn(command, on_error_line)
 

@@ -18,7 +18,8 @@ from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.local import LocalEnds
 from kubectl_localize.supervisor.exposing.pods import ExposurePods
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
-from kubectl_localize.supervisor.exposing.tunnel import Tunnel, make_keys, remove_keys
+from kubectl_localize.supervisor.exposing.remote_forward import make_keys, remove_keys
+from kubectl_localize.supervisor.exposing.tunnel import Tunnel
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, plan
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.cluster import CORE, Cluster

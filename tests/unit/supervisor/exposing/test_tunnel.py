@@ -8,10 +8,13 @@ import shlex
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from kubectl_localize.errors import SpawnError, UnauthorizedError
+from kubectl_localize.host.ssh import KeyPair
+from kubectl_localize.supervisor.exposing.remote_forward import Keys, RemoteForward
 from kubectl_localize.supervisor.exposing.tunnel import Tunnel
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
 from kubectl_localize.supervisor.processes.process import Process, Spawner
@@ -22,6 +25,7 @@ from tests.unit.supervisor.loop import Clock, until
 
 FORWARDING = "echo 'Forwarding from 127.0.0.1:4{number:04} -> 2222'\n"
 STAY = "exec sleep 60"
+KEYS = Keys(KeyPair("", ""), KeyPair("", ""), Path("/nowhere/ssh-abc12"), Path("/nowhere/known-abc12"))
 DENIED = "localize@127.0.0.1: Permission denied (publickey)."
 
 
@@ -40,12 +44,12 @@ class Programs:
     def __init__(self, code: str) -> None:
         self.code = code
         self.failure: Exception | None = None
+        self.asked: list[list[str]] = []
         self.started: list[Process] = []
         self._spawner = Spawner(Groups(), os.environ)
 
-    async def spawn(
-        self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None, stdin: bytes | None = None
-    ) -> Process:
+    async def spawn(self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
+        self.asked.append(list(argv))
         if self.failure is not None:
             raise self.failure
         program = ["sh", "-c", self.code.replace("{number:04}", f"{len(self.started):04}")]
@@ -59,16 +63,15 @@ class Rig:
     def __init__(self) -> None:
         self.kubectl = Programs(FORWARDING + STAY)
         self.ssh = Programs(STAY)
-        self.ports: list[int] = []
         self.reachable = asyncio.Event()
         self.reachable.set()
         self.changed = Notifier()
         self.tunnel = Tunnel(
             Target("shop", "localize-cart-abc12", 2222),
-            self._client,
+            RemoteForward("abc12", KEYS, ((8080, 40001),)),
             forwarder=PortForwarder(CONNECTION, self.kubectl),
             ssh_spawner=self.ssh,
-            reachable=self._reachable,
+            probe=self,
             clock=Clock(),
             changed=self.changed,
         )
@@ -78,11 +81,13 @@ class Rig:
         """All that were started."""
         return [*self.kubectl.started, *self.ssh.started]
 
-    def _client(self, port: int) -> Sequence[str]:
-        self.ports.append(port)
-        return ["ssh"]
+    @property
+    def ports(self) -> list[int]:
+        """The local port that each ssh was told to connect to."""
+        return [int(argv[argv.index("-p") + 1]) for argv in self.ssh.asked]
 
-    async def _reachable(self) -> None:
+    async def wait_up(self) -> None:
+        """Wait until the API server can be reached (`Reachability`)."""
         await self.reachable.wait()
 
     async def connected(self, times: int) -> None:

@@ -25,9 +25,7 @@ class Shell:
         self.program = program
         self.asked: list[list[str]] = []
 
-    async def spawn(
-        self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None, stdin: bytes | None = None
-    ) -> Process:
+    async def spawn(self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
         self.asked.append(list(argv))
         return await Spawner(Groups(), os.environ).spawn(["sh", "-c", self.program], on_error_line)
 
