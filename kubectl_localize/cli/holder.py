@@ -156,7 +156,7 @@ class Holder(ABC):
                     self.steps.quiet()
                     control.send(Answer(event.question, self.answer(event)))
                 case Failed():
-                    raise self._refused(control, event)
+                    self.refused(event, control)
                 case Ended() if accepted:
                     self.steps.quiet()
                     wait_ended(self.paths)
@@ -171,14 +171,18 @@ class Holder(ABC):
                     self.hear(event)
         raise self._broken_off(answered)
 
-    def _refused(self, control: Control, failure: Failed) -> LocalizeError:
-        """Let go; the error that the supervisor sent."""
+    def refused(self, failure: Failed, control: Control) -> None:
+        """Let go.
+
+        Raises:
+            LocalizeError: the error that the supervisor sent.
+        """
         self.steps.quiet()
         try:
             self._let_go(control)
         except LocalizeError:  # what went wrong first is what there is to say
             self.nothing_happened = False  # but the log has the rest
-        return LocalizeError(failure.message, self.hint(failure))
+        raise LocalizeError(failure.message, self.hint(failure))
 
     def _broken_off(self, answered: bool) -> LocalizeError:
         self.steps.quiet()

@@ -127,10 +127,10 @@ class Steps:
         self.quiet()
         self._began = time.monotonic()
 
-    def share_terminal(self) -> None:
-        """From now on somebody else writes to the terminal, too: no line can be taken away again."""
+    def share_terminal(self, shared: bool) -> None:
+        """Whether somebody else writes to the terminal, too, from now on: then no line can be taken away again."""
         self.quiet()
-        self._shares_terminal = True
+        self._shares_terminal = shared
 
     def doing(self, text: str) -> None:
         """Show what is waited for from now on; an empty text shows nothing."""

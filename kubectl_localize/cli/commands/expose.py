@@ -118,7 +118,7 @@ class Expose(Holder):
             return False
         self._command = Command(self._args.program, {**os.environ, **dict(question.variables)})
         self._command.start()
-        self.steps.share_terminal()
+        self.steps.share_terminal(True)
         self.console.line(f"started {self._args.program[0]}")
         return True
 
@@ -165,6 +165,7 @@ class Expose(Holder):
     def _end_command(self) -> None:
         if self._command is not None:
             self._command.end(COMMAND_GRACE_SECONDS)
+            self.steps.share_terminal(False)
 
 
 def stop(args: Arguments, paths: RunPaths, services: tuple[ServiceKey, ...]) -> int:

@@ -227,13 +227,15 @@ def test_beside_a_command_what_is_waited_for_has_a_line_of_its_own(
 ) -> None:
     run = RunPaths(tmp_path / "k")
     up = [_progress("waiting for it to listen"), READY, EXPOSED, _over("shop/cart")]
+    back = [_progress("the pod is ending"), DELETED, RELEASED]
 
     def work() -> None:
-        with scripted(run, {"expose": [ACCEPTED, RUN], "answer": up, "release": [RELEASED]}):
+        with scripted(run, {"expose": [ACCEPTED, RUN], "answer": up, "release": back}):
             assert _expose(run, "sleep", "60") == 0
 
     text = _on_a_terminal(work, monkeypatch)
     assert text.startswith(f"checking{CLEARED}started sleep\nwaiting for it to listen\n✓ exposure pod Ready (S)\n")
+    assert text.endswith(f"the pod is ending{CLEARED}✓ exposure pod deleted (S)\n"), "it has ended by then"
 
 
 def test_without_a_terminal_it_shows_steps_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

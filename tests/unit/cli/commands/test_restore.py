@@ -34,7 +34,11 @@ class Run:
     def __init__(self, paths: RunPaths, supervisor: Scripted) -> None:
         self.supervisor = supervisor
         self.said = io.StringIO()
-        self.restore = Restore(RestoreRequest(CONNECTION), paths, Console(self.said))
+        self.restore = Restore(paths, Console(self.said))
+
+    def __call__(self) -> int:
+        """Run it; the exit code."""
+        return self.restore.run_request(RestoreRequest(CONNECTION))
 
 
 @contextlib.contextmanager
@@ -49,7 +53,9 @@ def test_it_shows_steps_and_collects_failures(tmp_path: Path) -> None:
     step: Event = {"event": "step", "text": "undoing the exposure of shop/cart"}
     failure: Event = {"event": "error", "message": "Deployment shop/web could not be brought back", "hint": "later"}
     with run(tmp_path, [ACCEPTED, step, failure, DONE]) as command:
-        assert command.restore.run().found
+        assert command() == 1
+        assert command.restore.done is not None
+        assert command.restore.done.found
         assert command.said.getvalue() == "undoing the exposure of shop/cart\n"
         assert [(error.message, error.hint) for error in command.restore.failures] == [
             ("Deployment shop/web could not be brought back", "later")
@@ -59,22 +65,22 @@ def test_it_shows_steps_and_collects_failures(tmp_path: Path) -> None:
 def test_a_plan_goes_to_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan: Event = {"event": "plan", "lines": ["would undo the exposure of shop/cart"]}
     with run(tmp_path, [ACCEPTED, plan, DONE]) as command:
-        command.restore.run()
+        command()
     assert capsys.readouterr().out == "would undo the exposure of shop/cart\n"
 
 
 def test_another_supervisor_is_asked_if_this_one_is_ending(tmp_path: Path) -> None:
     with run(tmp_path, [{"event": "taken"}], [ACCEPTED, DONE]) as command:
-        command.restore.run()
+        command()
         assert command.supervisor.asked == ["restore", "restore"]
 
 
 def test_a_supervisor_that_is_gone_is_an_error(tmp_path: Path) -> None:
     with (
         run(tmp_path, [ACCEPTED, GONE]) as command,
-        pytest.raises(LocalizeError, match="ended before everything was undone"),
+        pytest.raises(LocalizeError, match="ended while it undid what was left"),
     ):
-        command.restore.run()
+        command()
 
 
 class Terminal(io.StringIO):
@@ -89,7 +95,7 @@ def test_the_user_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type
     monkeypatch.setattr(sys, "stdin", Terminal(typed))
     monkeypatch.setattr(sys, "stderr", Terminal())
     with run(tmp_path, [ACCEPTED, QUESTION], answered=[DONE]) as command:
-        command.restore.run()
+        command()
         assert command.said.getvalue() == "shop/cart: no record of it. Undo it?\n"
         assert command.supervisor.answers == [granted]
 
@@ -97,5 +103,5 @@ def test_the_user_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, type
 def test_without_a_terminal_the_answer_is_no(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with run(tmp_path, [ACCEPTED, QUESTION], answered=[DONE]) as command:
-        command.restore.run()
+        command()
         assert command.supervisor.answers == [False]
