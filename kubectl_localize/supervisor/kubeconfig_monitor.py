@@ -57,8 +57,12 @@ class KubeconfigMonitor:
             log.warning("context %s means another cluster now; this one is kept", connection.context)
             return
         log.info("a kubeconfig file has changed; the API server is at %s", connection.server)
+        try:
+            self._user.move(connection)
+        except LocalizeError as error:
+            log.warning("%s; what was known before is kept", error.message)
+            return
         self._connection = connection
-        self._user.move(connection)
 
     def _look(self) -> tuple[Mark, ...]:
         return tuple(_mark(path) for path in self._connection.kubeconfig)

@@ -40,6 +40,8 @@ class Renewable(Protocol):
 class Runtime:
     """See the module. It is a context: within it the API server is probed; at its end the proxy is gone.
 
+    To make one raises a LocalizeError if the server's URL cannot be.
+
     Attributes:
         connection: which cluster, and as whom.
         transport, api: the way to its API.
@@ -55,6 +57,7 @@ class Runtime:
     """
 
     def __init__(self, connection: Connection, paths: RunPaths, groups: Groups) -> None:
+        address = probe_address(connection)  # raises before anything is open
         spawner = Spawner(groups, kubectl.environment(connection, os.environ))
         self.connection = connection
         self.paths = paths
@@ -73,7 +76,7 @@ class Runtime:
         )  # fmt: skip
         self.api = Api(connection, self.transport)
         self.probe = ApiServerProbe(
-            probe_address(connection),
+            address,
             resolve=addresses,
             boot_ahead=self.system.boot_ahead,
             changed=self.changed,
@@ -117,9 +120,9 @@ class Runtime:
 
     def move(self, connection: Connection) -> None:
         """Use what the kubeconfig says now; port-forwards that run go on with what they have."""
-        self.connection = connection
-        self.transport.renew(connection)
         self.probe.move(probe_address(connection))
+        self.transport.renew(connection)
+        self.connection = connection
 
 
 class ProxySockets:

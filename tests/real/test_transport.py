@@ -100,7 +100,7 @@ def test_forwards_and_exposures_share_one_proxy_and_a_killed_one_is_started_agai
     figure(f"kill -9 of the proxy: a new Service is forwarded after {seconds:.2f} s")
     assert seconds <= AT_MOST_SECONDS
     assert len(_proxies(product)) == 1
-    dry_run = product.sandbox.localize("expose", "--dry-run", f"{served}/web", "--port", "9999")
+    dry_run = product.sandbox.localize("expose", "--dry-run", "--force", "--map=9999", f"{served}/web")
     assert dry_run.returncode == 0, dry_run.stderr
     assert len(_proxies(product)) == 1
     product.stop()

@@ -79,6 +79,7 @@ class HostsWriter:
         self._written: tuple[Helper, tuple[HostsLine, ...]] | None = None
         self.names = Names((), ())
         self.problem = ""
+        self._told = (self.state, self.names)
 
     @property
     def state(self) -> HostsState:
@@ -151,7 +152,6 @@ class HostsWriter:
 
     # -- one look -----------------------------------------------------------------------------------------------------
     async def _tend(self) -> bool:
-        before = self.state, self.names
         lost = self._block_is_lost()
         services = [entry.key for entry in self._named if not entry.label]
         self._public_names.look_up(f"{key.name}.{key.namespace}" for key in services)
@@ -162,7 +162,8 @@ class HostsWriter:
         if lost:
             again = "they are written again" if done else f"they cannot be written again: {self.problem}"
             self._reporter.change(f"{self._options.hosts_file} had lost our names; {again}")
-        if lost or (self.state, self.names) != before:
+        told, self._told = self._told, (self.state, self.names)  # a helper may have gone between two looks
+        if lost or told != self._told:
             self._changed.fire()
         return done
 

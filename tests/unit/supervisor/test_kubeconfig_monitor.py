@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from kubectl_localize.cluster import kubeconfig
+from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.kubeconfig_monitor import KubeconfigMonitor
 from kubectl_localize.timing import Clock
@@ -24,10 +25,13 @@ class Stage:
         self.write("https://127.0.0.1:1000")
         view = kubeconfig.read_view([str(self.file)])
         connection = kubeconfig.connection(view, kubectl="kubectl", kubeconfig=[str(self.file)])
+        self.refused = ""
         self.given: list[Connection] = []
         self.monitor = KubeconfigMonitor(connection, self, Clock(lambda: 0.0, asyncio.sleep))
 
     def move(self, connection: Connection) -> None:
+        if connection.server == self.refused:
+            raise LocalizeError("no such server")
         self.given.append(connection)
 
     def write(self, server: str, *, token: str = "old", ca: str = CA) -> None:
@@ -67,6 +71,16 @@ def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path, text: str) -
     stage.write("https://127.0.0.1:3000")
     stage.monitor.check()
     assert [connection.server for connection in stage.given] == ["https://127.0.0.1:3000"]
+
+
+def test_a_server_that_cannot_be_is_passed_over(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.refused = "https://127.0.0.1:x"
+    stage.write("https://127.0.0.1:x")
+    stage.monitor.check()
+    stage.write("https://127.0.0.1:4000")
+    stage.monitor.check()
+    assert [connection.server for connection in stage.given] == ["https://127.0.0.1:4000"]
 
 
 def test_another_cluster_of_the_same_name_is_not_ours(tmp_path: Path) -> None:

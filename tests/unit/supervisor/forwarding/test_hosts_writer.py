@@ -178,6 +178,17 @@ async def test_a_helper_that_connects_writes_at_once(tmp_path: Path) -> None:
         await until(lambda: stage.changed.count > before)
 
 
+async def test_a_helper_that_goes_is_told(tmp_path: Path) -> None:
+    """`ls` says `hosts: denied` then, and the next command asks for another one."""
+    async with running(Stage(tmp_path)) as stage:
+        stage.writer.forward([WEB_NAMED], [WEB])
+        await stage.writer.settled()
+        before = stage.changed.count
+        stage.helpers.connect(None)
+        await until(lambda: stage.changed.count > before)
+        assert stage.writer.state is HostsState.DENIED
+
+
 async def test_without_names_nothing_is_written_and_nobody_asked(tmp_path: Path) -> None:
     async with running(Stage(tmp_path, hosts=False)) as stage:
         stage.writer.forward([GITHUB_NAMED], [GITHUB])
