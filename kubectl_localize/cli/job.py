@@ -17,7 +17,7 @@ from typing import Any
 
 from kubectl_localize.errors import LocalizeError
 
-# INT as well: where the command has no terminal, or when it comes from `kill`, it comes to us.
+# INT as well: if the command has no terminal, or if it comes from `kill`, it comes to us.
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _STDIN = 0
 _HINTS = {
@@ -30,7 +30,8 @@ _HINTS = {
 def check(argv: Sequence[str]) -> str:
     """The path of the program that a command line names, looked for as a shell does.
 
-    Raises: LocalizeError where there is none, or none that may be run.
+    Raises:
+        LocalizeError: there is none, or none that may be run.
     """
     name = argv[0]
     path = name if "/" in name else shutil.which(name)
@@ -49,7 +50,7 @@ def check(argv: Sequence[str]) -> str:
 class Command:
     """One run of a command, for the main thread; `select` can wait for it beside sockets.
 
-    It has the terminal where stdin is one and ours: it may read, and Ctrl-C reaches it and not us. INT, TERM, HUP and
+    It has the terminal if stdin is one and ours: it may read, and Ctrl-C reaches it and not us. INT, TERM, HUP and
     QUIT that come to us nevertheless are passed on to its group until it has ended. When it stops (Ctrl-Z), so does our
     group, and when a shell continues us it goes on, in the foreground or not, as a shell's own job would.
 
@@ -60,7 +61,8 @@ class Command:
         environment: the command's whole environment, the only place for Secrets. The program itself is looked for with
             this process's PATH.
 
-    Raises: LocalizeError as `check`.
+    Raises:
+        LocalizeError: as `check`.
     """
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -82,7 +84,8 @@ class Command:
     def start(self) -> None:
         """Start it.
 
-        Raises: LocalizeError where the system refuses; nothing has changed then.
+        Raises:
+            LocalizeError: the system refuses; nothing has changed then.
         """
         self._lent = _foreground() == os.getpgrp()
         self._modes = termios.tcgetattr(_STDIN) if self._lent else None
@@ -122,7 +125,7 @@ class Command:
         return self._exit_code
 
     def wait(self, seconds: float | None = None) -> int | None:
-        """Wait for the end, at most so long where that is given; returns as `poll`."""
+        """Wait for the end, at most so many seconds; None: for ever. Returns as `poll`."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while (code := self.poll()) is None:
             left = None if deadline is None else deadline - time.monotonic()
@@ -166,7 +169,7 @@ class Command:
                 os.killpg(self._process.pid, number)
 
     def _stop_too(self) -> None:
-        """Stop as a job does, so that the shell takes over; where there is none, the system does not let us."""
+        """Stop as a job does, so that the shell takes over; if there is none, the system does not let us."""
         self._take_back()
         os.killpg(0, signal.SIGTSTP)
         if _foreground() == os.getpgrp():
@@ -201,7 +204,7 @@ class Command:
 
 
 def _foreground() -> int:
-    """The process group that has the terminal on stdin; 0 where that is none, or not our session's."""
+    """The process group that has the terminal on stdin; 0 if stdin is no terminal of our session."""
     try:
         return os.tcgetpgrp(_STDIN)
     except OSError:
@@ -209,7 +212,7 @@ def _foreground() -> int:
 
 
 def _take_foreground(group: int | None = None) -> None:
-    """Give the terminal to a process group, our own where none is named, though ours may not have it."""
+    """Give the terminal to a process group (None: our own), even if ours does not have it."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})  # else that would stop us
     try:
         with contextlib.suppress(OSError):  # the terminal or the group has gone

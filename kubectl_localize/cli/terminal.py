@@ -65,7 +65,7 @@ class Console:
         self._marked("warning:", "yellow", text)
 
     def error(self, message: str, hint: str = "") -> None:
-        """`error: …` and, where there is one, `hint: …`."""
+        """`error: …` and, if there is one, `hint: …`."""
         self.done()
         self._marked("error:", "red", message)
         if hint:
@@ -183,7 +183,7 @@ def terminal_columns() -> int:
 
 
 def stdout_width() -> int | None:
-    """The terminal's width in columns; None where stdout is none."""
+    """The terminal's width in columns; None if stdout is no terminal."""
     return terminal_columns() if sys.stdout.isatty() else None
 
 

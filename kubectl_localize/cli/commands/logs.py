@@ -18,7 +18,7 @@ _CHUNK_BYTES = 1 << 16
 
 
 def run(args: Arguments) -> int:
-    """Prints the log, with `-f` what is added to it too, until Ctrl-C.
+    """Print the log, with `-f` what is added to it too, until Ctrl-C.
 
     Raises:
         LocalizeError: there is no log.
@@ -70,7 +70,7 @@ def _no_log(log: Path) -> LocalizeError:
 
 
 def copy(source: BinaryIO, out: BinaryIO) -> None:
-    """Everything from where the source stands to its present end."""
+    """Copy everything from the source's position to its present end."""
     while chunk := source.read(_CHUNK_BYTES):
         out.write(chunk)
     out.flush()
@@ -98,7 +98,7 @@ def follow(log: Path, out: BinaryIO, sleep: Callable[[float], None]) -> None:
 
 
 def _successor(file: BinaryIO, log: Path) -> BinaryIO | None:
-    """The file that has taken this one's place, or the same from its beginning where it was cut; None for neither."""
+    """The file that has taken this one's place after a rotation; None if none has. A file that was cut is rewound."""
     here = os.fstat(file.fileno())
     if here.st_size < file.tell():
         file.seek(0)

@@ -13,7 +13,6 @@ from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.file_cache import FileCache
 from kubectl_localize.cli.holder import Holder, Outcome, Question
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.addresses import validate_range
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.ls_document import ForwardItem, LsDocument
 from kubectl_localize.model import Connection, Options, Selection, Status
@@ -30,7 +29,10 @@ def run(args: Arguments) -> int:
         LocalizeError: nothing could be started, and nothing is left behind; or as `Holder.run_request`.
     """
     forward_options = options(args)
-    validate_range(forward_options.ip_range)
+    if args.ip_range:
+        from kubectl_localize.host.addresses import validate_range  # with asyncio, which takes 40 ms to import
+
+        validate_range(forward_options.ip_range)
     cache = FileCache(Paths.from_env(os.environ).root)
     connection = resolve(args, cache)
     paths = run_paths(connection)

@@ -18,7 +18,7 @@ _SERVER_TIMEOUT = "--request-timeout=10s"
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished command's words; `exit_code` is None where it did not end in time."""
+    """A finished command's words; `exit_code` is None if it did not end in time."""
 
     stdout: str = ""
     stderr: str = ""
@@ -27,10 +27,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Versions:
-    """What was found; None where it was not.
+    """The versions; None for each that is not known.
 
     Args:
-        server_error: why the server's is missing; empty where it is there or was not asked for.
+        server_error: why the server's is missing; empty if it is known or was not asked for.
     """
 
     localize: str
@@ -41,7 +41,7 @@ class Versions:
 
 
 def run(args: Arguments) -> int:
-    """Prints the versions.
+    """Print the versions.
 
     Raises:
         LocalizeError: the server did not say its version; the others have been printed by then.
@@ -62,7 +62,7 @@ def kubectl_arguments(args: Arguments) -> tuple[str, ...]:
 
 
 def run_command(name: str, *arguments: str) -> Outcome | None:
-    """Runs a short command without a terminal; None where there is no such command."""
+    """Run a short command without a terminal; None if there is no such command."""
     import sh
 
     try:
@@ -87,25 +87,25 @@ def _decode(output: bytes) -> str:
 
 def understand(localize: str, kubectl: Outcome | None, ssh: Outcome | None, *, client_only: bool) -> Versions:
     """What the commands' words mean; None stands for a command that is not there."""
-    found = _json(kubectl.stdout) if kubectl else {}
-    server = _git_version(found, "serverVersion")
+    document = _json(kubectl.stdout) if kubectl else {}
+    server = _git_version(document, "serverVersion")
     error = ""
     if server is None and not client_only:
         error = "kubectl is not found" if kubectl is None else last_line(kubectl.stderr) or "kubectl does not say it"
     ssh_version = last_line(ssh.stderr or ssh.stdout).partition(",")[0] if ssh else ""
-    return Versions(localize, _git_version(found, "clientVersion"), ssh_version or None, server, error)
+    return Versions(localize, _git_version(document, "clientVersion"), ssh_version or None, server, error)
 
 
 def _json(text: str) -> dict[str, object]:
     try:
-        found = json.loads(text)
+        document = json.loads(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
-def _git_version(found: dict[str, object], key: str) -> str | None:
-    version = found.get(key)
+def _git_version(document: dict[str, object], key: str) -> str | None:
+    version = document.get(key)
     git_version = version.get("gitVersion") if isinstance(version, dict) else None
     return git_version if isinstance(git_version, str) else None
 

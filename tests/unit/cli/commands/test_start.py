@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,3 +127,13 @@ def test_the_log_of_a_supervisor_that_broke_off_stays(tmp_path: Path) -> None:
         with pytest.raises(LocalizeError):
             start.run_request(REQUEST)
         assert not start.nothing_happened
+
+
+def test_a_start_imports_nothing_that_it_does_not_need() -> None:
+    program = (
+        "import sys\nimport kubectl_localize.cli.main, kubectl_localize.cli.commands.start\n"
+        "slow = {'sh', 'yaml', 'psutil', 'tabulate', 'argcomplete', 'asyncio', 'kubectl_localize.supervisor'}\n"
+        "print(sorted(slow & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
+    assert done.stdout == b"[]\n"
