@@ -68,7 +68,7 @@ def _key(checkout: Path) -> str:
     total = hashlib.sha256()
     for name in SOURCES:
         start = CHECKOUT if name == "krew" else checkout  # the older release is built by today's rules
-        inside = [file for file in sorted((start / name).rglob("*")) if file.suffix in (".py", ".txt")]
+        inside = [file for file in sorted((start / name).rglob("*")) if file.is_file() and file.suffix != ".pyc"]
         for file in inside or [start / name]:
             total.update(str(file.relative_to(start)).encode() + b"\0" + file.read_bytes())
     return total.hexdigest()

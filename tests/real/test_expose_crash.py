@@ -33,7 +33,7 @@ CALLS = 11
 SCALED = 7
 EACH = [pytest.param(number, marks=pytest.mark.core if number == SCALED else ()) for number in range(1, CALLS + 1)]
 BACK = 4
-KILLS = int(os.environ.get("LOCALIZE_TEST_KILLS", "10"))
+KILLS = int(os.environ.get("LOCALIZE_TEST_KILLS", "5"))
 # Before a call the cluster is as it was after the last one, or nearly where two are made at the same time: `make test`
 # kills after each call and has some of what the next start puts back, `make soak` has all of it.
 EVERY_CALL = os.environ.get("LOCALIZE_TEST_MATRIX") == "all"
