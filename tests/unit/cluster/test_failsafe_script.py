@@ -162,9 +162,10 @@ def serving(server: http.server.HTTPServer) -> Iterator[None]:
 
 
 def shells() -> list[list[str]]:
-    """The shells of this machine that an image may have as its sh."""
-    found = [["sh"], *([[name] for name in ("dash", "bash") if shutil.which(name)])]
-    return [*found, ["busybox", "sh"]] if shutil.which("busybox") else found
+    """The shells of this machine that an image may have as its sh, each once: sh is dash on Debian, bash elsewhere."""
+    programs = {name: path for name in ("dash", "bash", "sh") if (path := shutil.which(name))}
+    by_file = {os.path.realpath(path): [name] for name, path in programs.items()}
+    return [*by_file.values(), *([["busybox", "sh"]] if shutil.which("busybox") else [])]
 
 
 @pytest.fixture
