@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from kubectl_localize.cluster.exposing.values import CarriedPort
+from kubectl_localize.errors import KubectlError
 from kubectl_localize.host.sockets import bind_loopback
+from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
+from kubectl_localize.supervisor.processes.port_forward import PortForward, Target
 from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.relay import ClientSide, Relay
 from kubectl_localize.supervisor.traffic.server import Admission, ConnectionServer, RefusalLog, RefusedError
 from kubectl_localize.timing import first_of
+
+log = logging.getLogger(__name__)
 
 HOLD_SECONDS = 3.0  # a process that is being restarted is back by then
 RETRY_SECONDS = 0.1

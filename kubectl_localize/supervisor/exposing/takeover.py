@@ -18,17 +18,17 @@ from kubectl_localize.supervisor.exposing.journals import Journals
 from kubectl_localize.supervisor.exposing.local import LocalEnds
 from kubectl_localize.supervisor.exposing.pods import ExposurePods
 from kubectl_localize.supervisor.exposing.progress import Progress
-from kubectl_localize.supervisor.exposing.proof import send_proof
 from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.waiter import LOOK_SECONDS, Waiter
-from kubectl_localize.supervisor.processes.port_forward import Target
+from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
 from kubectl_localize.supervisor.runtime import Runtime
 
 POD_SECONDS = 120.0
 CONNECT_SECONDS = 30.0
 LEAVE_SECONDS = 120.0
+PROOF_SECONDS = 20.0
 SYNC_SECONDS = QUIET_SECONDS + 0.3  # until kube-proxy has begun its work on a change, and what that may take
 QUIET_LOOK_SECONDS = 0.05  # that nothing changes is told by the clock alone
 
@@ -232,3 +232,38 @@ class Takeover:
     def _pod_is(self, state: Callable[[Pod], bool]) -> bool:
         pod = self._informer.pods.get(self._pods.name)
         return pod is not None and state(pod)
+
+
+async def send_proof(forwarder: PortForwarder, target: Target, nonce: bytes) -> None:
+    """Send a nonce through a port-forward of its own, and read it back.
+
+    Args:
+        target: the exposure pod's port.
+
+    Raises:
+        KubectlError: the port-forward does not come about.
+        LocalizeError: something else comes back, or nothing within 20 s.
+    """
+    answer = b""
+    async with await forwarder.start(target) as forward:
+        try:
+            async with asyncio.timeout(PROOF_SECONDS):
+                await forward.await_port()
+                answer = await _echo(forward, nonce)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError):
+            pass
+    if answer != nonce:
+        raise LocalizeError(
+            "a test connection through the exposure pod did not arrive here",
+            "try again; `kubectl localize logs` says what ssh and kubectl said",
+        )
+
+
+async def _echo(forward: PortForward, nonce: bytes) -> bytes:
+    """Connect to the port-forward, send the nonce, and return as many bytes as came back for it."""
+    reader, writer = await asyncio.open_connection(forward.host, forward.port)
+    try:
+        writer.write(nonce)
+        return await reader.readexactly(len(nonce))
+    finally:
+        writer.close()

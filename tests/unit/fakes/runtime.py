@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from kubectl_localize.cluster.transport import Transport
 from kubectl_localize.host.paths import RunPaths
@@ -15,7 +17,6 @@ from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.cluster import Cluster
 from tests.unit.fakes.groups import Groups
 from tests.unit.fakes.peers import NamedPeers
-from tests.unit.fakes.requests import NoRequests
 from tests.unit.supervisor.exposing.samples import NOW
 
 Listens = Callable[[str, int], bool | None]
@@ -31,12 +32,30 @@ class ListeningSystem:
         return self._answer(host, port)
 
 
+class SilentWatches:
+    """A transport to a cluster in memory whose watches never tell of anything."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def request(self, method: str, path: str) -> dict[str, Any]:
+        return await self._cluster.request(method, path)
+
+    @asynccontextmanager
+    async def stream(self, path: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        yield self._nothing()
+
+    async def _nothing(self) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+
 def runtime(cluster: Cluster, directory: Path, listens: Listens = lambda host, port: True) -> Runtime:
     """Reach a cluster in memory; its clock is the cluster's, and the wall clock stands at NOW."""
     made = Runtime(CONNECTION, RunPaths(directory), Groups())
     made.peers.close()
     made.api = cluster.api
-    made.transport = cast(Transport, NoRequests())
+    made.transport = cast(Transport, SilentWatches(cluster))
     made.clock = cluster.clock
     made.peers = NamedPeers(os.getuid())
     made.system = cast(System, ListeningSystem(listens))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.errors import LocalizeError, NotFoundError
-from kubectl_localize.supervisor.exposing.proof import send_proof
+from kubectl_localize.supervisor.exposing.takeover import send_proof
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.listener_rig import Rig

@@ -1,0 +1,175 @@
+"""The one door to exposures: what each request comes to, and who hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.model import Connection, ServiceKey
+from kubectl_localize.protocol import (
+    Accepted,
+    ExposeRequest,
+    Failed,
+    PlanReady,
+    Released,
+    RestoreDone,
+    RestoreRequest,
+    UnexposeRequest,
+)
+from kubectl_localize.supervisor.control_server import ControlServer
+from kubectl_localize.supervisor.exposing.exposures import Exposures
+from kubectl_localize.supervisor.runtime import Runtime, RuntimeSource
+from tests.unit.cluster.samples import CLOSED_PORT, CONNECTION
+from tests.unit.fakes.cluster import APPS, Cluster
+from tests.unit.fakes.commands import RecordedClient
+from tests.unit.fakes.groups import Groups
+from tests.unit.fakes.runtime import runtime
+from tests.unit.supervisor.exposing.samples import OWNER, entry, write
+from tests.unit.supervisor.exposing.test_checks import CART, add
+from tests.unit.supervisor.loop import until
+
+CART_PATH = f"{APPS}/deployments/cart"
+
+
+class OneRuntime(RuntimeSource):
+    """Has its runtime from the beginning."""
+
+    def __init__(self, made: Runtime) -> None:
+        super().__init__(made.paths, Groups())
+        self.runtime = made
+
+    async def get(self, connection: Connection) -> Runtime:
+        assert self.runtime is not None
+        return self.runtime
+
+
+class RecordedControl(ControlServer):
+    """Has one command connected."""
+
+    def __init__(self, client: RecordedClient) -> None:
+        self._client = client
+
+    def broadcast(self, event: Any) -> None:
+        self._client.send(event)
+
+
+class Stage:
+    """Exposures of a cluster with the Service and Deployment cart.
+
+    Attributes:
+        client: the command that asks.
+        ending: set when the supervisor is to end.
+        freed: how often it was told that nobody may hold the supervisor any more.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.paths = RunPaths(directory)
+        self.cluster = Cluster()
+        add(self.cluster, "cart")
+        self.cluster.objects[CART_PATH]["status"] = {"readyReplicas": 2, "observedGeneration": 1}
+        self.client = RecordedClient()
+        self.ending = asyncio.Event()
+        self.freed = 0
+        self.exposures = Exposures(
+            self.paths,
+            OneRuntime(runtime(self.cluster, directory)),
+            RecordedControl(self.client),
+            self.ending,
+            end_if_free=self.free,
+        )
+
+    def free(self) -> None:
+        self.freed += 1
+
+    def files(self) -> list[str]:
+        """What there is in the supervisor's directory."""
+        return [path.name for path in self.paths.directory.iterdir()]
+
+    def crashed(self) -> None:
+        """A run on this machine is gone that had scaled cart down."""
+        self.cluster.workload("cart", 0)
+        write(self.cluster, entry(owner=replace(OWNER, machine="another")))
+        self.paths.exposures.write_text(json.dumps({"sessions": {"gone1": "shop"}}))
+
+
+@asynccontextmanager
+async def stage(directory: Path) -> AsyncIterator[Stage]:
+    """Exposures that are closed in the end."""
+    made = Stage(directory)
+    try:
+        yield made
+    finally:
+        await made.exposures.close()
+
+
+async def test_a_dry_run_says_the_plan_and_leaves_nothing(tmp_path: Path) -> None:
+    async with stage(tmp_path) as given:
+        assert not await given.exposures.expose(given.client, ExposeRequest(CONNECTION, (CART,), dry_run=True))
+        (plan,) = given.client.told(PlanReady)
+        assert isinstance(plan, PlanReady)
+        assert "scale Deployment shop/cart from 2 to 0, and back at the end" in plan.lines
+        assert (given.cluster.story, given.client.holds, given.freed) == ([], False, 1)
+        assert not given.exposures.busy
+        assert given.files() == []
+
+
+async def test_what_the_checks_refuse_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    async with stage(tmp_path) as given:
+        assert not await given.exposures.expose(given.client, ExposeRequest(CONNECTION, (ServiceKey("shop", "gone"),)))
+        assert [type(event) for event in given.client.events] == [Accepted, Failed]
+        assert (given.cluster.story, given.client.holds, given.freed) == ([], False, 1)
+
+
+async def test_a_command_that_leaves_gets_everything_back(tmp_path: Path) -> None:
+    """The exposure waits for its pod, which never runs here."""
+    async with stage(tmp_path) as given:
+        work = asyncio.create_task(given.exposures.expose(given.client, ExposeRequest(CONNECTION, (CART,))))
+        await until(lambda: "POST secrets" in " ".join(given.cluster.changes) or work.done())
+        assert given.exposures.busy
+        given.client.leaving.set()
+        assert not await work
+        assert [event for event in given.client.events if isinstance(event, Failed)] == []
+        assert given.client.told(Released) == [Released(False)]
+        assert given.cluster.replicas(CART_PATH) == 2
+        assert [path for path in given.cluster.objects if "leases" in path or "secrets" in path] == []
+        assert not given.exposures.busy
+
+
+async def test_restore_tells_what_it_leaves_alone_and_that_it_is_done(tmp_path: Path) -> None:
+    async with stage(tmp_path) as given:
+        given.crashed()
+        await given.exposures.restore(given.client, RestoreRequest(CONNECTION))
+        assert given.client.events[0] == Accepted()
+        assert given.client.events[-1] == RestoreDone(found=True)
+        assert not given.paths.exposures.exists(), "what certainly is gone is forgotten"
+        assert (given.client.holds, given.freed) == (False, 1)
+
+
+async def test_a_restore_that_cannot_ask_the_cluster_ends_all_the_same(tmp_path: Path) -> None:
+    async with stage(tmp_path) as given:
+        given.cluster.fails = lambda now, method, path: CLOSED_PORT
+        await given.exposures.restore(given.client, RestoreRequest(CONNECTION))
+        assert [type(event) for event in given.client.events] == [Accepted, Failed, RestoreDone]
+
+
+async def test_what_is_not_exposed_cannot_be_ended(tmp_path: Path) -> None:
+    async with stage(tmp_path) as given:
+        with pytest.raises(LocalizeError, match="shop/cart is not exposed from here"):
+            await given.exposures.unexpose(given.client, UnexposeRequest((CART,)))
+
+
+async def test_what_a_crash_left_is_looked_for_in_the_background(tmp_path: Path) -> None:
+    async with stage(tmp_path) as given:
+        given.exposures.recover(CONNECTION)
+        given.crashed()
+        given.exposures.recover(CONNECTION)
+        await until(lambda: not given.paths.exposures.exists())
