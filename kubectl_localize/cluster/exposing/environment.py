@@ -86,7 +86,7 @@ async def container_environment(api: Api, namespace: str, pod: Json, container: 
         *(container.get("envFrom") or ()),
         *(entry.get("valueFrom") or {} for entry in container.get("env") or ()),
     ]
-    wanted = sorted({found[0] for source in sources if (found := _reference(source))})
+    wanted = sorted({reference[0] for source in sources if (reference := _reference(source))})
     data = await asyncio.gather(*(_data(api, namespace, reference) for reference in wanted))
     return resolve(pod, container, dict(zip(wanted, data, strict=True)))
 
@@ -107,7 +107,7 @@ def resolve(pod: Json, container: Json, objects: Objects) -> Environment:
             continue
         data = objects[found[0]]
         if data is None and not found[1].get("optional"):
-            unresolved["envFrom"] = f"there is no {_in_words(found[0])}"
+            unresolved["envFrom"] = f"there is no {_describe(found[0])}"
         variables |= {(source.get("prefix") or "") + key: value for key, value in (data or {}).items()}
     for entry in container.get("env") or ():
         name = entry["name"]
@@ -167,7 +167,7 @@ def _value(
         reference, selector = found
         value = (objects[reference] or {}).get(selector["key"])
         if value is None and not selector.get("optional"):
-            raise _UnresolvedError(f"there is no {_in_words(reference)} with a key {selector['key']}")
+            raise _UnresolvedError(f"there is no {_describe(reference)} with a key {selector['key']}")
         return value
     if "fieldRef" in source:
         return _field(pod, source["fieldRef"]["fieldPath"])
@@ -232,7 +232,7 @@ def _reference(source: Json) -> tuple[Reference, Json] | None:
     return None
 
 
-def _in_words(reference: Reference) -> str:
+def _describe(reference: Reference) -> str:
     return f"{_KINDS[reference[0]]} {reference[1]}"
 
 

@@ -287,18 +287,18 @@ async def candidates(api: Api, namespaces: Sequence[str]) -> list[Json]:
     """The Leases in some namespaces (all of them: an empty name) that may be journals; raises KubectlError."""
     selector = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
     lists = await asyncio.gather(*(api.items(GROUP_VERSION, "leases", namespace, selector) for namespace in namespaces))
-    return [lease for found in lists for lease in found]
+    return [lease for leases in lists for lease in leases]
 
 
-def parse_all(found: Sequence[Json]) -> list[Entry]:
+def parse_all(leases: Sequence[Json]) -> list[Entry]:
     """The journals among Leases, those that can be read."""
-    entries = (parse(lease) for lease in found)
+    entries = (parse(lease) for lease in leases)
     return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.path)
 
 
 def sessions(entries: Sequence[Entry]) -> list[list[Entry]]:
     """Journals by their session, each of which is undone as one."""
-    found: dict[str, list[Entry]] = {}
+    by_session: dict[str, list[Entry]] = {}
     for entry in entries:
-        found.setdefault(f"{entry.namespace}/{entry.session}", []).append(entry)
-    return list(found.values())
+        by_session.setdefault(f"{entry.namespace}/{entry.session}", []).append(entry)
+    return list(by_session.values())

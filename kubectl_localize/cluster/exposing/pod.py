@@ -104,7 +104,7 @@ def _spec(plan: ExposurePlan, nonce: str, secret_name: str, uid: int | None) -> 
     if plan.hostname:
         spec |= {"hostname": plan.hostname, "subdomain": plan.subdomain}
     if plan.image_pull_secrets:
-        spec["imagePullSecrets"] = [{"name": one} for one in plan.image_pull_secrets]
+        spec["imagePullSecrets"] = [{"name": name} for name in plan.image_pull_secrets]
     if plan.failsafe:
         spec["serviceAccountName"] = plan.failsafe.service_account
         containers.append(failsafe.container(plan, nonce))

@@ -192,25 +192,25 @@ def _place(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _mapped(one: PortMap, leads: Sequence[_Lead]) -> _Lead:
+def _mapped(port_map: PortMap, leads: Sequence[_Lead]) -> _Lead:
     """The port that a map means."""
-    keys = sorted({lead.key for lead in leads if one.service in ("", lead.key.name, str(lead.key))})
+    keys = sorted({lead.key for lead in leads if port_map.service in ("", lead.key.name, str(lead.key))})
     if not keys:
-        raise LocalizeError(f"--map names {one.service}, which is not exposed", "name one of the Services given")
+        raise LocalizeError(f"--map names {port_map.service}, which is not exposed", "name one of the Services given")
     if len(keys) > 1:
         raise LocalizeError(
-            f"--map {_words(one)} does not say whose port it is, and several Services are exposed",
-            f"write --map {keys[0]}={_words(one)}",
+            f"--map {_flag_value(port_map)} does not say whose port it is, and several Services are exposed",
+            f"write --map {keys[0]}={_flag_value(port_map)}",
         )
     of_service = [lead for lead in leads if lead.key == keys[0]]
     having = "its ports are " + ", ".join(map(str, of_service))
-    candidates = list(_candidates(one.port, of_service))
+    candidates = list(_candidates(port_map.port, of_service))
     if not candidates:
-        raise LocalizeError(f"--map names port {one.port}, but {keys[0]} has no such TCP port", having)
+        raise LocalizeError(f"--map names port {port_map.port}, but {keys[0]} has no such TCP port", having)
     if len({lead.number for lead in candidates}) > 1:
         raise LocalizeError(
-            f"--map {_words(one)} does not say which port of {keys[0]} it means",
-            f"write --map {_words(one)}:PORT; {having}",
+            f"--map {_flag_value(port_map)} does not say which port of {keys[0]} it means",
+            f"write --map {_flag_value(port_map)}:PORT; {having}",
         )
     return candidates[0]
 
@@ -228,10 +228,10 @@ def _candidates(port: str, leads: Sequence[_Lead]) -> Iterator[_Lead]:
             return
 
 
-def _words(one: PortMap) -> str:
+def _flag_value(port_map: PortMap) -> str:
     """A map as it was typed, without its Service."""
-    local = _place(one.host, one.local_port) if one.host else str(one.local_port)
-    return f"{local}:{one.port}" if one.port else local
+    local = _place(port_map.host, port_map.local_port) if port_map.host else str(port_map.local_port)
+    return f"{local}:{port_map.port}" if port_map.port else local
 
 
 def own_ports(taken: Collection[int]) -> tuple[int, int]:

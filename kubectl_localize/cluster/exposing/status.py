@@ -21,39 +21,39 @@ HOPELESS = (
 )
 
 
-def is_running(found: Json) -> bool:
+def is_running(pod: Json) -> bool:
     """Whether its sshd runs."""
-    statuses = (found.get("status") or {}).get("containerStatuses") or ()
-    return any(one["name"] == SSHD_CONTAINER and "running" in (one.get("state") or {}) for one in statuses)
+    statuses = (pod.get("status") or {}).get("containerStatuses") or ()
+    return any(status["name"] == SSHD_CONTAINER and "running" in (status.get("state") or {}) for status in statuses)
 
 
-def is_lost(found: Json | None) -> bool:
+def is_lost(pod: Json | None) -> bool:
     """Whether a pod is gone, going, or has ended: another one has to take its place."""
-    if found is None or found["metadata"].get("deletionTimestamp"):
+    if pod is None or pod["metadata"].get("deletionTimestamp"):
         return True
-    return (found.get("status") or {}).get("phase") in ("Failed", "Succeeded")
+    return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
 
 
-def trouble(found: Json) -> tuple[str, bool]:
+def trouble(pod: Json) -> tuple[str, bool]:
     """Why a pod does not start, in words, and whether waiting longer does not help; empty where nothing is known."""
-    status = found.get("status") or {}
-    for one in status.get("containerStatuses") or ():
-        waiting = (one.get("state") or {}).get("waiting") or {}
+    status = pod.get("status") or {}
+    for entry in status.get("containerStatuses") or ():
+        waiting = (entry.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") and waiting["reason"] not in ("ContainerCreating", "PodInitializing"):
-            return f"{one['name']}: {waiting['reason']}: {waiting.get('message') or ''}".rstrip(": "), (
+            return f"{entry['name']}: {waiting['reason']}: {waiting.get('message') or ''}".rstrip(": "), (
                 waiting["reason"] in HOPELESS
             )
-        ended = (one.get("lastState") or {}).get("terminated") or {}
+        ended = (entry.get("lastState") or {}).get("terminated") or {}
         if ended.get("exitCode"):
             return (
-                f"{one['name']} ended with exit code {ended['exitCode']} {ended.get('message') or ''}".rstrip(),
+                f"{entry['name']} ended with exit code {ended['exitCode']} {ended.get('message') or ''}".rstrip(),
                 False,
             )
-    if problem := failsafe.problem(found):
+    if problem := failsafe.problem(pod):
         return f"{FAILSAFE_TROUBLE} the workload: {problem}", True
-    for one in status.get("conditions") or ():
-        if one["type"] == "PodScheduled" and one["status"] == "False":
-            return one.get("message") or one.get("reason") or "it is not scheduled", False
+    for entry in status.get("conditions") or ():
+        if entry["type"] == "PodScheduled" and entry["status"] == "False":
+            return entry.get("message") or entry.get("reason") or "it is not scheduled", False
     if status.get("phase") == "Failed":
         return f"{status.get('reason') or 'it has failed'}: {status.get('message') or ''}".rstrip(": "), True
     return "", False

@@ -20,7 +20,7 @@ from kubectl_localize.cluster.exposing.workloads import likely_kinds, owners
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import ExposeRequest
-from kubectl_localize.supervisor.exposing.plan import Found, as_workload, groups, plan
+from kubectl_localize.supervisor.exposing.plan import RequestedService, as_workload, groups, plan
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.runtime import Runtime
 
@@ -73,31 +73,31 @@ class Checks:
         user, plans = await asyncio.gather(
             rights.who(self._api), asyncio.gather(*(self._namespace(namespace) for namespace in namespaces))
         )
-        found = tuple(plan for some in plans for plan in some)
+        exposure_plans = tuple(plan for namespace_plans in plans for plan in namespace_plans)
         if not self._request.command:
-            self._must_listen(found)
-        return Findings(found, user, tuple(self._warnings), tuple(dict.fromkeys(self._not_carried)))
+            self._must_listen(exposure_plans)
+        return Findings(exposure_plans, user, tuple(self._warnings), tuple(dict.fromkeys(self._not_carried)))
 
     async def _namespace(self, namespace: str) -> list[ExposurePlan]:
-        # The search asks one kubectl after the other, so all else is asked for meanwhile.
+        # The search asks one question after the other, so all else is asked for meanwhile.
         rules = asyncio.create_task(rights.granted(self._api, namespace))
         scaling = asyncio.create_task(self._autoscalers(namespace))
         holding = asyncio.create_task(self._journals(namespace))
         try:
-            services, found = await self._search(namespace, rules)
+            services, all_requested = await self._search(namespace, rules)
             granted, autoscalers, leases = await asyncio.gather(rules, scaling, holding)
         finally:
             for task in (rules, scaling, holding):
                 task.cancel()
             await asyncio.gather(rules, scaling, holding, return_exceptions=True)
-        kinds = {workload.ref.kind for one in found for workload in one.owners.workloads}
+        kinds = {workload.ref.kind for requested in all_requested for workload in requested.owners.workloads}
         own = await self._judge_rights(namespace, () if self._request.keep else kinds, granted)
-        self._judge_journals(found, leases)
-        for one in found:
-            self._judge_owners(one, autoscalers)
-        return [self._plan(group, services, own_failsafe=own) for group in groups(found)]
+        self._judge_journals(all_requested, leases)
+        for requested in all_requested:
+            self._judge_owners(requested, autoscalers)
+        return [self._plan(group, services, own_failsafe=own) for group in groups(all_requested)]
 
-    def _plan(self, group: Sequence[Found], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
+    def _plan(self, group: Sequence[RequestedService], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
         session = "".join(secrets.choice(SESSION_CHARACTERS) for _ in range(SESSION_LENGTH))
         made, not_carried = plan(self._request, group, services, session=session, own_failsafe=own_failsafe)
         self._not_carried += not_carried
@@ -117,7 +117,7 @@ class Checks:
             return []
 
     # -- whose pods ---------------------------------------------------------------------------------------------------
-    async def _search(self, namespace: str, rules: Rules) -> tuple[list[Json], list[Found]]:
+    async def _search(self, namespace: str, rules: Rules) -> tuple[list[Json], list[RequestedService]]:
         """All Services of a namespace, and what is behind those that were asked for."""
         try:
             services = await self._api.items("v1", "services", namespace)
@@ -127,8 +127,8 @@ class Checks:
         keys = [key for key in self._request.services if key.namespace == namespace]
         return services, await asyncio.gather(*(self._find(key, services, rules) for key in keys))
 
-    async def _find(self, key: ServiceKey, services: Sequence[Json], rules: Rules) -> Found:
-        service = next((one for one in services if one["metadata"]["name"] == key.name), None)
+    async def _find(self, key: ServiceKey, services: Sequence[Json], rules: Rules) -> RequestedService:
+        service = next((item for item in services if item["metadata"]["name"] == key.name), None)
         if service is None:
             raise LocalizeError(f"there is no Service {key.name} in namespace {key.namespace}", _near(key, services))
         selector = (service["spec"] or {}).get("selector") or {}
@@ -142,28 +142,28 @@ class Checks:
         labels = ",".join(f"{name}={value}" for name, value in sorted(selector.items()))
         pods: list[Json] = []
         try:
-            there = await self._api.items("v1", "pods", key.namespace, labels)
-            pods += [pod for pod in there if not _session(pod) and _counts(pod)]
+            selected = await self._api.items("v1", "pods", key.namespace, labels)
+            pods += [pod for pod in selected if not _session(pod) and _counts(pod)]
             behind = await owners(self._api, key.namespace, pods)
         except ForbiddenError:
             await self._judge_rights(key.namespace, likely_kinds(pods), await rules)
             raise
-        return Found(key, service, tuple(pods), behind, frozenset(map(_session, there)) - {""})
+        return RequestedService(key, service, tuple(pods), behind, frozenset(map(_session, selected)) - {""})
 
-    def _judge_owners(self, found: Found, autoscalers: Sequence[Json]) -> None:
+    def _judge_owners(self, requested: RequestedService, autoscalers: Sequence[Json]) -> None:
         if self._request.keep:
             return
-        if not found.pods:
+        if not requested.pods:
             raise LocalizeError(
-                f"{found.key} has no pods, so there is nothing to replace",
-                f"see `kubectl get pods -n {found.key.namespace}`; `kubectl localize restore` undoes a crashed run",
+                f"{requested.key} has no pods, so there is nothing to replace",
+                f"see `kubectl get pods -n {requested.key.namespace}`; `kubectl localize restore` undoes a crashed run",
             )
-        blocker = foreign(found.owners)
+        blocker = foreign(requested.owners)
         against = [blocker] if blocker is not None else []
-        for workload in found.owners.workloads:
+        for workload in requested.owners.workloads:
             against += blockers(workload, autoscalers)
-        for one in sorted(against, key=lambda one: one.forcible):
-            self._object(one)
+        for blocker in sorted(against, key=lambda blocker: blocker.forcible):
+            self._object(blocker)
 
     def _object(self, blocker: Blocker) -> None:
         if blocker.forcible and self._request.force:
@@ -195,20 +195,22 @@ class Checks:
             )
         return self._own_failsafe and not lacking
 
-    def _judge_journals(self, found: Sequence[Found], leases: Sequence[Entry]) -> None:
-        for one in found:
-            wanted = {as_workload(one.key), *(workload.ref for workload in one.owners.workloads)}
+    def _judge_journals(self, all_requested: Sequence[RequestedService], leases: Sequence[Entry]) -> None:
+        for requested in all_requested:
+            wanted = {as_workload(requested.key), *(workload.ref for workload in requested.owners.workloads)}
             holders = [
                 entry
                 for entry in leases
-                if entry.workload in wanted or str(one.key) in entry.services or entry.session in one.sessions
+                if entry.workload in wanted
+                or str(requested.key) in entry.services
+                or entry.session in requested.sessions
             ]
             if holders:
                 held = [entry for entry in leases if entry.session == holders[0].session]
-                raise exposed_already(one.key, held, self._judge.now(), self._judge.advice)
+                raise exposed_already(requested.key, held, self._judge.now(), self._judge.advice)
 
     def _must_listen(self, plans: Sequence[ExposurePlan]) -> None:
-        for port in (port for one in plans for port in one.ports):
+        for port in (port for exposure_plan in plans for port in exposure_plan.ports):
             if self._system.listens(port.host, port.local_port) is not False:
                 continue
             key, number = port.services[0]
@@ -244,6 +246,6 @@ def _counts(pod: Json) -> bool:
 def _near(key: ServiceKey, services: Sequence[Json]) -> str:
     from difflib import get_close_matches
 
-    names = [one["metadata"]["name"] for one in services]
+    names = [service["metadata"]["name"] for service in services]
     near = get_close_matches(key.name, names, 1)
     return f"did you mean {near[0]}?" if near else f"`kubectl get services -n {key.namespace}` lists those that exist"

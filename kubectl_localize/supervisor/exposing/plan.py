@@ -1,4 +1,4 @@
-"""From what the checks have found to what one exposure will be; pure."""
+"""Decides what one exposure will be, from what the checks know of its Services and workloads; pure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Found:
-    """One Service that was asked for, and who is behind it.
+class RequestedService:
+    """One Service that was asked for, and what is behind it.
 
     Args:
         sessions: of the exposure pods that it has already.
@@ -34,23 +34,28 @@ class Found:
     sessions: frozenset[str]
 
 
-def groups(found: Sequence[Found]) -> list[list[Found]]:
+def groups(all_requested: Sequence[RequestedService]) -> list[list[RequestedService]]:
     """Services that share a workload go together: one exposure pod stands in for all of them."""
-    together: list[list[Found]] = []
-    for one in found:
-        refs = {workload.ref for workload in one.owners.workloads}
+    together: list[list[RequestedService]] = []
+    for requested in all_requested:
+        refs = {workload.ref for workload in requested.owners.workloads}
         touching = [
             group
             for group in together
             if refs & {workload.ref for other in group for workload in other.owners.workloads}
         ]
         together = [group for group in together if group not in touching]
-        together.append([*(other for group in touching for other in group), one])
+        together.append([*(other for group in touching for other in group), requested])
     return together
 
 
 def plan(
-    order: ExposeRequest, group: Sequence[Found], services: Sequence[Json], *, session: str, own_failsafe: bool
+    request: ExposeRequest,
+    group: Sequence[RequestedService],
+    services: Sequence[Json],
+    *,
+    session: str,
+    own_failsafe: bool,
 ) -> tuple[ExposurePlan, Sequence[str]]:
     """What one exposure pod stands in for, and the ports that it cannot carry, in words.
 
@@ -62,25 +67,29 @@ def plan(
 
     Raises: LocalizeError where the order does not fit, or another Service would get the pod's traffic.
     """
-    workloads = () if order.keep else _workloads(group)
+    workloads = () if request.keep else _workloads(group)
     templates = [workload.template for workload in _workloads(group)] or [_as_template(group)]
-    asked = [one.service for one in group]
-    if order.keep:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
+    asked = [requested.service for requested in group]
+    if request.keep:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
         labels = ports.pod_labels([{"metadata": {}}], asked)
         others = _besides(asked, ports.matching(services, labels))
     else:
-        of_templates = [dict((one.get("metadata") or {}).get("labels") or {}) for one in templates]
-        others = _besides(asked, [one for some in of_templates for one in ports.matching(services, some)])
+        of_templates = [dict((template.get("metadata") or {}).get("labels") or {}) for template in templates]
+        others = _besides(
+            asked, [service for template in of_templates for service in ports.matching(services, template)]
+        )
         labels = ports.pod_labels([dict(template) for template in templates], [*asked, *others])
         _refuse_strangers(ports.matching(services, labels), [*asked, *others])
-    carried, not_carried = ports.carried(asked, others, dict(templates[0]), _maps(order, group))
+    carried, not_carried = ports.carried(asked, others, dict(templates[0]), _maps(request, group))
     standing_in = next((workload for workload in workloads if workload.ref.kind == "StatefulSet"), None)
-    image = order.image or DEFAULT_IMAGE
+    image = request.image or DEFAULT_IMAGE
     sshd_port, heartbeat_port = ports.own_ports([port.number for port in carried])
-    pull_secrets = [one["name"] for template in templates for one in (template["spec"].get("imagePullSecrets") or ())]
+    pull_secrets = [
+        secret["name"] for template in templates for secret in (template["spec"].get("imagePullSecrets") or ())
+    ]
     made = ExposurePlan(
         namespace=group[0].key.namespace,
-        services=tuple(one.key for one in group),
+        services=tuple(requested.key for requested in group),
         workloads=workloads,
         replaced=templates[0],
         labels=tuple(sorted(labels.items())),
@@ -90,45 +99,45 @@ def plan(
         image=image,
         session=session,
         image_pull_secrets=tuple(
-            dict.fromkeys([*pull_secrets, *([order.image_pull_secret] if order.image_pull_secret else [])])
+            dict.fromkeys([*pull_secrets, *([request.image_pull_secret] if request.image_pull_secret else [])])
         ),
         hostname=f"{standing_in.ref.name}-{_first_ordinal(standing_in)}" if standing_in else "",
         subdomain=str(standing_in.object["spec"].get("serviceName") or "") if standing_in else "",
-        failsafe=_failsafe(order, workloads, session, image, own=own_failsafe),
-        keep=order.keep,
+        failsafe=_failsafe(request, workloads, session, image, own=own_failsafe),
+        keep=request.keep,
     )
     return made, not_carried
 
 
 def _failsafe(
-    order: ExposeRequest, workloads: Sequence[Workload], session: str, image: str, *, own: bool
+    request: ExposeRequest, workloads: Sequence[Workload], session: str, image: str, *, own: bool
 ) -> FailsafePlan | None:
-    if not workloads or not order.failsafe_seconds or not (own or order.failsafe_service_account):
+    if not workloads or not request.failsafe_seconds or not (own or request.failsafe_service_account):
         return None
     return FailsafePlan(
-        after_seconds=max(1, round(order.failsafe_seconds)),
-        image=order.failsafe_image or image,
-        service_account=order.failsafe_service_account or failsafe.account_name(session),
-        own=not order.failsafe_service_account,
+        after_seconds=max(1, round(request.failsafe_seconds)),
+        image=request.failsafe_image or image,
+        service_account=request.failsafe_service_account or failsafe.account_name(session),
+        own=not request.failsafe_service_account,
         targets=tuple((workload.ref, workload.replicas) for workload in workloads),
     )
 
 
-def _maps(order: ExposeRequest, group: Sequence[Found]) -> list[PortMap]:
+def _maps(request: ExposeRequest, group: Sequence[RequestedService]) -> list[PortMap]:
     """The maps for this group; one that names no Service is for the only one that was asked for."""
-    names = {str(one.key) for one in group}
-    found = []
-    for one in order.maps:
-        if not one.service and len(order.services) > 1:
+    names = {str(requested.key) for requested in group}
+    maps = []
+    for port_map in request.maps:
+        if not port_map.service and len(request.services) > 1:
             raise LocalizeError(
-                f"--map {one.local_port} does not say whose port it is, and several Services are exposed",
+                f"--map {port_map.local_port} does not say whose port it is, and several Services are exposed",
                 "write --map ns/svc=LOCAL:PORT",
             )
-        matching = [key for key in order.services if one.service in ("", key.name, str(key))]
+        matching = [key for key in request.services if port_map.service in ("", key.name, str(key))]
         if not matching:
-            raise LocalizeError(f"--map names {one.service}, which is not exposed", "name a Service that is")
-        found += [replace(one, service=str(key)) for key in matching if str(key) in names]
-    return found
+            raise LocalizeError(f"--map names {port_map.service}, which is not exposed", "name a Service that is")
+        maps += [replace(port_map, service=str(key)) for key in matching if str(key) in names]
+    return maps
 
 
 def journal_entries(plan: ExposurePlan, owner: journal.Owner, now: datetime) -> tuple[Entry, ...]:
@@ -139,8 +148,9 @@ def journal_entries(plan: ExposurePlan, owner: journal.Owner, now: datetime) -> 
     }  # fmt: skip
     if plan.workloads:
         return tuple(
-            Entry(workload=one.ref, uid=one.uid, replicas=one.replicas, **common) for one in plan.workloads
-        )  # fmt: skip
+            Entry(workload=workload.ref, uid=workload.uid, replicas=workload.replicas, **common)
+            for workload in plan.workloads
+        )
     return tuple(
         Entry(workload=as_workload(key), uid="", replicas=None, **common) for key in plan.services
     )  # fmt: skip
@@ -148,7 +158,7 @@ def journal_entries(plan: ExposurePlan, owner: journal.Owner, now: datetime) -> 
 
 def describe(plan: ExposurePlan) -> list[str]:
     """What would be made and changed, a line each."""
-    names = [one.ref for one in plan.workloads] or [as_workload(key) for key in plan.services]
+    names = [workload.ref for workload in plan.workloads] or [as_workload(key) for key in plan.services]
     carried = ", ".join(f"{port.number} -> {port.local}" for port in plan.ports)
     lines = [
         *(f"create the journal, Lease {journal.lease_name(ref)}" for ref in names),
@@ -156,21 +166,24 @@ def describe(plan: ExposurePlan) -> list[str]:
     ]
     if plan.failsafe is not None:
         whose = "its own ServiceAccount" if plan.failsafe.own else f"ServiceAccount {plan.failsafe.service_account}"
-        after = _in_words(plan.failsafe.after_seconds)
+        after = _duration(plan.failsafe.after_seconds)
         lines.append(f"failsafe: with {whose}, scale up after {after} without this machine")
-    return [*lines, *(f"scale {one.ref} from {one.replicas} to 0, and back at the end" for one in plan.workloads)]
+    return [
+        *lines,
+        *(f"scale {workload.ref} from {workload.replicas} to 0, and back at the end" for workload in plan.workloads),
+    ]
 
 
-def _in_words(seconds: int) -> str:
+def _duration(seconds: int) -> str:
     """As people write it in `--failsafe`: `10m`, `90s`."""
     return f"{seconds // 60}m" if seconds and seconds % 60 == 0 else f"{seconds}s"
 
 
 def _besides(asked: Sequence[Json], others: Sequence[Json]) -> list[Json]:
     """The others that were not asked for, each once."""
-    known = {one["metadata"]["name"] for one in asked}
-    found = {one["metadata"]["name"]: one for one in others}
-    return [one for name, one in sorted(found.items()) if name not in known]
+    known = {service["metadata"]["name"] for service in asked}
+    by_name = {service["metadata"]["name"]: service for service in others}
+    return [service for name, service in sorted(by_name.items()) if name not in known]
 
 
 def _refuse_strangers(matched: Sequence[Json], wanted: Sequence[Json]) -> None:
@@ -182,9 +195,9 @@ def _refuse_strangers(matched: Sequence[Json], wanted: Sequence[Json]) -> None:
         )
 
 
-def _workloads(group: Sequence[Found]) -> tuple[Workload, ...]:
-    found = {workload.ref: workload for one in group for workload in one.owners.workloads}
-    return tuple(found[ref] for ref in sorted(found))
+def _workloads(group: Sequence[RequestedService]) -> tuple[Workload, ...]:
+    workloads = {workload.ref: workload for requested in group for workload in requested.owners.workloads}
+    return tuple(workloads[ref] for ref in sorted(workloads))
 
 
 def as_workload(key: ServiceKey) -> WorkloadRef:
@@ -192,9 +205,9 @@ def as_workload(key: ServiceKey) -> WorkloadRef:
     return WorkloadRef("v1", "Service", key.namespace, key.name)
 
 
-def _as_template(group: Sequence[Found]) -> Json:
+def _as_template(group: Sequence[RequestedService]) -> Json:
     """What stands in for a pod template where there is no workload: a pod, or what the Service selects."""
-    pod = next((pod for one in group for pod in one.pods), None)
+    pod = next((pod for requested in group for pod in requested.pods), None)
     if pod is not None:
         return {"metadata": {"labels": pod["metadata"].get("labels") or {}}, "spec": pod["spec"]}
     return {"metadata": {"labels": group[0].service["spec"]["selector"]}, "spec": {"containers": []}}

@@ -267,5 +267,8 @@ def _probed_path(made: Json) -> str:
 
 def _given_uid(answer: Json) -> int | None:
     spec = answer["spec"]
-    places = [spec.get("securityContext") or {}, *((one.get("securityContext") or {}) for one in spec["containers"])]
+    places = [
+        spec.get("securityContext") or {},
+        *((container.get("securityContext") or {}) for container in spec["containers"]),
+    ]
     return next((int(place["runAsUser"]) for place in places if place.get("runAsUser") is not None), None)

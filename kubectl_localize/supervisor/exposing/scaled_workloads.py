@@ -23,7 +23,7 @@ class ScaledWorkloads:
     @property
     def names(self) -> str:
         """Their names."""
-        return ", ".join(str(one.ref) for one in self._workloads)
+        return ", ".join(str(workload.ref) for workload in self._workloads)
 
     async def scale_down(self, may_go_on: Callable[[], None]) -> str:
         """Scale all of them to zero, each only if it has the replicas that were found; in words, what was done.
@@ -37,23 +37,23 @@ class ScaledWorkloads:
             may_go_on()
             self._scaled.add(workload.ref)  # before it is: where the answer is lost it may have been
             try:
-                found = await self._api.scale(
+                replicas = await self._api.scale(
                     workload.ref, workload.replicas, 0, uid=workload.uid, version=workload.version
                 )
             except ConflictError:
-                found = -1
-            if found != workload.replicas:
+                replicas = -1
+            if replicas != workload.replicas:
                 self._scaled.discard(workload.ref)
                 raise LocalizeError(f"somebody scales {workload.ref} at this moment", "try again when it has settled")
-        return ", ".join(f"{one.ref} ({one.replicas})" for one in self._workloads) + " scaled down"
+        return ", ".join(f"{workload.ref} ({workload.replicas})" for workload in self._workloads) + " scaled down"
 
     async def scaled_by_others(self) -> str:
         """What others have made of them meanwhile, in words; empty where they are at zero, or nobody can say."""
         counts = []
         for workload in self._workloads:
             with contextlib.suppress(KubectlError):
-                found = await self._api.get(f"{workload.ref.path}/scale")
-                counts.append(int((found.get("spec") or {}).get("replicas") or 0))
+                scale = await self._api.get(f"{workload.ref.path}/scale")
+                counts.append(int((scale.get("spec") or {}).get("replicas") or 0))
         scaled = [str(count) for count in counts if count]
         return f"scaled to {', '.join(scaled)} by others; traffic is shared" if scaled else ""
 
