@@ -16,6 +16,7 @@ from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import KubectlError, LocalizeError
 from kubectl_localize.ls_document import ExposureItem, ExposurePort, WorkloadItem, rfc3339
 from kubectl_localize.model import ServiceKey, Status
+from kubectl_localize.supervisor.exposing.handover import hand_over
 from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.journals import Journals
 from kubectl_localize.supervisor.exposing.local import LocalEnds
@@ -33,6 +34,7 @@ from kubectl_localize.timing import Backoff
 
 log = logging.getLogger(__name__)
 
+RESTORING_HOLD_SECONDS = 60.0  # the local process has gone for good; its clients wait for the workload
 LOOK_SECONDS = 2.0
 SEEN_SECONDS = 10.0
 RETRY = Backoff(first_seconds=0.3, longest_seconds=5.0)

@@ -9,12 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from kubectl_localize.cluster.exposing.values import CarriedPort
-from kubectl_localize.errors import KubectlError
 from kubectl_localize.host.sockets import bind_loopback
-from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
-from kubectl_localize.supervisor.processes.port_forward import PortForward, Target
 from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.relay import ClientSide, Relay
