@@ -88,7 +88,7 @@ class Arguments(argparse.Namespace):
 
     @property
     def connection_flags(self) -> tuple[str, ...]:
-        """kubectl's connection flags as they were given, for a kubectl command line: `--context=kind-dev`."""
+        """The connection flags as they were given, for a kubectl command line: `--context=kind-dev`."""
         pairs = (
             ("kubeconfig", self.kubeconfig),
             ("context", self.context),

@@ -57,7 +57,7 @@ def run(args: Arguments) -> int:
 
 
 def kubectl_arguments(args: Arguments) -> tuple[str, ...]:
-    """kubectl's arguments for its own version and, unless only that is wanted, the server's."""
+    """The arguments with which kubectl tells its own version and, unless only that is wanted, the server's."""
     return (*args.connection_flags, "version", "-o", "json", "--client" if args.client else _SERVER_TIMEOUT)
 
 

@@ -26,7 +26,7 @@ SCALABLE = frozenset(
 
 @dataclass(frozen=True, order=True)
 class WorkloadRef:
-    """Which workload: `api_version` is `apps/v1` or `v1`, `kind` is Deployment, StatefulSet, ReplicaSet, …"""
+    """Which workload: `api_version` is `apps/v1` or `v1`, `kind` is Deployment, StatefulSet, ReplicaSet and so on."""
 
     api_version: str
     kind: str

@@ -15,8 +15,9 @@ from kubectl_localize.errors import KubectlError
 
 @dataclass(frozen=True, order=True)
 class Controller:
-    """The owner reference that is an object's controller
-    (https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/).
+    """The owner reference that is an object's controller.
+
+    Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/owners-dependents/
     """
 
     api_version: str

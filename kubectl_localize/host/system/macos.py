@@ -83,7 +83,7 @@ class MacOS:
             return None
 
     def is_ending(self, pid: int) -> bool:
-        """See `System`: known only when it is a zombie. (os.waitid came to macOS with Python 3.13.)"""
+        # Known only when it is a zombie: os.waitid came to macOS with Python 3.13.
         import psutil
 
         try:
