@@ -90,13 +90,15 @@ class Informer:
         )
 
     async def _list(self, namespaces: list[str]) -> None:
+        """List namespaces at the same time; those that are forbidden are only said, unless all of them are."""
+        results = await asyncio.gather(*(self._list_one(name) for name in namespaces), return_exceptions=True)
         refused: list[ForbiddenError] = []
-        for namespace in namespaces:
-            try:
-                await self._list_one(namespace)
-            except ForbiddenError as error:
-                refused.append(error)
+        for namespace, result in zip(namespaces, results, strict=True):
+            if isinstance(result, ForbiddenError):
+                refused.append(result)
                 self.warnings.append(f"you may not list Services and EndpointSlices in namespace {namespace}")
+            elif isinstance(result, BaseException):
+                raise result
         if refused and not self._services:
             self.warnings.clear()
             raise refused[0]
