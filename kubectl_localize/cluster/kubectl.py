@@ -98,7 +98,7 @@ _NOT_DIALLED = re.compile(
 
 
 def forwarding_port(line: str) -> int | None:
-    """The local port that `kubectl port-forward` says it listens on, None where the line says something else."""
+    """The local port that `kubectl port-forward` says it listens on, None if the line says something else."""
     match = _FORWARDING.match(line)
     return int(match[1]) if match else None
 
@@ -168,8 +168,14 @@ def brief(line: str) -> str:
     return _SERVER.sub("", text)
 
 
+def plugin_words(stderr: Sequence[str]) -> str:
+    """What a credential plugin said last on the stderr that it shares with kubectl; empty if it said nothing."""
+    words = [line.strip() for line in stderr if line.strip() and not _KLOG.match(line.strip())]
+    return words[-1] if words else ""
+
+
 def client_minor(version: Mapping[str, object]) -> int:
-    """The minor number in `kubectl version --client -o json`'s document; 0 where it has none."""
+    """The minor number in `kubectl version --client -o json`'s document; 0 if it has none."""
     client = version.get("clientVersion")
     minor = client.get("minor") if isinstance(client, dict) else None
     digits = re.match(r"\d+", str(minor or ""))

@@ -36,12 +36,12 @@ def service(item: Mapping[str, Any]) -> Service:
 def is_ready(pod: Mapping[str, Any]) -> bool:
     """Whether a pod is Ready and stays."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
-    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
     return ready and not pod["metadata"].get("deletionTimestamp")
 
 
 def endpoint_slice(item: Mapping[str, Any]) -> EndpointSlice | None:
-    """An EndpointSlice of `discovery.k8s.io/v1`, None where it belongs to no Service.
+    """An EndpointSlice of `discovery.k8s.io/v1`, None if it belongs to no Service.
 
     An endpoint whose `ready` is absent counts as Ready, as the API says; one that terminates is not.
     """

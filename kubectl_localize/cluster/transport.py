@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api_errors import error_of_response
-from kubectl_localize.cluster.http_connection import HttpConnection
+from kubectl_localize.cluster.http_connection import Head, HttpConnection
 from kubectl_localize.errors import KubectlError, UnauthorizedError, UnreachableError
 from kubectl_localize.model import Connection
 
@@ -222,7 +222,7 @@ class Transport:
                 head = await connection.send(method, proxy.prefix + path, data)
                 text = await connection.body()
             if head.code >= 400:
-                raise error_of_response(head.code, head.content_type, text)
+                raise _failure(proxy, head, text)
             return text
 
     @asynccontextmanager
@@ -242,7 +242,7 @@ class Transport:
                     connection = await stack.enter_async_context(proxy.connection(interruptible=True))
                     head = await connection.send("GET", proxy.prefix + path, None)
                     if head.code >= 400:
-                        raise error_of_response(head.code, head.content_type, await connection.body())
+                        raise _failure(proxy, head, await connection.body())
             except TimeoutError:
                 raise UnreachableError(f"the API server does not answer within {timeout_seconds:g} s") from None
             except OSError as error:
@@ -302,6 +302,14 @@ class Transport:
         log.info("`kubectl proxy` listens at %s", name)
         path = urlsplit(connection.server).path.rstrip("/")
         return Proxy(process, self._sockets, name, path)
+
+
+def _failure(proxy: Proxy, head: Head, body: bytes) -> KubectlError:
+    """The error that a response means; a credential plugin says on stderr why it failed, and the response does not."""
+    error = error_of_response(head.code, head.content_type, body)
+    if isinstance(error, UnauthorizedError) and (words := kubectl.plugin_words(proxy.process.tail)):
+        return UnauthorizedError(f"{error.message}: {words}")
+    return error
 
 
 async def _lines(connection: HttpConnection) -> AsyncIterator[bytes]:

@@ -59,11 +59,11 @@ class Session:
         self._resources = AsyncExitStack()
         self.changed = runtime.changed
         self._helpers = Helpers(run, options, runtime.system)
-        view = self._view = Store(self._changes, runtime.clock)
-        self.discovery = Informer(
+        store = self._store = Store(self._changes, runtime.clock)
+        self._informer = Informer(
             connection,
             order.selection,
-            view,
+            store,
             api=runtime.api,
             requests=runtime.transport,
             reachability=runtime.probe,
@@ -102,7 +102,7 @@ class Session:
         self.reconciler = Reconciler(
             connection,
             order.selection,
-            view,
+            store,
             key=run.key,
             registry=AddressRegistry(
                 paths.addresses, paths.addresses_lock, validate_range(options.ip_range), date.today
@@ -122,11 +122,11 @@ class Session:
         """
         self._resources.push_async_callback(self.pool.end)
         self._resources.push_async_callback(self.reconciler.end)
-        self._resources.push_async_callback(self.discovery.end)
-        await self.discovery.begin()
+        self._resources.push_async_callback(self._informer.end)
+        await self._informer.begin()
         specs = self.reconciler.specs()
         if not specs:
-            raise nothing_selected(self.order.selection, self.order.connection.context, self._view.keys())
+            raise nothing_selected(self.order.selection, self.order.connection.context, self._store.keys())
         first = self._helpers.first_unprivileged_port()
         ports = {binding.number for spec in specs for binding in spec.bindings if binding.number < first}
         self._resources.push_async_callback(self._helpers.close)
@@ -182,7 +182,7 @@ class Session:
 
     def _lasting_warnings(self) -> list[str]:
         """What is missing besides the names, which `ls` tells from `hosts`."""
-        sentences = [*self.discovery.warnings, *self.hosts.names.warnings]
+        sentences = [*self._informer.warnings, *self.hosts.names.warnings]
         sentences += filter(None, [self._admission.problem])
         moved = self.reconciler.moved()
         if moved:
@@ -193,12 +193,12 @@ class Session:
                 f" {key} {port} -> {local}"
                 f" ({sum(len(pairs) for pairs in moved.values())} in all)"
             )
-        return [*sentences, *self.reconciler.problems(), *self.discovery.problems()]
+        return [*sentences, *self.reconciler.problems(), *self._informer.problems()]
 
     async def _follow(self) -> None:
         """Let connections go to the endpoints that the cluster has; this never waits for anything else."""
         while True:
-            if not self._view.is_dirty:
+            if not self._store.is_dirty:
                 await self._changes.wait()
             await self._runtime.clock.sleep(GATHER_SECONDS)
             try:

@@ -122,6 +122,18 @@ async def test_a_request_that_is_refused_as_unauthorized_is_made_once_more(tmp_p
             await stage.transport.request("POST", "/x", {})
 
 
+async def test_what_a_credential_plugin_says_is_passed_on(tmp_path: Path) -> None:
+    """The response says only that it failed."""
+    text = "getting credentials: exec: executable login failed with exit code 1"
+    async with staged(tmp_path, lambda *_: Reply(500, text, content_type="text/plain; charset=utf-8")) as stage:
+        stage.spawner.stderr = [
+            "your session has expired, run `login`",
+            f"E1128 00:47:22.871220   25859 x.go:1] {text}",
+        ]
+        with pytest.raises(UnauthorizedError, match="exit code 1: your session has expired, run `login`"):
+            await stage.transport.request("GET", "/x")
+
+
 async def test_an_answer_that_does_not_come_in_time(tmp_path: Path) -> None:
     async with staged(tmp_path, lambda *_: Reply(how=HANG)) as stage:
         with pytest.raises(UnreachableError, match="does not answer within 0"):

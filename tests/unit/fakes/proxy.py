@@ -24,6 +24,7 @@ class Reply:
     document: Any = None
     how: str = ""
     lines: tuple[str, ...] = ()
+    content_type: str = "application/json"
 
 
 Script = Callable[[str, str, Any], Reply]  # by method, path and body
@@ -93,7 +94,7 @@ class ProxyProcess:
             return False
         if reply.how == HANG:
             await asyncio.Event().wait()
-        start = f"HTTP/1.1 {reply.code} OK\r\nContent-Type: application/json\r\n"
+        start = f"HTTP/1.1 {reply.code} OK\r\nContent-Type: {reply.content_type}\r\n"
         if reply.how == STREAM:
             writer.write(f"{start}Transfer-Encoding: chunked\r\n\r\n".encode())
             for line in reply.lines:
@@ -111,11 +112,13 @@ class ProxySpawner:
 
     Args:
         failures: stderr of processes that end at once, taken first.
+        stderr: that of the others.
     """
 
     directory: Path
     script: Script
     failures: list[str] = field(default_factory=list)
+    stderr: list[str] = field(default_factory=list)
     processes: list[ProxyProcess] = field(default_factory=list)
     argvs: list[Sequence[str]] = field(default_factory=list)
 
@@ -126,7 +129,7 @@ class ProxySpawner:
             process = ProxyProcess(self.script, [self.failures.pop(0)])
             process.end()
             return process
-        process = ProxyProcess(self.script)
+        process = ProxyProcess(self.script, self.stderr)
         self.processes.append(process)
         await process.listen(directory / argv[-1].removeprefix("--unix-socket="))
         return process
