@@ -1,7 +1,7 @@
 """Answers Tab in the protocols of bash, zsh, fish and kubectl; whatever goes wrong, the answer is empty.
 
-bash's protocol is argcomplete's, imported only for bash. The other three are a line each: argcomplete asks its parser
-for candidates, and importing it with argparse would take a third of the 0.2 s that a Tab may take.
+Quoting words as bash wants them is argcomplete's part. It is imported for bash only: the other protocols are a line for
+each candidate, and the import would add 10 ms to a Tab of 30.
 """
 
 from __future__ import annotations
