@@ -75,7 +75,7 @@ def blockers(workload: Workload, autoscalers: Sequence[Mapping[str, Any]]) -> li
 
 
 def foreign(owners: Owners) -> Blocker | None:
-    """What speaks against exposing pods of which some cannot be scaled; None where all can."""
+    """What speaks against exposing pods of which some cannot be scaled; None if all can."""
     if not owners.others:
         return None
     return Blocker(f"not all pods can be scaled down: {', '.join(owners.others)}", KEEP, forcible=False)

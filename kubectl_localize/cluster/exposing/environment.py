@@ -80,7 +80,8 @@ async def container_environment(api: Api, namespace: str, pod: Json, container: 
     The Services' variables (`WEB_SERVICE_HOST`) are not among it: names resolve as in the cluster. What the image sets
     is not known here.
 
-    Raises: KubectlError where a ConfigMap or Secret cannot be read; that there is none of that name is no error.
+    Raises:
+        KubectlError: a ConfigMap or Secret cannot be read; that there is none of that name is no error.
     """
     sources = [
         *(container.get("envFrom") or ()),
@@ -159,7 +160,7 @@ def _lookup(variables: Mapping[str, str], unresolved: Mapping[str, str]) -> Call
 def _value(
     entry: Json, pod: Json, container: Json, objects: Objects, value_of: Callable[[str], str | None]
 ) -> str | None:
-    """The value of one entry of `env`; None where it is optional and not there."""
+    """The value of one entry of `env`; None if it is optional and not there."""
     source = entry.get("valueFrom")
     if entry.get("value") or not source:
         return expand(entry.get("value") or "", value_of)
@@ -210,7 +211,8 @@ def quantity(text: str) -> Fraction:
     """An amount as Kubernetes writes it: `250m`, `64Mi`, `1.5`, `1e3`.
 
     Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-    Raises: ValueError where it is none.
+    Raises:
+        ValueError: it is none.
     """
     found = re.fullmatch(r"(.*?)([KMGTPE]i|[numkMGTPE])?", text)
     if found is None:

@@ -143,7 +143,7 @@ def fired(pod: Mapping[str, Any]) -> str:
 
 
 def problem(pod: Mapping[str, Any]) -> str:
-    """Why the failsafe cannot do its work, as far as known; empty where nothing speaks against it yet."""
+    """Why the failsafe cannot do its work, as far as known; empty if nothing speaks against it yet."""
     if fired(pod) or "running" in (_status(pod).get("state") or {}):
         return ""
     said = next((message for message in _last_words(pod) if message), "")

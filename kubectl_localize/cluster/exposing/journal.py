@@ -52,7 +52,7 @@ class Owner:
         machine: a hash that tells machines apart.
         uid: the user's number on that machine.
         pid, started: the supervisor's process, and a number that tells it from others which had that pid.
-        pid_namespace: where these count: a boot of the machine, and a container in it; empty where that is not known.
+        pid_namespace: in what these count: a boot of the machine, and a container in it; empty if that is not known.
     """
 
     user: str
@@ -110,7 +110,7 @@ class Entry:
 
 
 def collection(namespace: str) -> str:
-    """The path of the Leases of a namespace; of all namespaces where it is empty."""
+    """The path of the Leases of a namespace; of all namespaces if it is empty."""
     return f"/apis/{GROUP_VERSION}" + (f"/namespaces/{namespace}" if namespace else "") + "/leases"
 
 
@@ -161,7 +161,7 @@ def manifest(entry: Entry, undo: str = "") -> Json:
 
 
 def parse(lease: Mapping[str, Any]) -> Entry | None:
-    """The journal in a Lease; None where it is none of ours, or of a version that we do not know."""
+    """Read the journal in a Lease; None if it is none of ours, not sound, or of a version that we do not know."""
     meta, spec = lease["metadata"], lease.get("spec") or {}
     try:
         content = json.loads((meta.get("annotations") or {})[ANNOTATION])
@@ -270,15 +270,20 @@ def _moment(text: str) -> datetime:
 
 
 async def journal_at(api: Api, path: str) -> Entry | None:
-    """The journal in a Lease; None where there is no such Lease, or it is no journal; raises KubectlError."""
+    """Fetch the journal at a path of the API; None if there is no such Lease, or it is no journal.
+
+    Raises:
+        KubectlError: the API server does not answer.
+    """
     lease = await api.find(path)
     return parse(lease) if lease is not None else None
 
 
 async def journals(api: Api, namespaces: Sequence[str]) -> list[Entry]:
-    """The journals in some namespaces; in all of them where none is named.
+    """Fetch the journals in some namespaces; in all of them if none is named.
 
-    Raises: KubectlError where they cannot be listed.
+    Raises:
+        KubectlError: they cannot be listed.
     """
     return parse_all(await candidates(api, namespaces or [""]))
 

@@ -54,7 +54,8 @@ def parse_map(text: str) -> PortMap:
 
     The local port is the first part that is all digits, so `3000:80` has no host and `localhost:3000` no PORT.
 
-    Raises: ValueError, its message in words.
+    Raises:
+        ValueError: it is no port map; the message is a sentence.
     """
     service, equals, rest = text.rpartition("=")
     if not rest:
@@ -105,7 +106,7 @@ def carried(
 ) -> tuple[tuple[CarriedPort, ...], tuple[str, ...]]:
     """All TCP ports of some Services, as the ports of the pod to which they lead.
 
-    Each goes to the same number on 127.0.0.1 where no map says otherwise.
+    Each goes to the same number on 127.0.0.1 if no map says otherwise.
 
     Args:
         services: the Services (JSON) that were asked for.
@@ -113,9 +114,12 @@ def carried(
         template: the pod template that is replaced; its container ports say what the named target ports mean.
         maps: the `--map`s; one that names no Service means the only one that was asked for.
 
-    Returns: the ports by number, and in words what is not carried: `53/UDP of dns`.
-    Raises: LocalizeError: a Service without a TCP port, a target port that the pods do not name, a map that matches no
-        port or not only one, maps that contradict each other.
+    Returns:
+        The ports by number, and what is not carried: `53/UDP of dns`.
+
+    Raises:
+        LocalizeError: a Service has no TCP port, the pods do not name a target port, a map matches no port or several,
+            or maps contradict each other.
     """
     numbers = _named_ports(template)
     leads: list[_Lead] = []
@@ -151,7 +155,7 @@ def _named_ports(template: Json) -> dict[str, int]:
 
 
 def _leads(item: Json, numbers: Mapping[str, int], *, asked: bool) -> tuple[list[_Lead], list[str]]:
-    """The TCP ports of a Service, and in words its others."""
+    """The TCP ports of a Service, and a description of each other one."""
     service = objects.service(item)
     leads, skipped = [], []
     for port in service.ports:
@@ -216,7 +220,7 @@ def _mapped(port_map: PortMap, leads: Sequence[_Lead]) -> _Lead:
 
 
 def _candidates(port: str, leads: Sequence[_Lead]) -> Iterator[_Lead]:
-    """The ports that a map's PORT may mean: by name, else by number, else by target port; all where it is empty."""
+    """The ports that a map's PORT may mean: by name, else by number, else by target port; all if it is empty."""
     for meant in (
         lambda lead: not port or lead.port.name == port,
         lambda lead: str(lead.port.port) == port,
@@ -235,7 +239,7 @@ def _flag_value(port_map: PortMap) -> str:
 
 
 def own_ports(taken: Collection[int]) -> tuple[int, int]:
-    """Where sshd itself listens, and where the readiness probe asks: 2222 and on, but for what is taken."""
+    """Choose the port of sshd itself and that of the readiness probe: 2222 and on, but for what is taken."""
     free = (port for port in range(SSHD_PORT, LAST_PORT + 1) if port not in taken)
     return next(free), next(free)
 
@@ -255,7 +259,8 @@ def pod_labels(templates: Sequence[Json], services: Sequence[Json]) -> dict[str,
         templates: the pod templates that it replaces, at least one.
         services: those that have to find it: the ones asked for, then others on the same pods.
 
-    Raises: LocalizeError naming a Service that no pod can satisfy beside the ones before it.
+    Raises:
+        LocalizeError: no pod can satisfy one of the Services beside those before it.
     """
     own = (templates[0].get("metadata") or {}).get("labels") or {}
     labels = {key: value for key, value in own.items() if key not in HASH_LABELS}

@@ -12,7 +12,7 @@ from kubectl_localize.errors import ForbiddenError, NotFoundError
 
 AUTHORIZATION = "/apis/authorization.k8s.io/v1"
 AUTHENTICATION = ("/apis/authentication.k8s.io/v1", "/apis/authentication.k8s.io/v1beta1")  # v1: Kubernetes 1.28
-CONCURRENT_REVIEWS = 8  # each is a kubectl of its own
+CONCURRENT_REVIEWS = 8
 
 _GROUPS = {"Deployment": "apps", "ReplicaSet": "apps", "ReplicationController": "", "StatefulSet": "apps"}
 KINDS = tuple(_GROUPS)
@@ -94,9 +94,10 @@ def _rights(
 
 
 async def granted(api: Api, namespace: str) -> list[Json]:
-    """What the user may do in a namespace, the resource rules of a SelfSubjectRulesReview; none where it is refused.
+    """What the user may do in a namespace, the resource rules of a SelfSubjectRulesReview; none if it is refused.
 
-    Raises: KubectlError (a subclass that names the reason) where the server does not answer.
+    Raises:
+        KubectlError: the server does not answer.
     """
     try:
         answer = await _review(api, AUTHORIZATION, "SelfSubjectRulesReview", {"namespace": namespace})
@@ -109,14 +110,15 @@ async def granted(api: Api, namespace: str) -> list[Json]:
 async def missing(api: Api, namespace: str, rights: Sequence[Right], rules: Sequence[Json]) -> list[Right]:
     """Those of these rights that the user does not have in a namespace, in the same order.
 
-    The rules answer for nearly all. Their list may be incomplete where other authorizers than RBAC take part, so what
+    The rules answer for nearly all. Their list may be incomplete if other authorizers than RBAC take part, so what
     it does not grant is asked for again one by one
     (https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-rules-review-v1/).
 
     Args:
         rules: what `granted` has returned.
 
-    Raises: KubectlError (a subclass that names the reason).
+    Raises:
+        KubectlError: a review fails.
     """
     doubtful = [right for right in rights if not any(_grants(rule, right) for rule in rules)]
     limit = asyncio.Semaphore(CONCURRENT_REVIEWS)
@@ -130,10 +132,11 @@ async def missing(api: Api, namespace: str, rights: Sequence[Right], rules: Sequ
 
 
 async def who(api: Api) -> str:
-    """The API server's name for the user, empty where it does not tell.
+    """The API server's name for the user, empty if it does not tell.
 
-    Raises: KubectlError for any other reason than that the server has no SelfSubjectReview or does not let us ask
-        (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review).
+    Raises:
+        KubectlError: any other failure than that the server has no SelfSubjectReview or does not let us ask
+            (https://kubernetes.io/docs/reference/access-authn-authz/authentication/#self-subject-review).
     """
     for version in AUTHENTICATION:
         try:

@@ -35,7 +35,7 @@ def is_lost(pod: Json | None) -> bool:
 
 
 def trouble(pod: Json) -> tuple[str, bool]:
-    """Why a pod does not start, in words, and whether waiting longer does not help; empty where nothing is known."""
+    """Say why a pod does not start, and whether waiting longer does not help; empty if nothing is known."""
     status = pod.get("status") or {}
     for entry in status.get("containerStatuses") or ():
         waiting = (entry.get("state") or {}).get("waiting") or {}
@@ -72,8 +72,8 @@ def not_in_time(pod: str, namespace: str, what: str, *, why: str, problem: str) 
 
     Args:
         what: what the pod was to be: `pod NAME was not WHAT in time`.
-        why: what is said instead, where it is not the pod that is waited for.
-        problem: what is known of the pod's trouble; empty where nothing is.
+        why: what is said instead, if it is not the pod that is waited for.
+        problem: what is known of the pod's trouble; empty if nothing is.
     """
     if why or "Image" in problem:
         hint = "--image and --image-pull-secret name another image" if "Image" in problem else ""

@@ -136,7 +136,7 @@ class ExposurePlan:
         image: an image with sshd and sh.
         image_pull_secrets: names, the workload's own included.
         session: the random id of this exposure, which names its objects.
-        failsafe: None where it is off.
+        failsafe: None if it is off.
         keep: whether the workloads are left running.
     """
 

@@ -31,7 +31,7 @@ class Controller:
         return (self.api_version, self.kind) in SCALABLE
 
     def __str__(self) -> str:
-        """`DaemonSet logs`; with its API where that is none of Kubernetes' own: `Rollout argoproj.io/v1alpha1 cart`."""
+        """`DaemonSet logs`; with its API if that is none of Kubernetes' own: `Rollout argoproj.io/v1alpha1 cart`."""
         group = self.api_version.rpartition("/")[0]
         own = "." not in group or group.endswith(".k8s.io")
         return f"{self.kind} {self.name}" if own else f"{self.kind} {self.api_version} {self.name}"
@@ -51,7 +51,7 @@ class Owners:
 
 
 def controller(item: Mapping[str, Any]) -> Controller | None:
-    """The controller of an object, None where it has none."""
+    """The controller of an object, None if it has none."""
     for owner in item["metadata"].get("ownerReferences") or ():
         if owner.get("controller"):
             return Controller(owner["apiVersion"], owner["kind"], owner["name"], owner["uid"])
@@ -71,7 +71,8 @@ async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
     objection (objections.py). Each object is fetched once, in the pods' own namespace, which owner references never
     leave; one of another uid is not the owner but bears the name of one that was deleted.
 
-    Raises: KubectlError (a subclass that names the reason).
+    Raises:
+        KubectlError: an owner cannot be fetched.
     """
     direct = {pod["metadata"]["name"]: controller(pod) for pod in pods}
     found, likely = await asyncio.gather(

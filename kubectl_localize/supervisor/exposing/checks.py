@@ -38,9 +38,9 @@ class Findings:
 
     Args:
         plans: one for each group of Services that share workloads.
-        user: the API server's name for us; empty where it does not say.
+        user: the API server's name for us; empty if it does not say.
         warnings: what is missing but does not stop it.
-        not_carried: ports that stay without an endpoint, in words.
+        not_carried: sentences about ports that stay without an endpoint.
     """
 
     plans: tuple[ExposurePlan, ...]
@@ -67,7 +67,8 @@ class Checks:
     async def run(self) -> Findings:
         """Check everything.
 
-        Raises: LocalizeError with what speaks against it; nothing has been changed.
+        Raises:
+            LocalizeError: something speaks against it; nothing has been changed.
         """
         namespaces = sorted({key.namespace for key in self._request.services})
         user, plans = await asyncio.gather(
@@ -104,7 +105,7 @@ class Checks:
         return made
 
     async def _autoscalers(self, namespace: str) -> list[Json]:
-        """The HorizontalPodAutoscalers; none where they may not be listed, which the check of rights says."""
+        """List the HorizontalPodAutoscalers; none if that is forbidden, which the check of rights tells."""
         try:
             return await self._api.items("autoscaling/v2", "horizontalpodautoscalers", namespace)
         except ForbiddenError:
@@ -178,7 +179,7 @@ class Checks:
         return bool(request.failsafe_seconds) and not request.failsafe_service_account and not request.keep
 
     async def _judge_rights(self, namespace: str, kinds: Collection[str], rules: Sequence[Json]) -> bool:
-        """Whether the failsafe may be ours; it is done without where its rights are missing."""
+        """Decide whether the failsafe gets a ServiceAccount of ours; without the rights for that, there is none."""
         needed = set(rights.needed(command=self._request.command, failsafe=False, kinds=kinds))
         wanted = rights.needed(command=self._request.command, failsafe=self._own_failsafe, kinds=kinds)
         lacking = await rights.missing(self._api, namespace, wanted, rules)

@@ -55,7 +55,8 @@ class ExposureInformer:
     async def begin(self) -> None:
         """List once, and follow from then on.
 
-        Raises: KubectlError if that cannot be listed.
+        Raises:
+            KubectlError: pods or EndpointSlices cannot be listed.
         """
         pods, slices = await asyncio.gather(self._pods.list(), self._slices.list())
         self._store.pods.apply(pods)

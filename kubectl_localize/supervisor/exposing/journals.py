@@ -52,7 +52,9 @@ class Journals:
         Args:
             may_go_on: called before each; raises what ends the writing.
 
-        Raises: LocalizeError where somebody else has one of them; KubectlError.
+        Raises:
+            LocalizeError: somebody else has one of the workloads.
+            KubectlError: a Lease cannot be written.
         """
         for number, entry in enumerate(self._entries):
             may_go_on()
@@ -68,7 +70,12 @@ class Journals:
         self._renewing = asyncio.create_task(self._renew())
 
     async def must_be_there(self) -> None:
-        """Look whether all of them are. Raises: LocalizeError where one is gone; KubectlError."""
+        """Make sure that all of them are still there.
+
+        Raises:
+            LocalizeError: one is gone.
+            KubectlError: the API server does not answer.
+        """
         for entry in self._entries:
             await self._look(entry)
 
@@ -115,7 +122,12 @@ class Journals:
                     return
 
     async def _renewed(self, entry: Entry) -> Entry:
-        """The journal with a new time. Raises: LocalizeError where it is gone; KubectlError."""
+        """Write a journal with a new time, and return it.
+
+        Raises:
+            LocalizeError: it is gone.
+            KubectlError: it cannot be written.
+        """
         wanted = journal.renewed(entry, self._runtime.now())
         try:
             lease = await self._runtime.api.replace(entry.path, journal.manifest(wanted, self.undo))

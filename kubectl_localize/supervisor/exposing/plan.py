@@ -57,7 +57,7 @@ def plan(
     session: str,
     own_failsafe: bool,
 ) -> tuple[ExposurePlan, Sequence[str]]:
-    """What one exposure pod stands in for, and the ports that it cannot carry, in words.
+    """Decide what one exposure pod stands in for. Returns the plan, and a sentence for each port that it cannot carry.
 
     Args:
         group: Services that share workloads, as `groups` has them.
@@ -65,7 +65,8 @@ def plan(
         session: the exposure's name for itself.
         own_failsafe: whether the failsafe may have a ServiceAccount of our own.
 
-    Raises: LocalizeError where the order does not fit, or another Service would get the pod's traffic.
+    Raises:
+        LocalizeError: a map does not fit, or another Service would get the pod's traffic.
     """
     workloads = () if request.keep else _workloads(group)
     templates = [workload.template for workload in _workloads(group)] or [_as_template(group)]
@@ -206,7 +207,7 @@ def as_workload(key: ServiceKey) -> WorkloadRef:
 
 
 def _as_template(group: Sequence[RequestedService]) -> Json:
-    """What stands in for a pod template where there is no workload: a pod, or what the Service selects."""
+    """Make up for a pod template if there is no workload: from a pod, or from what the Service selects."""
     pod = next((pod for requested in group for pod in requested.pods), None)
     if pod is not None:
         return {"metadata": {"labels": pod["metadata"].get("labels") or {}}, "spec": pod["spec"]}

@@ -96,7 +96,8 @@ class ExposurePods:
     async def try_out(self) -> None:
         """Ask the API server and its admission plugins whether they would take Secret and pod; nothing is made.
 
-        Raises: KubectlError with what they object to.
+        Raises:
+            KubectlError: they object to something.
         """
         secret = self._runtime.api.create(f"{self._path}/secrets", self._secret(pod.UID), dry_run=True)
         await _together(secret, self._try_out_pod())
@@ -123,7 +124,8 @@ class ExposurePods:
     async def make_secret(self) -> None:
         """Make the Secret, and what the failsafe's pod and RoleBinding cannot be made without.
 
-        Raises: KubectlError.
+        Raises:
+            KubectlError: the API server does not answer, or refuses one of them.
         """
         api, plan = self._runtime.api, self._plan
         made = await api.create(f"{self._path}/secrets", self._secret(self._uid or pod.UID))
@@ -136,11 +138,15 @@ class ExposurePods:
         )
 
     async def make_first(self) -> None:
-        """Make the first pod; its failsafe gets its right while it starts. Raises: KubectlError."""
+        """Make the first pod; its failsafe gets its right while it starts.
+
+        Raises:
+            KubectlError: the API server does not answer, or refuses it.
+        """
         await _together(self.make_pod(), self._bind())
 
     async def _bind(self) -> None:
-        """Give the failsafe its right: whoever is no admin may only bind a Role that the server can look into."""
+        """Give the failsafe its right. The Role has to exist by then: only admins may bind one that is not there."""
         plan = self._plan
         if plan.failsafe is not None and plan.failsafe.own:
             await self._runtime.api.create(f"{self._rbac}/rolebindings", failsafe.role_binding(plan, *self._owned))
@@ -240,9 +246,12 @@ class ExposurePods:
 
 
 async def _together(*work: Awaitable[object]) -> None:
-    """Do all of it at the same time, and wait for each also where one fails: none is to come after the way back.
+    """Do several things at the same time, and wait for all of them even if one fails.
 
-    Raises: what the first of them, in this order, has raised; the log has the others.
+    None of them may take effect after the way back has begun.
+
+    Raises:
+        Exception: what the first of them, in this order, has raised; the log has the others.
     """
     answers = await asyncio.gather(*work, return_exceptions=True)
     failures = [answer for answer in answers if isinstance(answer, BaseException)]

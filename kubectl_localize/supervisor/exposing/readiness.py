@@ -31,7 +31,8 @@ class ReadinessServer:
     async def listen(self) -> None:
         """Listen on a loopback port of the kernel's choice, which `number` then is.
 
-        Raises: OSError.
+        Raises:
+            OSError: no port is left.
         """
         self._server = await asyncio.start_server(self._answer, "127.0.0.1", 0)
         self.number = self._server.sockets[0].getsockname()[1]

@@ -26,16 +26,21 @@ class ScaledWorkloads:
         return ", ".join(str(workload.ref) for workload in self._workloads)
 
     async def scale_down(self, may_go_on: Callable[[], None]) -> str:
-        """Scale all of them to zero, each only if it has the replicas that were found; in words, what was done.
+        """Scale all of them to zero, each only if it still has the replicas that the checks saw.
 
         Args:
             may_go_on: called before each; raises what ends it.
 
-        Raises: LocalizeError where somebody else scales one of them; KubectlError.
+        Returns:
+            What was done, in a sentence.
+
+        Raises:
+            LocalizeError: somebody else scales one of them.
+            KubectlError: the API server does not answer, or refuses it.
         """
         for workload in self._workloads:
             may_go_on()
-            self._scaled.add(workload.ref)  # before it is: where the answer is lost it may have been
+            self._scaled.add(workload.ref)  # before it is done: if the answer is lost, it may have been
             try:
                 replicas = await self._api.scale(
                     workload.ref, workload.replicas, 0, uid=workload.uid, version=workload.version
@@ -48,7 +53,7 @@ class ScaledWorkloads:
         return ", ".join(f"{workload.ref} ({workload.replicas})" for workload in self._workloads) + " scaled down"
 
     async def scaled_by_others(self) -> str:
-        """What others have made of them meanwhile, in words; empty where they are at zero, or nobody can say."""
+        """Say to what others have scaled them meanwhile; empty if they are at zero, or nobody can say."""
         counts = []
         for workload in self._workloads:
             with contextlib.suppress(KubectlError):

@@ -1,4 +1,4 @@
-"""Which sessions have journals in the cluster, and which of them are dead; where nobody could look stays in doubt."""
+"""Finds the sessions that have journals in the cluster, and judges which of them are dead."""
 
 from __future__ import annotations
 

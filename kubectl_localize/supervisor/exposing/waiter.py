@@ -34,7 +34,11 @@ class Waiter:
         self._changed.fire()
 
     def go_on(self) -> None:
-        """Raises EndingError where it is to end."""
+        """Return if the exposure is not to end.
+
+        Raises:
+            EndingError: it is to end.
+        """
         if self._ending.is_set():
             raise EndingError
 
@@ -45,7 +49,9 @@ class Waiter:
     async def unless_ending(self, work: Awaitable[None]) -> None:
         """Wait for something that may take long and changes nothing that has to be undone.
 
-        Raises: EndingError, and what the work raises.
+        Raises:
+            EndingError: the exposure is to end.
+            Exception: whatever the work raises.
         """
         task = asyncio.ensure_future(work)
         ending = asyncio.ensure_future(self._ending.wait())
@@ -72,9 +78,11 @@ class Waiter:
         Args:
             hopeless: whether it cannot come about any more.
             failure: the error for that, and for when the time is up.
-            look_seconds: how often to look where nothing changes that would wake us.
+            look_seconds: how often to look if nothing changes that would wake us.
 
-        Raises: EndingError, and `failure`.
+        Raises:
+            EndingError: the exposure is to end.
+            LocalizeError: `failure`.
         """
         deadline = self._now() + seconds
         while not condition():
