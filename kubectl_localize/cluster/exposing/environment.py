@@ -211,6 +211,7 @@ def quantity(text: str) -> Fraction:
     """An amount as Kubernetes writes it: `250m`, `64Mi`, `1.5`, `1e3`.
 
     Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+
     Raises:
         ValueError: it is none.
     """
