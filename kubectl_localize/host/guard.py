@@ -18,7 +18,7 @@ _UNKNOWN = "-"
 
 
 class Guard:
-    """The supervisor's handle of its guard; it is to be started before any thread, and before files are locked."""
+    """The supervisor's end of its guard, which has to be started before any thread and before files are locked."""
 
     def __init__(self, pid: int, pipe: int) -> None:
         self.pid = pid
@@ -46,7 +46,11 @@ class Guard:
         return cls(pid, write_end)
 
     def add(self, pgid: int) -> None:
-        """Have this process group ended with us; its leader must be alive, a child that has not been waited for."""
+        """Have a process group ended with us.
+
+        Args:
+            pgid: the group; its leader must be a child of ours that has not been waited for.
+        """
         start = this_system().started_at(pgid)
         if start:
             self._tell(f"+{pgid} {start}\n")
@@ -67,7 +71,12 @@ class Guard:
 
 
 def apply_line(groups: dict[int, str], line: str) -> None:
-    """Change the table of groups (group to its leader's start time) as a line of the protocol says."""
+    """Change the table of groups as a line of the protocol says.
+
+    Args:
+        groups: for each group, when its leader was started (`System.started_at`).
+        line: `+GROUP START` or `-GROUP`; anything else is ignored.
+    """
     if line.startswith("+"):
         pgid, _, start = line[1:].partition(" ")
         groups[int(pgid)] = start
@@ -128,7 +137,7 @@ def _keep_only(pipe: int) -> None:
 
 
 def _groups_at_end(pipe: int) -> dict[int, str]:
-    """Read the protocol until its end; return the groups that are registered then."""
+    """Read the protocol until its end, and return the groups that are registered then."""
     groups: dict[int, str] = {}
     pending = b""
     while data := os.read(pipe, 65536):
@@ -139,6 +148,7 @@ def _groups_at_end(pipe: int) -> dict[int, str]:
 
 
 def _end_groups(groups: dict[int, str]) -> None:
+    """Send TERM to all groups, wait for 0.3 s, and send KILL to those that are left."""
     alive = {pgid for pgid, start in groups.items() if is_leader_still(pgid, start)}
     for pgid in alive:
         signal_group(pgid, signal.SIGTERM)

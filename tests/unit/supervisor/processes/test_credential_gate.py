@@ -12,7 +12,7 @@ from kubectl_localize.errors import ForbiddenError, KubectlError, SpawnError, Un
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.process import Process, Spawner
 from tests.unit.fakes.groups import Groups
-from tests.unit.supervisor.loop import play, until
+from tests.unit.supervisor.loop import until
 from tests.unit.supervisor.processes.test_process import python
 
 LIVES = "import time; print('{}', flush=True); time.sleep(60)"
@@ -45,54 +45,45 @@ def waits_for(path: Path) -> list[str]:
     return python(f"import os, time\nwhile not os.path.exists({str(path)!r}): time.sleep(0.005)\n" + LIVES)
 
 
-def test_the_others_wait_until_the_first_has_spoken(tmp_path: Path) -> None:
-    async def run() -> None:
-        stage = Stage()
-        first = await stage.spawn(waits_for(tmp_path / "logged-in"))
-        others = [stage.later(python(LIVES)) for _ in range(3)]
-        await asyncio.wait(others, timeout=0.1)
-        assert stage.started == [first]
-        (tmp_path / "logged-in").touch()
-        await asyncio.gather(*others)
-        await asyncio.gather(*[stage.later(python(SILENT)) for _ in range(2)])
-        assert len(stage.started) == 6
-        await stage.end()
-
-    play(run())
+async def test_the_others_wait_until_the_first_has_spoken(tmp_path: Path) -> None:
+    stage = Stage()
+    first = await stage.spawn(waits_for(tmp_path / "logged-in"))
+    others = [stage.later(python(LIVES)) for _ in range(3)]
+    await asyncio.wait(others, timeout=0.1)
+    assert stage.started == [first]
+    (tmp_path / "logged-in").touch()
+    await asyncio.gather(*others)
+    await asyncio.gather(*[stage.later(python(SILENT)) for _ in range(2)])
+    assert len(stage.started) == 6
+    await stage.end()
 
 
-def test_one_that_fails_proves_nothing_and_the_next_goes_first(tmp_path: Path) -> None:
-    async def run() -> None:
-        stage = Stage()
-        await stage.spawn(python(UNAUTHORIZED))
-        second = await stage.spawn(waits_for(tmp_path / "logged-in"))
-        third = stage.later(python(LIVES))
-        await asyncio.wait((third,), timeout=0.1)
-        assert not third.done()
-        assert second.alive
-        (tmp_path / "logged-in").touch()
-        await third
-        assert stage.lines == ["error: You must be logged in to the server (Unauthorized)"]
-        await stage.end()
-
-    play(run())
+async def test_one_that_fails_proves_nothing_and_the_next_goes_first(tmp_path: Path) -> None:
+    stage = Stage()
+    await stage.spawn(python(UNAUTHORIZED))
+    second = await stage.spawn(waits_for(tmp_path / "logged-in"))
+    third = stage.later(python(LIVES))
+    await asyncio.wait((third,), timeout=0.1)
+    assert not third.done()
+    assert second.alive
+    (tmp_path / "logged-in").touch()
+    await third
+    assert stage.lines == ["error: You must be logged in to the server (Unauthorized)"]
+    await stage.end()
 
 
-def test_unauthorized_closes_the_gate_again(tmp_path: Path) -> None:
-    async def run() -> None:
-        stage = Stage()
-        await stage.spawn(python(LIVES))
-        refused = await stage.spawn(python(UNAUTHORIZED))
-        await refused.wait()
-        await stage.spawn(waits_for(tmp_path / "logged-in"))
-        waiting = stage.later(python(LIVES))
-        await asyncio.wait((waiting,), timeout=0.1)
-        assert not waiting.done()
-        (tmp_path / "logged-in").touch()
-        await waiting
-        await stage.end()
-
-    play(run())
+async def test_unauthorized_closes_the_gate_again(tmp_path: Path) -> None:
+    stage = Stage()
+    await stage.spawn(python(LIVES))
+    refused = await stage.spawn(python(UNAUTHORIZED))
+    await refused.wait()
+    await stage.spawn(waits_for(tmp_path / "logged-in"))
+    waiting = stage.later(python(LIVES))
+    await asyncio.wait((waiting,), timeout=0.1)
+    assert not waiting.done()
+    (tmp_path / "logged-in").touch()
+    await waiting
+    await stage.end()
 
 
 async def test_requests_go_first_together_and_port_forwards_wait_for_an_answer() -> None:
@@ -153,29 +144,23 @@ async def test_what_a_failed_request_proves(tmp_path: Path, error: KubectlError,
     await stage.end()
 
 
-def test_one_that_cannot_be_started_leaves_the_gate_open_for_the_next() -> None:
-    async def run() -> None:
-        stage = Stage()
-        with pytest.raises(SpawnError):
-            await stage.spawn(["/nowhere/kubectl"])
-        process = await stage.spawn(python(LIVES))
-        await until(process.spoke.is_set)
-        await stage.end()
-
-    play(run())
+async def test_one_that_cannot_be_started_leaves_the_gate_open_for_the_next() -> None:
+    stage = Stage()
+    with pytest.raises(SpawnError):
+        await stage.spawn(["/nowhere/kubectl"])
+    process = await stage.spawn(python(LIVES))
+    await until(process.spoke.is_set)
+    await stage.end()
 
 
-def test_one_that_is_given_up_while_it_waits_lets_the_next_in(tmp_path: Path) -> None:
-    async def run() -> None:
-        stage = Stage()
-        await stage.spawn(waits_for(tmp_path / "logged-in"))
-        waiting = stage.later(python(LIVES))
-        await asyncio.wait((waiting,), timeout=0.05)
-        waiting.cancel()
-        await asyncio.wait((waiting,))
-        (tmp_path / "logged-in").touch()
-        await stage.spawn(python(LIVES))
-        assert len(stage.started) == 2
-        await stage.end()
-
-    play(run())
+async def test_one_that_is_given_up_while_it_waits_lets_the_next_in(tmp_path: Path) -> None:
+    stage = Stage()
+    await stage.spawn(waits_for(tmp_path / "logged-in"))
+    waiting = stage.later(python(LIVES))
+    await asyncio.wait((waiting,), timeout=0.05)
+    waiting.cancel()
+    await asyncio.wait((waiting,))
+    (tmp_path / "logged-in").touch()
+    await stage.spawn(python(LIVES))
+    assert len(stage.started) == 2
+    await stage.end()
