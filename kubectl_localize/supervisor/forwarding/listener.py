@@ -95,7 +95,7 @@ class Listener(ConnectionServer):
             return Status.ACTIVE, ""
         failed = [child for child in children if child.phase in (Phase.BACKOFF, Phase.FAILED)]
         if failed:
-            return Status.BACKOFF, failed[0].state.reason
+            return Status.BACKOFF, failed[0].reason
         return Status.IDLE, ""
 
     # -- one connection -----------------------------------------------------------------------------------------------

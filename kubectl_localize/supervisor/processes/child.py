@@ -103,6 +103,13 @@ class Child:
         return self.state.phase
 
     @property
+    def reason(self) -> str:
+        """Why it has failed; empty if it has not."""
+        if self._failing and self.state.phase is Phase.RUNNING:
+            return self._refusal or "kubectl port-forward is ending"
+        return self.state.reason
+
+    @property
     def connections(self) -> int:
         """How many connections it carries."""
         return len(self._connections)

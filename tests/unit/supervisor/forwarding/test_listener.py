@@ -139,7 +139,10 @@ async def test_where_every_pod_refuses_the_client_is_reset(tmp_path: Path) -> No
             await asyncio.wait((asking,), timeout=0.01)
         assert await asking == "reset"
         assert stage.clock.now - began < stage.config.wait_timeout_seconds, "it must not wait as for a new pod"
-        assert stage.listener.status() == (Status.BACKOFF, "the pod refuses connections on this port")
+        status, reason = stage.listener.status()
+        assert status is Status.BACKOFF
+        assert reason in ("the pod refuses connections on this port", "kubectl port-forward is ending")
+        await until(lambda: stage.listener.status()[1] == "the pod refuses connections on this port")
 
 
 async def test_the_youngest_is_taken_for_the_one_that_was_refused(tmp_path: Path) -> None:
