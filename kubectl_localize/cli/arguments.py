@@ -108,6 +108,9 @@ def parse(argv: Sequence[str]) -> Arguments:
     """
     end = argv.index("--") if "--" in argv else len(argv)
     flags_and_words, program = list(argv[:end]), tuple(argv[end + 1 :])
+    for text in flags_and_words:  # of `--context=--` and `-n--` argparse drops the dashes and leaves an empty list
+        if text.endswith("=--") or (text.endswith("--") and text[:1] == "-" != text[1:2]):
+            raise UsageError(f"flag {text[:-2].removesuffix('=')} needs a value", f"see {usage_name(START)} -h")
     command = _command_of(flags_and_words)
     args, rest = _run_argparse(_parser(command), command, flags_and_words)
     for text in rest:
@@ -191,7 +194,7 @@ def _run_argparse(parser: argparse.ArgumentParser, command: str, argv: Sequence[
             hint = f"{spelling} {flag.value}: {flag.help}"
             raise UsageError(f"flag {spelling} needs a value", hint) from error
         raise UsageError(f"flag {spelling} takes no value", f"see {usage_name(command)} -h") from error
-    except (ValueError, IndexError) as error:  # Python 3.11's argparse stumbles over `--context=--` and `-v=`
+    except (ValueError, IndexError) as error:  # Python 3.11's argparse stumbles over `-v=`
         raise UsageError("a flag has no value, or one that it cannot have", f"see {usage_name(command)} -h") from error
 
 

@@ -97,6 +97,8 @@ def test_every_command_takes_the_connection_flags(command: str) -> None:
         ("-f localize.yaml", "unknown flag -f", "-f is a flag of kubectl localize logs"),
         ("--context", "flag --context needs a value", "--context NAME: the kubeconfig context"),
         ("-n", "flag -n/--namespace needs a value", "-n/--namespace NS: Services of this namespace; may be repeated"),
+        ("--context=--", "flag --context needs a value", "see kubectl localize -h"),
+        ("-n--", "flag -n needs a value", "see kubectl localize -h"),
         ("--detach=maybe", "flag -d/--detach takes no value", "see kubectl localize -h"),
         ("stop web", "kubectl localize stop takes no arguments, but 'web' was given", "see kubectl localize stop -h"),
         ("ls -o xml", "--output cannot be 'xml'", "it is one of table, wide, json, yaml, name"),
