@@ -214,12 +214,12 @@ class App:
         return warnings
 
     async def _join(self, client: Client, session: Session, request: StartRequest) -> list[str]:
-        known = session.order.connection  # the server's address may have changed since
+        known = session.request.connection  # the server's address may have changed since
         connection = replace(request.connection, server=known.server, proxy=known.proxy)
-        if replace(session.order, detach=False) != replace(request, detach=False, connection=connection):
+        if replace(session.request, detach=False) != replace(request, detach=False, connection=connection):
             raise LocalizeError(
                 f"context {request.connection.context} is being forwarded already by pid {os.getpid()},"
-                f" with another selection or other options: by `{describe(session.order.selection)}`",
+                f" with another selection or other options: by `{describe(session.request.selection)}`",
                 "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
             )
         needs = session.needs()

@@ -91,8 +91,11 @@ class Client:
         Args:
             question: its `question` is replaced by a number that this connection has not used yet.
 
-        Returns: whether the command could do it, or the user said yes.
-        Raises: LocalizeError if the command goes away instead.
+        Returns:
+            Whether the command could do it, or the user said yes.
+
+        Raises:
+            LocalizeError: the command goes away instead.
         """
         number = next(self._numbers)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -146,7 +149,8 @@ class ControlServer:
     async def start(self) -> None:
         """Listen; the socket is this user's only.
 
-        Raises: OSError if the socket cannot be made.
+        Raises:
+            OSError: the socket cannot be made.
         """
         self._path.unlink(missing_ok=True)
         before = os.umask(0o177)

@@ -70,7 +70,8 @@ class Helpers:
     async def start(self) -> None:
         """Let the privileged helper connect, and start the user's own if that one may write the hosts file.
 
-        Raises: OSError if there is no socket to connect to.
+        Raises:
+            OSError: there is no socket to connect to.
         """
         await self._privileged.start()
         if self._wants_hosts and self._user_may_write():
@@ -97,7 +98,8 @@ class Helpers:
     async def add_address(self, address: str) -> None:
         """Add an address to the loopback interface (macOS); the user's own helper may do so if the user is root.
 
-        Raises: HelperError if no helper can.
+        Raises:
+            HelperError: no helper can.
         """
         helper = self._privileged.helper or self._own.helper
         if helper is None:

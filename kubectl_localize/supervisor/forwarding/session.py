@@ -40,36 +40,36 @@ SWEEP_SECONDS = 0.5
 
 
 class Session:
-    """Everything behind one StartRequest.
+    """All that runs for one StartRequest.
 
     Args:
-        order: what was asked for.
+        request: what was asked for.
         runtime: the ways to the cluster.
         paths: the files of this user.
         reporter: hears of changes and of what is missing.
     """
 
-    def __init__(self, order: StartRequest, runtime: Runtime, paths: Paths, reporter: Reporter) -> None:
-        connection, options, run = order.connection, order.options, runtime.paths
-        self.order = order
+    def __init__(self, request: StartRequest, runtime: Runtime, paths: Paths, reporter: Reporter) -> None:
+        connection, options, run = request.connection, request.options, runtime.paths
+        self.request = request
         self._runtime = runtime
         self._changes = Notifier()
         self._behind = asyncio.Event()
         self._tasks = Tasks()
         self._resources = AsyncExitStack()
-        self.changed = runtime.changed
+        self._changed = runtime.changed
         self._helpers = Helpers(run, options, runtime.system)
-        store = self._store = Store(self._changes, runtime.clock)
+        self._store = Store(self._changes, runtime.clock)
         self._informer = Informer(
             connection,
-            order.selection,
-            store,
+            request.selection,
+            self._store,
             api=runtime.api,
             requests=runtime.transport,
             reachability=runtime.probe,
             clock=runtime.clock,
         )
-        self.pool = Pool(
+        self._pool = Pool(
             forwarder=runtime.forwarder,
             pods=runtime.api,
             clock=runtime.clock.now,
@@ -80,7 +80,7 @@ class Session:
         )
         self._admission = Admission(runtime.peers, os.getuid(), everybody=options.allow_other_users)
         config = ListenerConfig(
-            pool=self.pool,
+            pool=self._pool,
             probe=runtime.probe,
             changed=runtime.changed,
             clock=runtime.clock.now,
@@ -89,7 +89,7 @@ class Session:
             wait_timeout_seconds=options.wait_timeout_seconds,
             buffer=runtime.buffer,
         )
-        self.hosts = HostsWriter(
+        self._hosts = HostsWriter(
             connection,
             options,
             run.key,
@@ -99,17 +99,17 @@ class Session:
             clock=runtime.clock,
             changed=runtime.changed,
         )
-        self.reconciler = Reconciler(
+        self._reconciler = Reconciler(
             connection,
-            order.selection,
-            store,
+            request.selection,
+            self._store,
             key=run.key,
             registry=AddressRegistry(
                 paths.addresses, paths.addresses_lock, validate_range(options.ip_range), date.today
             ),
             config=config,
             binder=PortBinder(bind_loopback, self._helpers, aliases_loopback=runtime.system.aliases_loopback),
-            hosts=self.hosts,
+            hosts=self._hosts,
             now=runtime.now,
             reporter=reporter,
         )
@@ -118,41 +118,44 @@ class Session:
     async def begin(self) -> PrivilegeRequest:
         """List the cluster and work out what shall run; nothing on this machine is changed yet.
 
-        Raises: LocalizeError where nothing can be listed, or nothing is selected.
+        Raises:
+            LocalizeError: nothing can be listed, or nothing is selected.
         """
-        self._resources.push_async_callback(self.pool.end)
-        self._resources.push_async_callback(self.reconciler.end)
+        self._resources.push_async_callback(self._pool.end)
+        self._resources.push_async_callback(self._reconciler.end)
         self._resources.push_async_callback(self._informer.end)
+        self._resources.push_async_callback(self._helpers.close)
+        self._resources.push_async_callback(self._hosts.end)
+        self._resources.push_async_callback(self._tasks.end)
+        helpers_started = self._tasks.start(self._helpers.start(), "starting the helper")
         await self._informer.begin()
-        specs = self.reconciler.specs()
+        specs = self._reconciler.specs()
         if not specs:
-            raise nothing_selected(self.order.selection, self.order.connection.context, self._store.keys())
+            raise nothing_selected(self.request.selection, self.request.connection.context, self._store.keys())
         first = self._helpers.first_unprivileged_port()
         ports = {binding.number for spec in specs for binding in spec.bindings if binding.number < first}
-        self._resources.push_async_callback(self._helpers.close)
-        await self._helpers.start()
+        await helpers_started
         hosts = self._helpers.needs_root_for_hosts()
         return PrivilegeRequest(hosts, tuple(sorted(ports)), self._helpers.needs_root_for_addresses())
 
     def needs(self) -> PrivilegeRequest:
         """What is missing now: names that are not written, ports that were moved up."""
-        ports = {port for pairs in self.reconciler.moved().values() for port, _ in pairs}
-        hosts = self.hosts.state is HostsState.DENIED and self._helpers.root_could_write_hosts()
+        ports = {port for pairs in self._reconciler.moved().values() for port, _ in pairs}
+        hosts = self._hosts.state is HostsState.DENIED and self._helpers.root_could_write_hosts()
         return PrivilegeRequest(hosts, tuple(sorted(ports)), self._helpers.needs_root_for_addresses())
 
     async def open(self) -> list[str]:
         """Bind, listen and write names, then keep all of it true.
 
-        Returns: sentences about what is missing.
+        Returns:
+            Sentences about what is missing.
         """
-        self._resources.push_async_callback(self.hosts.end)
-        self._resources.push_async_callback(self._tasks.end)
         self._runtime.renew_too(self)
         self._resources.callback(self._runtime.forget, self)
-        await self.reconciler.reconcile()
-        self._tasks.start(self.hosts.run(), "names in the hosts file")
-        await self.hosts.settled()
-        missing = await self.hosts.unresolved()
+        await self._reconciler.reconcile()
+        self._tasks.start(self._hosts.run(), "names in the hosts file")
+        await self._hosts.settled()
+        missing = await self._hosts.unresolved()
         self._tasks.start(self._follow(), "following endpoints")
         self._tasks.start(self._reconcile(), "following the cluster")
         self._tasks.start(self._sweep(), "ending idle children")
@@ -162,29 +165,29 @@ class Session:
 
     async def improve(self) -> list[str]:
         """Do what could not be done before, now that there may be a helper; sentences about what is still missing."""
-        await self.reconciler.reopen()
-        await self.reconciler.reconcile()
-        self.hosts.write_again()
-        await self.hosts.settled()
-        missing = await self.hosts.unresolved()
+        await self._reconciler.reopen()
+        await self._reconciler.reconcile()
+        self._hosts.write_again()
+        await self._hosts.settled()
+        missing = await self._hosts.unresolved()
         return [*self.warnings(), *(f"the name {name} does not resolve" for name in missing[:1])]
 
     # -- while it runs ------------------------------------------------------------------------------------------------
     def warnings(self) -> list[str]:
         """What is missing now, a sentence each."""
-        if self.hosts.state is not HostsState.DENIED:
+        if self._hosts.state is not HostsState.DENIED:
             return self._lasting_warnings()
-        why = f": {self.hosts.problem}" if self.hosts.problem else ""
+        why = f": {self._hosts.problem}" if self._hosts.problem else ""
         return [
-            f"{self.order.options.hosts_file} cannot be written, so names do not resolve{why}",
+            f"{self.request.options.hosts_file} cannot be written, so names do not resolve{why}",
             *self._lasting_warnings(),
         ]
 
     def _lasting_warnings(self) -> list[str]:
         """What is missing besides the names, which `ls` tells from `hosts`."""
-        sentences = [*self._informer.warnings, *self.hosts.names.warnings]
+        sentences = [*self._informer.warnings, *self._hosts.names.warnings]
         sentences += filter(None, [self._admission.problem])
-        moved = self.reconciler.moved()
+        moved = self._reconciler.moved()
         if moved:
             key, pairs = next(iter(moved.items()))
             port, local = pairs[0]
@@ -193,7 +196,7 @@ class Session:
                 f" {key} {port} -> {local}"
                 f" ({sum(len(pairs) for pairs in moved.values())} in all)"
             )
-        return [*sentences, *self.reconciler.problems(), *self._informer.problems()]
+        return [*sentences, *self._reconciler.problems(), *self._informer.problems()]
 
     async def _follow(self) -> None:
         """Let connections go to the endpoints that the cluster has; this never waits for anything else."""
@@ -202,11 +205,11 @@ class Session:
                 await self._changes.wait()
             await self._runtime.clock.sleep(GATHER_SECONDS)
             try:
-                self.reconciler.follow()
+                self._reconciler.follow()
             except Exception:  # one bad object must not end the following of all others
                 log.exception("endpoints")
             self._behind.set()
-            self.changed.fire()
+            self._changed.fire()
 
     async def _reconcile(self) -> None:
         """Open and close what has to be waited for."""
@@ -214,45 +217,45 @@ class Session:
             await self._behind.wait()
             self._behind.clear()
             try:
-                await self.reconciler.reconcile()
+                await self._reconciler.reconcile()
             except Exception:  # one bad object must not end the following of all others
                 log.exception("reconcile")
-            self.changed.fire()
+            self._changed.fire()
 
     async def _sweep(self) -> None:
         """End children that nobody uses any more."""
         while True:
             await self._runtime.clock.sleep(SWEEP_SECONDS)
-            self.pool.sweep()
+            self._pool.sweep()
 
     async def _reopen(self) -> None:
         while True:
             await self._runtime.clock.sleep(REOPEN_SECONDS)
             try:
                 await self._helpers.look_after()
-                if self.reconciler.problems() and await self.reconciler.reopen():
-                    self.changed.fire()
+                if self._reconciler.problems() and await self._reconciler.reopen():
+                    self._changed.fire()
             except Exception:  # it is tried again
                 log.exception("what could not be opened")
 
     def renew(self) -> None:
         """Give new connections fresh children, now that the API server can be reached again."""
-        self.pool.renew()
+        self._pool.renew()
 
     # -- what ls shows, and the way down ------------------------------------------------------------------------------
     def supervisor_item(self, own: SupervisorItem) -> SupervisorItem:
         """The supervisor in the `ls` document; `own` is what it knows of itself."""
         return replace(
             own,
-            context=self.order.connection.context,
-            hosts=self.hosts.state,
-            children=sum(1 for child in self.pool.live() if child.pid),
+            context=self.request.connection.context,
+            hosts=self._hosts.state,
+            children=sum(1 for child in self._pool.live() if child.pid),
             warnings=tuple(self._lasting_warnings()),
         )
 
     def items(self) -> list[ForwardItem]:
         """The forwards in the `ls` document, by namespace and name."""
-        return self.reconciler.items()
+        return self._reconciler.items()
 
     async def end(self) -> None:
         """Undo everything: names first, so that nobody is led to an address where nobody listens."""

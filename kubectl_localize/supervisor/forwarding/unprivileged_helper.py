@@ -34,7 +34,8 @@ class UnprivilegedHelper:
     async def begin(self) -> None:
         """Start it; if it does not start, the log says why.
 
-        Raises: OSError if there is no socket for it to connect to.
+        Raises:
+            OSError: there is no socket for it to connect to.
         """
         await self._server.start()
         self._begun = True
