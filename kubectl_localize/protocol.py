@@ -293,7 +293,8 @@ def to_line(message: Request | Event) -> bytes:
 def request_from_line(line: bytes) -> Request:
     """The request in a line.
 
-    Raises: CodecError if it is none that this version knows; strictly, so that no wish is dropped in silence.
+    Raises:
+        CodecError: if it is none that this version knows; strictly, so that no wish is dropped in silence.
     """
     kind, data = _tagged(line, "op", _REQUESTS)
     request: Request = from_json(kind, data, strict=True)
@@ -303,7 +304,8 @@ def request_from_line(line: bytes) -> Request:
 def event_from_line(line: bytes) -> Event:
     """The event in a line; what a newer supervisor adds to it is left out.
 
-    Raises: CodecError if it is none that this version knows.
+    Raises:
+        CodecError: if it is none that this version knows.
     """
     kind, data = _tagged(line, "event", _EVENTS)
     event: Event = from_json(kind, data)

@@ -71,7 +71,8 @@ class Notifier:
     async def wait(self, timeout_seconds: float | None = None) -> bool:
         """Wait for the next `fire`.
 
-        Returns: False if the time ran out first.
+        Returns:
+            False if the time ran out first.
         """
         return await first_of(self.next(), timeout_seconds=timeout_seconds) is not None
 
@@ -85,8 +86,9 @@ async def first_of(
         timeout_seconds: the longest wait; None means no limit.
         owned: False leaves those that are not done alone, for tasks that somebody else has to end.
 
-    Returns: the future that is done, the first in this order if several are; None if the time ran out.
-        Whoever wants what it returned or raised calls its `result()`.
+    Returns:
+        The future that is done, the first in this order if several are; None if the time ran out. Whoever wants what it
+        returned or raised calls its `result()`.
     """
     futures = [asyncio.ensure_future(awaitable) for awaitable in work]
     try:
