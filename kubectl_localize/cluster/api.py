@@ -86,8 +86,13 @@ class Api:
         Args:
             dry_run: have the API server check it, and change nothing.
 
-        Returns: the object as it was made, or would have been.
-        Raises: AlreadyExistsError, InvalidError and other KubectlErrors.
+        Returns:
+            The object as it was made, or would have been.
+
+        Raises:
+            AlreadyExistsError: there is an object of this name.
+            InvalidError: the API server refuses the object.
+            KubectlError: anything else.
         """
         query = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
         return await self._requests.request("POST", _with(path, query), manifest, timeout_seconds=REQUEST_SECONDS)
@@ -95,7 +100,10 @@ class Api:
     async def replace(self, path: str, manifest: Mapping[str, Any]) -> Json:
         """PUT an object; one with a `resourceVersion` only if nobody has changed it since.
 
-        Raises: ConflictError, NotFoundError and other KubectlErrors.
+        Raises:
+            ConflictError: somebody has changed it since.
+            NotFoundError: it is gone.
+            KubectlError: anything else.
         """
         path = _with(path, {"fieldManager": FIELD_MANAGER})
         return await self._requests.request("PUT", path, manifest, timeout_seconds=REQUEST_SECONDS)
@@ -107,8 +115,12 @@ class Api:
             uid: delete it only if it has this uid; empty for whichever has the name.
             grace_seconds: how long a pod may take to end; None leaves that to the pod.
 
-        Returns: whether it was there.
-        Raises: ConflictError if another object has the name by now, and other KubectlErrors.
+        Returns:
+            Whether it was there.
+
+        Raises:
+            ConflictError: another object has the name by now.
+            KubectlError: anything else.
         """
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions"}
         if uid:
@@ -129,8 +141,13 @@ class Api:
             version: the `resourceVersion` at which it was seen to have `current`; while it has that there is no need
                 to look once more.
 
-        Returns: the replicas that it had: `current` if it was scaled, else what somebody else made of it.
-        Raises: KubectlError, NotFoundError and ConflictError among its subclasses.
+        Returns:
+            The replicas that it had: `current` if it was scaled, else what somebody else made of it.
+
+        Raises:
+            NotFoundError: it is gone, or another one has its name.
+            ConflictError: it was changed at the same moment.
+            KubectlError: anything else.
         """
         path = f"{ref.path}/scale"
         if version:

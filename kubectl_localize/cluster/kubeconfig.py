@@ -37,9 +37,10 @@ def connection(
     Args:
         view: the document that `kubectl config view -o json` prints; secrets are redacted in it.
         kubectl, kubeconfig: as in `Connection`.
-        context, cluster, user, impersonate, impersonate_groups: kubectl's flags, empty where not given.
+        context, cluster, user, impersonate, impersonate_groups: kubectl's flags, empty if not given.
 
-    Raises: LocalizeError where there is no such context or cluster.
+    Raises:
+        LocalizeError: there is no such context or cluster.
     """
     contexts = _by_name(view, "contexts", "context")
     name = context or view.get("current-context") or ""
@@ -154,7 +155,7 @@ def _text(value: Any) -> str:
 def _load(file: str) -> Any:
     import yaml
 
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with it
     try:
         return _with_absolute_paths(yaml.load(Path(file).read_bytes(), Loader=loader), Path(file).parent)
     except (OSError, ValueError, yaml.YAMLError):

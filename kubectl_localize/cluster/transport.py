@@ -99,7 +99,8 @@ class Proxy:
         Args:
             interruptible: whether `retire` may cut it: it can be asked again without harm.
 
-        Raises: OSError if the proxy takes no connection.
+        Raises:
+            OSError: the proxy takes no connection.
         """
         self._in_use += 1
         self._free.clear()
@@ -181,8 +182,11 @@ class Transport:
             path: with its query, such as `/api/v1/namespaces/shop/services?limit=1`.
             body: the JSON to send; None sends none.
 
-        Returns: the object in the response.
-        Raises: KubectlError (the subclass names the reason).
+        Returns:
+            The object in the response.
+
+        Raises:
+            KubectlError: it failed; the subclass names the reason.
         """
         data = json.dumps(body).encode() if body is not None else None
         try:
@@ -233,7 +237,8 @@ class Transport:
 
         The iterator gives one line after the other and ends when the response does, however that comes about.
 
-        Raises: KubectlError (the subclass names the reason) if it cannot be opened in time.
+        Raises:
+            KubectlError: it cannot be opened in time; the subclass names the reason.
         """
         async with contextlib.AsyncExitStack() as stack:
             try:
@@ -283,7 +288,11 @@ class Transport:
             return self._proxy
 
     async def _start(self) -> Proxy:
-        """Start a proxy and wait until it listens. Raises: KubectlError."""
+        """Start a proxy and wait until it listens.
+
+        Raises:
+            KubectlError: it does not start.
+        """
         connection = self._connection
         self._generation += 1
         name = f"api-{self._generation}.sock"

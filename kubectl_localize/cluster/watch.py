@@ -117,7 +117,8 @@ class Watch(Generic[T]):
     async def list(self) -> Listed[T]:
         """List everything; `events` goes on from there.
 
-        Raises: KubectlError (the subclass names the reason).
+        Raises:
+            KubectlError: it failed; the subclass names the reason.
         """
         objects: dict[str, T] = {}
         query = {**self._query, "limit": str(PAGE_SIZE)}
@@ -176,7 +177,9 @@ class Watch(Generic[T]):
     def _read(self, line: bytes) -> Put[T] | Removed | None:
         """One line of a watch; None if it only moves the version on.
 
-        Raises: GoneError if the version is too old, KubectlError for any other failure or if it is no event.
+        Raises:
+            GoneError: the version is too old.
+            KubectlError: any other failure, or it is no event.
         """
         try:
             event = json.loads(line)

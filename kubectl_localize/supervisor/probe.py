@@ -43,7 +43,7 @@ class ApiServerProbe:
     """Probes the API server and says when it comes back after having been away.
 
     Args:
-        resolve: a host's addresses; empty where nobody knows it.
+        resolve: a host's addresses; empty if nobody knows it.
         boot_ahead: seconds by which boot time is ahead of monotonic time; it jumps when the machine has slept.
         changed: fired when the link goes away or comes back.
         renewed: called when it is back, after an outage or a sleep.

@@ -157,7 +157,8 @@ class RuntimeSource:
     async def get(self, connection: Connection) -> Runtime:
         """The runtime, which has to be of this connection; the namespace alone may differ.
 
-        Raises: LocalizeError if it reaches another cluster, or as somebody else.
+        Raises:
+            LocalizeError: it reaches another cluster, or as somebody else.
         """
         if self.runtime is None:
             self.runtime = Runtime(connection, self._paths, self._groups)

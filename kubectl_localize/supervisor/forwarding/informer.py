@@ -61,7 +61,8 @@ class Informer:
     async def begin(self) -> None:
         """List everything once, and start to follow it.
 
-        Raises: LocalizeError with a hint if nothing can be listed at all.
+        Raises:
+            LocalizeError: nothing can be listed at all.
         """
         namespaces = list(selecting.watched_namespaces(self._selection, self._connection.namespace))
         try:
