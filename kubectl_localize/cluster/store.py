@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
 from kubectl_localize.cluster import objects
-from kubectl_localize.cluster.watch import Listed, Put, Resource, WatchEvent
+from kubectl_localize.cluster.watch import Listed, Put, Resource, Watch, WatchEvent
 from kubectl_localize.model import EndpointSlice, Service, ServiceKey
 from kubectl_localize.timing import Clock, Notifier
 
@@ -48,6 +49,12 @@ class Table(Generic[T]):
                 self._set(identity, value)
         else:
             self._set(event.identity, event.value if isinstance(event, Put) else None)
+
+    async def follow(self, watch: Watch[T]) -> None:
+        """Take in all that a watch says from now on, until cancelled."""
+        async with aclosing(watch.events()) as events:
+            async for event in events:
+                self.apply(event)
 
     def _set(self, identity: str, value: T | None) -> None:
         before = self._objects.pop(identity, None)

@@ -9,16 +9,14 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api_errors import error_of_response
 from kubectl_localize.cluster.http_connection import Head, HttpConnection
+from kubectl_localize.cluster.proxy import Proxy, SocketPaths, Spawner
 from kubectl_localize.errors import KubectlError, UnauthorizedError, UnreachableError
 from kubectl_localize.model import Connection
 
@@ -27,125 +25,13 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 REQUEST_SECONDS = 15.0
-START_SECONDS = 20.0
-IDLE_CONNECTIONS = 8
 ATTEMPTS = 3
-
-
-class Process(Protocol):
-    """A started `kubectl proxy`."""
-
-    @property
-    def stdout(self) -> asyncio.StreamReader: ...
-
-    @property
-    def tail(self) -> Sequence[str]: ...
-
-    @property
-    def alive(self) -> bool: ...
-
-    async def wait(self) -> int: ...
-
-    async def stop(self) -> None: ...
-
-
-class Spawner(Protocol):
-    """Starts processes; raises a KubectlError if that fails."""
-
-    async def spawn(self, argv: Sequence[str], *, directory: Path | None = None) -> Process: ...
 
 
 class Gate(Protocol):
     """Has one process at a time use credentials that are not proven yet."""
 
     def request(self) -> AbstractAsyncContextManager[None]: ...
-
-
-class SocketPaths(Protocol):
-    """Where proxies listen."""
-
-    @property
-    def directory(self) -> Path: ...
-
-    def address(self, name: str) -> AbstractContextManager[str]: ...
-
-
-@dataclass
-class Proxy:
-    """One running `kubectl proxy`, and the connections to it.
-
-    Args:
-        name: its socket's, among `sockets`.
-        prefix: the path of the server's URL (Rancher's `/k8s/clusters/c-1`), which the proxy leaves to its clients.
-    """
-
-    process: Process
-    sockets: SocketPaths
-    name: str
-    prefix: str
-
-    def __post_init__(self) -> None:
-        self._idle: list[HttpConnection] = []
-        self._interruptible: set[HttpConnection] = set()
-        self._in_use = 0
-        self._free = asyncio.Event()
-        self._free.set()
-        self.retired = False
-
-    @asynccontextmanager
-    async def connection(self, *, interruptible: bool) -> AsyncIterator[HttpConnection]:
-        """A connection for one exchange; it is kept for the next one if it is idle afterwards.
-
-        Args:
-            interruptible: whether `retire` may cut it: it can be asked again without harm.
-
-        Raises:
-            OSError: the proxy takes no connection.
-        """
-        self._in_use += 1
-        self._free.clear()
-        connection: HttpConnection | None = None
-        try:
-            while self._idle and connection is None:
-                connection = self._idle.pop()
-                if not connection.is_idle:
-                    connection.abort()
-                    connection = None
-            if connection is None:
-                with self.sockets.address(self.name) as address:
-                    connection = await HttpConnection.open(address)
-            if interruptible:
-                self._interruptible.add(connection)
-            yield connection
-        finally:
-            if connection is not None:
-                self._give_back(connection)
-            self._in_use -= 1
-            if not self._in_use:
-                self._free.set()
-
-    def _give_back(self, connection: HttpConnection) -> None:
-        self._interruptible.discard(connection)
-        if connection.is_idle and not self.retired and len(self._idle) < IDLE_CONNECTIONS:
-            self._idle.append(connection)
-        else:
-            connection.abort()
-
-    def retire(self) -> None:
-        """Take no more requests; cut streams and reads, which are asked again elsewhere."""
-        self.retired = True
-        for connection in (*self._idle, *self._interruptible):
-            connection.abort()
-        self._idle.clear()
-
-    async def stop(self) -> None:
-        """End it once the requests that change something are answered; each of those has a time limit."""
-        self.retire()
-        try:
-            await self._free.wait()
-        finally:
-            await self.process.stop()
-            (self.sockets.directory / self.name).unlink(missing_ok=True)
 
 
 class Transport:
@@ -284,33 +170,10 @@ class Transport:
                 log.warning("`kubectl proxy` has ended: %s", kubectl.explain(self._proxy.process.tail, 1).message)
                 self.renew()
             if self._proxy is None:
-                self._proxy = await self._start()
+                self._generation += 1
+                name = f"api-{self._generation}.sock"
+                self._proxy = await Proxy.start(self._connection, self._sockets, name, self._spawner)
             return self._proxy
-
-    async def _start(self) -> Proxy:
-        """Start a proxy and wait until it listens.
-
-        Raises:
-            KubectlError: it does not start.
-        """
-        connection = self._connection
-        self._generation += 1
-        name = f"api-{self._generation}.sock"
-        argv = kubectl.proxy(connection, name)
-        process = await self._spawner.spawn(argv, directory=self._sockets.directory)
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                if not await process.stdout.readline():
-                    raise kubectl.explain(process.tail, await process.wait())
-        except TimeoutError:
-            await process.stop()
-            raise KubectlError(f"`kubectl proxy` did not start within {START_SECONDS:g} s") from None
-        except BaseException:
-            await process.stop()
-            raise
-        log.info("`kubectl proxy` listens at %s", name)
-        path = urlsplit(connection.server).path.rstrip("/")
-        return Proxy(process, self._sockets, name, path)
 
 
 def _failure(proxy: Proxy, head: Head, body: bytes) -> KubectlError:

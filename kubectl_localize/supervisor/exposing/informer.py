@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 from typing import Any, TypeVar
 
 from kubectl_localize.cluster import objects
 from kubectl_localize.cluster.exposing.values import SESSION_LABEL
-from kubectl_localize.cluster.store import ENDPOINT_SLICES, PODS, Store, Table
+from kubectl_localize.cluster.store import ENDPOINT_SLICES, PODS, Store
 from kubectl_localize.cluster.watch import Reachability, Requests, Watch
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.timing import Clock, Notifier
@@ -62,8 +61,8 @@ class ExposureInformer:
         self._store.pods.apply(pods)
         self._store.endpoint_slices.apply(slices)
         self._tasks = [
-            asyncio.create_task(_follow(self._pods, self._store.pods)),
-            asyncio.create_task(_follow(self._slices, self._store.endpoint_slices)),
+            asyncio.create_task(self._store.pods.follow(self._pods)),
+            asyncio.create_task(self._store.endpoint_slices.follow(self._slices)),
         ]
 
     async def end(self) -> None:
@@ -91,9 +90,3 @@ class ExposureInformer:
     def quiet_seconds(self) -> float:
         """How long no EndpointSlice has changed."""
         return self._store.quiet_seconds
-
-
-async def _follow(watch: Watch[T], table: Table[T]) -> None:
-    async with aclosing(watch.events()) as events:
-        async for event in events:
-            table.apply(event)

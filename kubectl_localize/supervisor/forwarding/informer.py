@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
 from typing import Any, TypeVar
 
 from kubectl_localize.cluster import selection as selecting
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.cluster.store import ENDPOINT_SLICES, SERVICES, Store, Table
+from kubectl_localize.cluster.store import ENDPOINT_SLICES, SERVICES, Store
 from kubectl_localize.cluster.watch import Reachability, Requests, Resource, Watch
 from kubectl_localize.errors import (
     BadRequestError,
@@ -74,8 +73,8 @@ class Informer:
         except KubectlError as error:
             raise _explained(error, self._connection) from error
         self._tasks = [
-            *(asyncio.create_task(_follow(watch, self._store.services)) for watch in self._services),
-            *(asyncio.create_task(_follow(watch, self._store.endpoint_slices)) for watch in self._slices),
+            *(asyncio.create_task(self._store.services.follow(watch)) for watch in self._services),
+            *(asyncio.create_task(self._store.endpoint_slices.follow(watch)) for watch in self._slices),
         ]
 
     async def _fall_back(self, refusal: ForbiddenError) -> None:
@@ -133,12 +132,6 @@ class Informer:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-
-
-async def _follow(watch: Watch[T], table: Table[T]) -> None:
-    async with aclosing(watch.events()) as events:
-        async for event in events:
-            table.apply(event)
 
 
 def _explained(error: KubectlError, connection: Connection) -> LocalizeError:
