@@ -17,7 +17,7 @@ class ReadinessServer:
     """Says by HTTP that this supervisor lives, to the probe of each pod whose failsafe has told it of its proof.
 
     Attributes:
-        heard: set when somebody has asked at all: a session reaches this machine.
+        heard: set when a pod of ours has asked, Ready or not: its session reaches this machine.
         number: the port that it listens on.
     """
 
@@ -66,7 +66,8 @@ class ReadinessServer:
     def _hears(self, head: bytes) -> bool:
         """Return whether it is a pod's failsafe, which makes that one ready, or the probe of a pod that is."""
         path = b"".join(head.split(b" ", 2)[1:2])
-        self.heard.set()
+        if path in self._announced or path in self._ready or path in self._announced.values():
+            self.heard.set()
         if path in self._announced:
             self._ready.add(self._announced[path])
             return True

@@ -100,27 +100,28 @@ class Recovery:
         Raises:
             LocalizeError: the cluster cannot be asked, or the command is gone.
         """
-        async with self._turn:
-            recorded = self._recorded()
-            places = [*request.namespaces, *recorded.values(), request.connection.namespace]
-            survey = await sessions.survey_cluster(self._api, places)
-            judgement = self._judge.judge(survey.entries, recorded)
-            doubts = survey.doubts(recorded)
-            self._tell_left_alone(judgement, survey, recorded, progress)
-            for doubt in doubts:
-                progress.fail(doubt)
-            if request.dry_run:
-                self._tell_plan(judgement, progress)
-            else:
-                confirmed = [
-                    session
-                    for session in judgement.unrecorded
-                    if request.assume_yes or await self._confirmed(session, progress)
-                ]
-                work = self._undo_and_forget([*judgement.dead, *confirmed], survey, recorded, progress)
-                for failure in (await _to_its_end(work, progress)).failures:
-                    progress.fail(failure)
+        recorded = self._recorded()
+        places = [*request.namespaces, *recorded.values(), request.connection.namespace]
+        survey = await sessions.survey_cluster(self._api, places)
+        judgement = self._judge.judge(survey.entries, recorded)
+        doubts = survey.doubts(recorded)
+        self._tell_left_alone(judgement, survey, recorded, progress)
+        for doubt in doubts:
+            progress.fail(doubt)
+        if request.dry_run:
+            self._tell_plan(judgement, progress)
             return bool(survey.entries or doubts)
+        confirmed = [
+            session
+            for session in judgement.unrecorded
+            if request.assume_yes or await self._confirmed(session, progress)
+        ]
+        async with self._turn:  # only now: the user may have taken their time to answer
+            work = self._undo_and_forget([*judgement.dead, *confirmed], survey, recorded, progress)
+            undone = await _to_its_end(work, progress)
+        for failure in undone.failures:
+            progress.fail(failure)
+        return bool(survey.entries or doubts)
 
     async def close(self) -> None:
         """Undo nothing more; what is being undone is brought to its end."""

@@ -146,7 +146,9 @@ class Takeover:
         self._pods.connect()
         self._progress.doing(f"connecting exposure pod {name} with this machine")
         heard = self._ends.heartbeat.heard
-        await self._until(lambda: heard.is_set() or self._pod_is(is_ready), CONNECT_SECONDS, "Ready")
+        await self._until(
+            lambda: heard.is_set() or self._pod_is(is_ready), CONNECT_SECONDS, "Ready", look_seconds=QUIET_LOOK_SECONDS
+        )
         proving = asyncio.create_task(self._prove())  # meanwhile the kubelet asks once more, and tells the API server
         try:
             await self._until(lambda: self._pod_is(is_ready), CONNECT_SECONDS, "Ready")

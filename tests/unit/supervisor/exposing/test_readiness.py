@@ -32,35 +32,40 @@ async def ask(number: int, request: bytes) -> bytes:
 YES, NO = b"HTTP/1.1 200 OK", b"HTTP/1.1 503 Service Unavailable"
 
 
-def test_it_answers_as_long_as_it_lives() -> None:
-    async def story() -> None:
-        heartbeat = ReadinessServer()
-        heartbeat.expect("plain", failsafe=False)
-        await heartbeat.listen()
-        assert set(await asyncio.gather(*(ask(heartbeat.number, probe("plain")) for _ in range(5)))) == {YES}
-        assert await ask(heartbeat.number, b"GET / HT") == b""
-        number = heartbeat.number
-        heartbeat.close()
-        with pytest.raises(OSError, match=r"refused|Connect"):
-            await ask(number, probe("plain"))
-
-    asyncio.run(story())
+async def test_it_answers_as_long_as_it_lives() -> None:
+    heartbeat = ReadinessServer()
+    heartbeat.expect("plain", failsafe=False)
+    await heartbeat.listen()
+    assert set(await asyncio.gather(*(ask(heartbeat.number, probe("plain")) for _ in range(5)))) == {YES}
+    assert await ask(heartbeat.number, b"GET / HT") == b""
+    number = heartbeat.number
+    heartbeat.close()
+    with pytest.raises(OSError, match=r"refused|Connect"):
+        await ask(number, probe("plain"))
 
 
-def test_a_pod_is_ready_once_its_own_failsafe_has_told_of_its_proof() -> None:
-    async def story() -> None:
-        heartbeat = ReadinessServer()
-        heartbeat.expect("one", failsafe=True)
-        heartbeat.expect("two", failsafe=True)
-        await heartbeat.listen()
-        for stranger in (told("three"), told(""), told("one2"), b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n"):
-            assert await ask(heartbeat.number, stranger) == NO
-        assert [await ask(heartbeat.number, probe(one)) for one in ("one", "two")] == [NO, NO]
-        assert await ask(heartbeat.number, told("one")) == YES
-        assert [await ask(heartbeat.number, probe(one)) for one in ("one", "two", "three")] == [YES, NO, NO]
-        heartbeat.close()
+async def test_it_has_heard_of_a_session_when_a_pod_of_ours_asks_ready_or_not() -> None:
+    heartbeat = ReadinessServer()
+    heartbeat.expect("one", failsafe=True)
+    await heartbeat.listen()
+    assert await ask(heartbeat.number, probe("stranger")) == NO
+    assert not heartbeat.heard.is_set(), "anybody on this machine can ask"
+    assert await ask(heartbeat.number, probe("one")) == NO
+    assert heartbeat.heard.is_set()
+    heartbeat.close()
 
-    asyncio.run(story())
+
+async def test_a_pod_is_ready_once_its_own_failsafe_has_told_of_its_proof() -> None:
+    heartbeat = ReadinessServer()
+    heartbeat.expect("one", failsafe=True)
+    heartbeat.expect("two", failsafe=True)
+    await heartbeat.listen()
+    for stranger in (told("three"), told(""), told("one2"), b"GET / HTTP/1.1\r\n\r\n", b"\r\n\r\n"):
+        assert await ask(heartbeat.number, stranger) == NO
+    assert [await ask(heartbeat.number, probe(one)) for one in ("one", "two")] == [NO, NO]
+    assert await ask(heartbeat.number, told("one")) == YES
+    assert [await ask(heartbeat.number, probe(one)) for one in ("one", "two", "three")] == [YES, NO, NO]
+    heartbeat.close()
 
 
 def test_closing_what_never_listened() -> None:

@@ -393,3 +393,23 @@ def test_a_journal_whose_services_are_no_names_is_none(tmp_path: Path) -> None:
     write(stage.cluster, entry(services=("shop/cart\x1b[2J",)))
     assert not stage.restore()
     assert stage.progress.questions == []
+
+
+async def test_a_question_that_nobody_answers_holds_up_no_other_request(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    forged(stage)
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    class Thinking(RecordedProgress):
+        async def confirm(self, text: str) -> bool:
+            asked.set()
+            await answered.wait()
+            return False
+
+    recovery = stage.recovery()
+    restoring = asyncio.create_task(recovery.restore(RestoreRequest(CONNECTION), Thinking()))
+    await asked.wait()
+    stage.record_begins("never", "shop")
+    assert await recovery.run(RecordedProgress()) == frozenset()
+    answered.set()
+    assert await restoring
