@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import uuid
@@ -192,6 +193,7 @@ def laptop(cluster: Cluster, shop: Shop) -> Iterator[Product]:
     assert not found, found
 
 
+@functools.cache
 def _kubeconfig(cluster: Cluster) -> dict[str, Any]:
     """The administrator's kubeconfig, in a form that may be copied anywhere."""
     config: dict[str, Any] = json.loads(cluster.kubectl("config", "view", "--raw", "--flatten", "--minify", "-o=json"))
