@@ -63,6 +63,11 @@ class UnprivilegedHelper:
             )
         except OSError as error:
             return f"the helper cannot be started: {error.strerror or error}"
-        _, errors = await process.communicate()
+        try:
+            _, errors = await process.communicate()
+        finally:
+            if process.returncode is None:  # cancelled: nobody is to be left behind unnoticed
+                process.kill()
+                await process.wait()
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
         return last or f"the helper ended with exit code {process.returncode}" if process.returncode else ""

@@ -34,7 +34,8 @@ class ApiServer:
         program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         program.chmod(0o755)
         self._listening = socket.create_server(("127.0.0.1", 0))  # for the probe, which only connects
-        url = f"https://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.port: int = self._listening.getsockname()[1]  # nobody else's while it lives, on any loopback address
+        url = f"https://127.0.0.1:{self.port}"
         self.connection: Connection = replace(CONNECTION, kubectl=str(program), kubeconfig=(), server=url)
 
     def has(self, *services: dict[str, Any]) -> None:

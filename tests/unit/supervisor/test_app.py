@@ -175,7 +175,7 @@ def start_request(api_server: ApiServer, tmp_path: Path, *patterns: str, detach:
 def api_server(tmp_path: Path) -> Iterator[ApiServer]:
     """A cluster with one Service."""
     server = ApiServer(tmp_path / "cluster")
-    server.has(service("web", 28090))
+    server.has(service("web", server.port))
     yield server
     server.close()
 
@@ -192,7 +192,7 @@ async def test_a_start_forwards_and_the_release_takes_everything_back(api_server
         assert (web.name, web.status, web.reason) == ("web", Status.WAITING, "no Ready pod")
         assert f"{web.address}\tweb web.shop " in (tmp_path / "hosts").read_text()
         assert LsDocument.from_text(stage.run.state.read_text()) == ready.document
-        _, writer = await asyncio.open_connection(web.address, 28090)
+        _, writer = await asyncio.open_connection(web.address, api_server.port)
         writer.transport.abort()
         first.send(ReleaseRequest())
         assert await first.rest() == [Accepted(), Released(ending=True), Ended()]
@@ -224,7 +224,7 @@ async def test_a_change_in_the_cluster_is_followed_and_told(api_server: ApiServe
     async with supervisor(tmp_path) as (stage, first):
         first.send(start_request(api_server, tmp_path))
         await until_outcome(first)
-        api_server.add(service("api", 28091))
+        api_server.add(service("api", api_server.port))
         assert await first.event() == Change("shop/api: a new Service")
         await until(lambda: "api.shop" in (tmp_path / "hosts").read_text())
         await until(lambda: len(LsDocument.from_text(stage.run.state.read_text()).items) == 2)
