@@ -162,9 +162,9 @@ def kill_everything(sandbox: Sandbox) -> None:
     wait_until("end of everything of ours", gone, 10, every_seconds=0.005)
 
 
-def restore(sandbox: Sandbox) -> Done:
+def restore(sandbox: Sandbox, *flags: str) -> Done:
     """`kubectl localize restore`, which has to succeed."""
-    done = sandbox.localize("restore", timeout=150)
+    done = sandbox.localize("restore", *flags, timeout=150)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done

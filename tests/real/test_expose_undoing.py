@@ -149,3 +149,28 @@ def test_restore_leaves_what_lives_and_what_is_a_colleagues_alone(
     assert at_once(cluster, namespace) == (REPLICAS, ["Lease localize-deployment-other"])
     cluster.kubectl("delete", "lease", "localize-deployment-other", f"--namespace={namespace}")
     wait_tidy(cluster, sandbox, namespace)
+
+
+def test_a_journal_that_this_machine_has_no_record_of_is_undone_only_with_a_yes(
+    cluster: Cluster,
+    namespace: str,
+    sandbox: Sandbox,
+    web: str,
+    port: str,
+) -> None:
+    """Everybody who may write Leases could have made it, with the name and the machine of this user."""
+    with expose(sandbox, web, port) as run:
+        run.wait_live()
+        kill_everything(sandbox)
+    for ledger in sandbox.home.glob(".kube/localize/*/exposures.json"):
+        ledger.unlink()
+
+    said = restore(sandbox).stderr
+    assert f"left alone: {web}, exposed by" in said
+    assert "this machine has no record" in said
+    assert replicas(cluster, namespace, "deployment/web") == 0
+
+    said = restore(sandbox, "--yes").stderr
+    assert f"undoing the exposure of {web}" in said
+    assert at_once(cluster, namespace) == (REPLICAS, [])
+    wait_tidy(cluster, sandbox, namespace)
