@@ -195,7 +195,7 @@ def _run_argparse(parser: argparse.ArgumentParser, command: str, argv: Sequence[
             raise UsageError(f"flag {spelling} needs a value", hint) from error
         raise UsageError(f"flag {spelling} takes no value", f"see {usage_name(command)} -h") from error
     except (ValueError, IndexError) as error:  # Python 3.11's argparse stumbles over `-v=`
-        raise UsageError("a flag has no value, or one that it cannot have", f"see {usage_name(command)} -h") from error
+        raise UsageError("a flag's value is missing or not allowed", f"see {usage_name(command)} -h") from error
 
 
 def _parser(command: str, *, words: bool = False) -> argparse.ArgumentParser:

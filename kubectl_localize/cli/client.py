@@ -89,7 +89,7 @@ class Control:
             return event_from_line(self._lines.pop(0))
         except CodecError as error:
             raise LocalizeError(
-                f"the supervisor sends what version {__version__} does not know: {error}",
+                f"version {__version__} does not understand what the supervisor sent: {error}",
                 "`kubectl localize stop` ends a supervisor of another version",
             ) from error
 

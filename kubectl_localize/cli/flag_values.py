@@ -94,7 +94,7 @@ def _seconds(spelling: str, text: str) -> float:
 
 def _count(spelling: str, text: str) -> int:
     if not re.fullmatch(r"0*[1-9][0-9]{0,5}", text):
-        raise UsageError(f"{spelling}: {text!r} is not a number from 1 on", f"for example {spelling} 64")
+        raise UsageError(f"{spelling}: {text!r} is not a number of at least 1", f"for example {spelling} 64")
     return int(text)
 
 

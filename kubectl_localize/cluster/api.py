@@ -160,7 +160,7 @@ class Api:
                 pass
         scale = await self.get(path)
         if scale["metadata"].get("uid") != uid:
-            raise NotFoundError(f"{ref} is another one by now")
+            raise NotFoundError(f"{ref} has been deleted and made anew")
         replicas = int((scale.get("spec") or {}).get("replicas") or 0)
         if replicas == current:
             await self.replace(path, {**scale, "spec": {**(scale.get("spec") or {}), "replicas": wanted}})

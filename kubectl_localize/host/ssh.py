@@ -134,7 +134,7 @@ def explain(stderr: Sequence[str]) -> str:
             if match:
                 return match.expand(reason)
     last_line = next((line.strip() for line in reversed(stderr) if line.strip()), "")
-    return f"ssh: {last_line}" if last_line else "ssh ended without a word"
+    return f"ssh: {last_line}" if last_line else "ssh ended and said nothing"
 
 
 def _quoted(path: Path) -> str:

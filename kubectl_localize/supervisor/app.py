@@ -218,7 +218,7 @@ class App:
         connection = replace(request.connection, server=known.server, proxy=known.proxy)
         if replace(session.request, detach=False) != replace(request, detach=False, connection=connection):
             raise LocalizeError(
-                f"context {request.connection.context} is being forwarded already by pid {os.getpid()},"
+                f"context {request.connection.context} is already forwarded by pid {os.getpid()},"
                 f" with another selection or other options: by `{describe(session.request.selection)}`",
                 "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
             )

@@ -70,7 +70,7 @@ class Client:
             self._requests.put_nowait(None)
             for answer in self._questions.values():
                 if not answer.done():
-                    answer.set_exception(LocalizeError("the command is gone that should have answered"))
+                    answer.set_exception(LocalizeError("the command that was asked is gone"))
 
     def _take(self, request: Request) -> None:
         if isinstance(request, Answer):
@@ -102,7 +102,7 @@ class Client:
         self._questions[number] = answer
         try:
             if self.leaving.is_set():
-                raise LocalizeError("the command is gone that should have answered")
+                raise LocalizeError("the command that was asked is gone")
             self.send(replace(question, question=number))
             return await answer
         finally:

@@ -32,7 +32,7 @@ def probe_address(connection: Connection) -> tuple[str, int]:
         port = url.port
     except ValueError as error:
         raise LocalizeError(
-            f"the server {address} of context {connection.context} cannot be: {error}",
+            f"context {connection.context} has the server address {address}, which is invalid: {error}",
             "`kubectl config view` shows it, `kubectl config set-cluster` changes it",
         ) from error
     default = {"https": 443, "http": 80, "socks5": 1080}.get(url.scheme, 443)

@@ -165,8 +165,9 @@ class RuntimeSource:
             await self._stack.enter_async_context(self.runtime)
         if not self.runtime.connection.reaches_the_same(connection):
             raise LocalizeError(
-                f"context {connection.context} is in use already by pid {os.getpid()} as another user or cluster",
-                "`kubectl localize stop` ends that, `kubectl localize ls` lists it",
+                f"context {connection.context} is already in use by pid {os.getpid()},"
+                " as another user or for another cluster",
+                "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
             )
         return self.runtime
 

@@ -316,7 +316,9 @@ def test_install_leaves_alone_what_is_somebody_elses(sandbox: Sandbox, krew: dic
     sandbox.give(own)
     done = sandbox.localize("completion", "install", env=krew)
     assert done.returncode == 0
-    assert [text for text in warnings(done) if text.startswith(f"{own} is not from here and stays as it is")]
+    assert [
+        text for text in warnings(done) if text.startswith(f"{own} was written by something else and stays as it is")
+    ]
     assert sandbox.localize("completion", "install", "--remove", env=krew).returncode == 0
     assert own.read_text() == "#!/bin/sh\necho mine\n"
 

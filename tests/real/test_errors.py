@@ -133,7 +133,7 @@ def test_a_second_supervisor_with_another_selection(shop: Shop, product: Product
     before = product.document()
     for detach in ((), ("-d",)):
         done = product.sandbox.localize("-n", shop.other, "web", *detach)
-        assert_fails(done, f"forwarded already by pid {product.pid()}, with another selection", "stop.* ls")
+        assert_fails(done, f"already forwarded by pid {product.pid()}, with another selection", "stop.* ls")
     assert product.document()["supervisors"] == before["supervisors"]
     assert list(product.items()) == [f"{shop.namespace}/web"]
     product.stop()

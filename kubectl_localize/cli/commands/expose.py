@@ -108,7 +108,7 @@ class Expose(Holder):
         if self._args.detach or self.hold(control):
             return 0
         raise LocalizeError(
-            f"the supervisor is gone, and nobody serves {', '.join(sorted(self._names))} now",
+            f"the supervisor is gone, and {', '.join(sorted(self._names))} is no longer served",
             "`kubectl localize restore` puts the workload back at once",
         )
 

@@ -147,7 +147,7 @@ def summary(document: LsDocument, context: str) -> str:
     deaf = sum(_listens_nowhere(item) for item in possible)
     skipped = len(forwards) - len(possible)
     more = [f"{skipped} more cannot be forwarded"] if skipped else []
-    more += [f"{deaf} more cannot be listened on here"] if deaf else []
+    more += [f"{deaf} more cannot listen here"] if deaf else []
     forwarded = f"{_count(len(possible) - deaf, 'Service')} of context {context} forwarded"
     return f"{forwarded} ({', '.join(more)})" if more else forwarded
 

@@ -91,7 +91,7 @@ def understand(localize: str, kubectl: Outcome | None, ssh: Outcome | None, *, c
     server = _git_version(document, "serverVersion")
     error = ""
     if server is None and not client_only:
-        error = "kubectl is not found" if kubectl is None else last_line(kubectl.stderr) or "kubectl does not say it"
+        error = "kubectl is not found" if kubectl is None else last_line(kubectl.stderr) or "kubectl did not print it"
     ssh_version = last_line(ssh.stderr or ssh.stdout).partition(",")[0] if ssh else ""
     return Versions(localize, _git_version(document, "clientVersion"), ssh_version or None, server, error)
 

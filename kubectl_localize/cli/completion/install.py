@@ -148,18 +148,21 @@ def _place(placement: Placement, places: Places, console: Console) -> None:
             console.line(f"{path} is there already, for {placement.serves}")
             return
         if MARK not in text:
-            console.warning(f"{path} is not from here and stays as it is; Tab for {placement.serves} would need it")
+            console.warning(
+                f"{path} was written by something else and stays as it is; Tab for {placement.serves} needs its place"
+            )
             return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, placement.text, 0o755 if placement.executable else 0o644)
     except OSError as error:
         raise LocalizeError(
-            f"{path} cannot be written: {error.strerror or error}", "see kubectl localize completion -h for what it is"
+            f"{path} cannot be written: {error.strerror or error}",
+            "kubectl localize completion -h says what the file is for",
         ) from error
     console.line(f"placed {path}, for {placement.serves}")
     if placement.executable and in_path and Path(in_path) != path:
-        console.warning(f"{in_path} comes first in PATH, and is not from here")
+        console.warning(f"{in_path} comes first in PATH, and was written by something else")
     elif placement.executable and not places.in_path(path.parent):
         console.warning(f"{path.parent} is not in PATH, where kubectl looks: add it")
 

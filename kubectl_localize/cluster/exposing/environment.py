@@ -123,9 +123,9 @@ def resolve(pod: Json, container: Json, objects: Objects) -> Environment:
             unresolved.pop(name, None)
     for name in sorted(variables):
         if name in MACHINE_VARIABLES:
-            unresolved[name] = "this machine's own is kept"
+            unresolved[name] = "this machine's own value is kept"
         elif "\0" in variables[name]:
-            unresolved[name] = "its value is binary, which no environment can hold"
+            unresolved[name] = "its value is binary, and an environment variable cannot hold that"
     kept = tuple((name, value) for name, value in variables.items() if name not in unresolved)
     return Environment(kept, tuple(f"{name}: {why}" for name, why in unresolved.items()))
 
@@ -203,7 +203,7 @@ def _resource(pod: Json, container: Json, reference: Json) -> str:
     if kind == "requests":
         amount = (resources.get("requests") or {}).get(resource, amount or "0")
     if amount is None:
-        raise _UnresolvedError(f"container {name} has no limit of {resource}, so that its node's counts")
+        raise _UnresolvedError(f"container {name} has no limit for {resource}, so its node's capacity would count")
     return str(math.ceil(quantity(amount) / (quantity(reference.get("divisor") or "1") or 1)))
 
 

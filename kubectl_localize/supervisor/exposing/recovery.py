@@ -177,7 +177,7 @@ class Recovery:
             else:
                 progress.step(early)
         if survey.namespaces is not None:
-            progress.step("not all namespaces may be looked at; -n names others")
+            progress.step("you may not list Leases in all namespaces; -n names more of them")
 
     def _tell_plan(self, judgement: Judgement, progress: Progress) -> None:
         for session in judgement.unrecorded:

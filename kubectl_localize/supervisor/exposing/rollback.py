@@ -228,9 +228,9 @@ class Rollback:
         """The same error, which now says what it means for the workloads, and what to do."""
         names = ", ".join(str(entry.workload) for entry in self._entries)
         if isinstance(error, ForbiddenError):
-            hint = f"somebody who may can do it: {by_hand(self._entries)}"
+            hint = f"ask somebody with these rights to run: {by_hand(self._entries)}"
         else:
-            when = "" if for_good else " when the API server is well again"
+            when = "" if for_good else " when the API server works again"
             hint = f"run `kubectl localize restore`{when}; until then they may be at zero"
         return type(error)(f"{names} could not be brought back: {error.message}", hint)
 

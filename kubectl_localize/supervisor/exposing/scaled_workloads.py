@@ -49,7 +49,10 @@ class ScaledWorkloads:
                 replicas = -1
             if replicas != workload.replicas:
                 self._scaled.discard(workload.ref)
-                raise LocalizeError(f"somebody scales {workload.ref} at this moment", "try again when it has settled")
+                raise LocalizeError(
+                    f"somebody else is scaling {workload.ref} right now",
+                    "try again when its replica count stays the same",
+                )
         return ", ".join(f"{workload.ref} ({workload.replicas})" for workload in self._workloads) + " scaled down"
 
     async def scaled_by_others(self) -> str:

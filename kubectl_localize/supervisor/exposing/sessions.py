@@ -50,7 +50,9 @@ class Survey:
             by_hand = f"`kubectl get leases -n {namespace} -l {SESSION_LABEL}={session} -o yaml` says how to undo it"
             what = f"the exposure {session} in namespace {namespace} may still be there"
             if not self._looked_in(namespace):
-                doubts.append(LocalizeError(f"{what}: you may not list Leases there", f"somebody who may: {by_hand}"))
+                doubts.append(
+                    LocalizeError(f"{what}: you may not list Leases there", f"ask somebody with that right: {by_hand}")
+                )
             elif session in self.unread:
                 doubts.append(LocalizeError(f"{what}: this version cannot read its journal", by_hand))
         return doubts
@@ -203,8 +205,8 @@ def name(session: Sequence[Entry], now: datetime) -> str:
 def describe_early(session: Sequence[Entry], now: datetime) -> str:
     """Say why a session is not undone yet."""
     return (
-        f"not undone yet: {name(session, now)}, before a restart of this machine or in a container;"
-        f" it may be in {silence_left(session, now):.0f} s, if it stays silent"
+        f"not undone yet: {name(session, now)}, from before a restart of this machine or from a container;"
+        f" if it stays silent, it can be undone in {silence_left(session, now):.0f} s"
     )
 
 

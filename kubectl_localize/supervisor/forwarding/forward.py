@@ -118,7 +118,7 @@ class Forward:
             await listener.listen(bound)
         except OSError as error:
             bound.close()
-            return f"{self.address(binding.pod)}:{binding.number} cannot be listened on: {error.strerror}"
+            return f"{self.address(binding.pod)}:{binding.number} cannot be opened for listening: {error.strerror}"
         return ""
 
     async def close(self) -> None:

@@ -43,7 +43,7 @@ class Admission:
         """A sentence if others are served though nobody has asked for it; else empty."""
         if self._everybody or self._peers.available:
             return ""
-        return "this system does not tell whose a connection is, so all users of this machine are served"
+        return "this system does not tell who owns a connection, so every user of this machine is served"
 
     def objection(self, accepted: socket.socket) -> str:
         """Why an accepted connection is not served; empty if it is."""
@@ -51,7 +51,7 @@ class Admission:
             return ""
         owner = self._peers.uid(accepted)
         if owner is None:  # it might be anybody's
-            return "its client closed it before it could be asked whose it is; --allow-other-users serves such ones too"
+            return "its client closed it before its owner could be checked; --allow-other-users serves such ones too"
         return "" if owner in self._served else f"its client belongs to another user (uid {owner})"
 
 

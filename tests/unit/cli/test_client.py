@@ -42,7 +42,7 @@ def test_events_come_one_by_one_however_they_are_cut(ends: tuple[Control, socket
 def test_what_this_version_does_not_know_is_an_error_with_a_hint(ends: tuple[Control, socket.socket]) -> None:
     control, supervisor = ends
     supervisor.sendall(b'{"event": "sung"}\n{"event": "ended"}\n')
-    with pytest.raises(LocalizeError, match="does not know") as caught:
+    with pytest.raises(LocalizeError, match="does not understand") as caught:
         control.next()
     assert "kubectl localize stop" in caught.value.hint
     assert control.next() == Ended()

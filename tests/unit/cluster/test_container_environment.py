@@ -278,7 +278,7 @@ def test_resources(reference: dict[str, str], value: str) -> None:
 
 def test_without_a_limit_the_node_decides() -> None:
     found = resolved(container(resource_ref("X", "limits.memory")))
-    assert found == Environment((), ("X: container main has no limit of memory, so that its node's counts",))
+    assert found == Environment((), ("X: container main has no limit for memory, so its node's capacity would count",))
 
 
 @pytest.mark.parametrize(
@@ -318,8 +318,8 @@ def test_what_makes_no_sense_on_another_machine() -> None:
     assert found.variables == (("TOOLS", "/app/bin/tools"),)
     assert found.unresolved == (
         "FILE: fileKeyRef is not known here",
-        "BLOB: its value is binary, which no environment can hold",
-        "PATH: this machine's own is kept",
+        "BLOB: its value is binary, and an environment variable cannot hold that",
+        "PATH: this machine's own value is kept",
     )
 
 

@@ -122,7 +122,7 @@ def test_a_host_key_is_found_under_its_alias(short_dir: Path) -> None:
             ["channel 0: open failed: connect failed: open failed", ""],
             "ssh: channel 0: open failed: connect failed: open failed",
         ),
-        ([], "ssh ended without a word"),
+        ([], "ssh ended and said nothing"),
     ],
 )
 def test_the_last_words_become_a_short_reason(stderr: list[str], reason: str) -> None:

@@ -67,7 +67,7 @@ def test_somebody_elses_files_stay(home: Path, capsys: pytest.CaptureFixture[str
     fish_script.parent.mkdir(parents=True)
     fish_script.write_text("# mine\n")
     assert main(["completion", "install"]) == 0
-    assert f"warning: {fish_script} is not from here and stays as it is" in capsys.readouterr().err
+    assert f"warning: {fish_script} was written by something else and stays as it is" in capsys.readouterr().err
     assert main(["completion", "install", "--remove"]) == 0
     assert fish_script.read_text() == "# mine\n"
 
@@ -81,7 +81,7 @@ def test_another_one_that_comes_first_in_path(
     first.chmod(0o755)
     monkeypatch.setenv("PATH", f"{first.parent}:{home}/.local/bin")
     assert main(["completion", "install"]) == 0
-    assert f"warning: {first} comes first in PATH, and is not from here" in capsys.readouterr().err
+    assert f"warning: {first} comes first in PATH, and was written by something else" in capsys.readouterr().err
     # One of ours is as good as a new one, wherever it is.
     first.write_text(f"#!/bin/sh\n# {MARK}\n")
     assert main(["completion", "install"]) == 0
@@ -93,4 +93,4 @@ def test_a_place_that_cannot_be_written(home: Path, capsys: pytest.CaptureFixtur
     assert main(["completion", "install"]) == 1
     said = capsys.readouterr().err.splitlines()
     assert said[-2].startswith(f"error: {home}/.config/fish/completions/kubectl-localize.fish cannot be written: ")
-    assert said[-1] == "hint: see kubectl localize completion -h for what it is"
+    assert said[-1] == "hint: kubectl localize completion -h says what the file is for"

@@ -55,12 +55,12 @@ def test_the_summary_does_not_count_services_whose_ports_are_all_taken() -> None
         forward("shop", "waiting", port(80, "http", status=Status.WAITING, reason="no Ready pod", local_port=0)),
         exposure("shop", "waiting"),
     )
-    assert summary(found, "dev") == "3 Services of context dev forwarded (1 more cannot be listened on here)"
+    assert summary(found, "dev") == "3 Services of context dev forwarded (1 more cannot listen here)"
 
 
 def test_the_summary_of_nothing_but_taken_ports_is_none() -> None:
     found = document(forward("shop", "taken", port(80, 80, **TAKEN)))
-    assert summary(found, "dev") == "0 Services of context dev forwarded (1 more cannot be listened on here)"
+    assert summary(found, "dev") == "0 Services of context dev forwarded (1 more cannot listen here)"
 
 
 ACCEPTED: Event = {"event": "accepted"}

@@ -27,7 +27,7 @@ REFUSED = "E1 memcache.go: no\nThe connection to the server localhost:8080 was r
          Versions("1", None, None, None, "context \"x\" does not exist")),
         (None, None, True, Versions("1", None, None)),
         (None, SSH, False, Versions("1", None, "OpenSSH_9.2p1 Debian-2", None, "kubectl is not found")),
-        (Outcome("[]"), SSH, False, Versions("1", None, "OpenSSH_9.2p1 Debian-2", None, "kubectl does not say it")),
+        (Outcome("[]"), SSH, False, Versions("1", None, "OpenSSH_9.2p1 Debian-2", None, "kubectl did not print it")),
     ],
 )  # fmt: skip
 def test_understand(kubectl: Outcome | None, ssh: Outcome | None, client_only: bool, expected: Versions) -> None:

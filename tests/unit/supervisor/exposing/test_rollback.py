@@ -378,7 +378,7 @@ def test_trouble_that_does_not_end_is_told_with_what_to_do(words: str, kind: typ
     cluster.fails = lambda now, method, path: words if path == SCALE else ""
     with pytest.raises(kind, match="Deployment shop/cart could not be brought back") as caught:
         bring_back(cluster)
-    assert "`kubectl localize restore` when the API server is well again" in caught.value.hint
+    assert "`kubectl localize restore` when the API server works again" in caught.value.hint
     assert SCALE_UP_SECONDS < cluster.now < SCALE_UP_SECONDS + 5
     assert {POD, SECRET, LEASE} <= cluster.objects.keys()
 

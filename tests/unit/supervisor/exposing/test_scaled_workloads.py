@@ -76,7 +76,7 @@ def test_all_of_them_are_scaled_down_and_brought_back() -> None:
 def test_what_a_colleague_scales_before_us_is_left_as_they_want_it(theirs: int) -> None:
     cluster, replaced = stage()
     cluster.scale(WEB, theirs)
-    with pytest.raises(LocalizeError, match="somebody scales Deployment shop/web at this moment"):
+    with pytest.raises(LocalizeError, match="somebody else is scaling Deployment shop/web right now"):
         asyncio.run(replaced.scale_down(go_on))
     undo(cluster, replaced)
     assert (counts(cluster), cluster.left("abc12")) == ((2, theirs), [])
@@ -96,7 +96,7 @@ def test_what_a_colleague_scales_to_zero_in_the_very_moment_stays_at_zero() -> N
         return ""
 
     cluster.fails = race
-    with pytest.raises(LocalizeError, match="somebody scales Deployment shop/web"):
+    with pytest.raises(LocalizeError, match="somebody else is scaling Deployment shop/web"):
         asyncio.run(replaced.scale_down(go_on))
     assert len(puts) == 2
     cluster.fails = lambda now, method, path: ""

@@ -193,6 +193,6 @@ def test_what_to_do_about_a_session_that_holds_what_somebody_wants() -> None:
 def test_what_is_said_of_one_that_may_not_be_undone_yet() -> None:
     words = describe_early([entry()], NOW + timedelta(seconds=18))
     assert words == (
-        "not undone yet: shop/cart, exposed by ada (ada@laptop), since 2026-01-31 12:30 UTC, last seen 18 s ago, before"
-        " a restart of this machine or in a container; it may be in 42 s, if it stays silent"
+        "not undone yet: shop/cart, exposed by ada (ada@laptop), since 2026-01-31 12:30 UTC, last seen 18 s ago, from"
+        " before a restart of this machine or from a container; if it stays silent, it can be undone in 42 s"
     )

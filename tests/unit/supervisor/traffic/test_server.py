@@ -49,7 +49,8 @@ def test_this_users_and_roots(
 
 
 @pytest.mark.parametrize(
-    ("owner", "objection"), [(0, ""), (1000, ""), (1001, "another user (uid 1001)"), (None, "before it could be asked")]
+    ("owner", "objection"),
+    [(0, ""), (1000, ""), (1001, "another user (uid 1001)"), (None, "before its owner could be checked")],
 )
 def test_who_is_told_apart(owner: int | None, objection: str, ends: tuple[socket.socket, socket.socket]) -> None:
     admission = Admission(NamedPeers(owner), 1000, everybody=False)
@@ -66,14 +67,14 @@ def test_a_client_that_has_closed_at_once_is_not_taken_for_another_user(
     client.close()
     with contextlib.closing(this_system().peers()) as peers:
         said = Admission(peers, os.getuid(), everybody=False).objection(accepted)
-    assert "before it could be asked" in said
+    assert "before its owner could be checked" in said
     assert "--allow-other-users" in said
 
 
 def test_where_the_system_tells_nobody_apart_that_is_said(ends: tuple[socket.socket, socket.socket]) -> None:
     admission = Admission(NoPeers(), os.getuid(), everybody=False)
     assert admission.objection(ends[1]) == ""
-    assert "all users of this machine are served" in admission.problem
+    assert "every user of this machine is served" in admission.problem
     assert Admission(NoPeers(), os.getuid(), everybody=True).problem == ""
 
 
