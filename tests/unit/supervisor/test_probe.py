@@ -32,7 +32,7 @@ def test_what_is_probed(server: str, proxy: str, address: tuple[str, int]) -> No
 
 @pytest.mark.parametrize("server", ["https://10.0.0.1:99999x", "https://10.0.0.1:99999", "https://[::1:6443"])
 def test_a_server_that_cannot_be_is_an_error_in_words(server: str) -> None:
-    with pytest.raises(LocalizeError, match=r"context dev has the server address https://.*, which is invalid") as caught:
+    with pytest.raises(LocalizeError, match=r"has the server address https://.*, which is invalid") as caught:
         probe_address(replace(CONNECTION, server=server))
     assert "kubectl config" in caught.value.hint
 
