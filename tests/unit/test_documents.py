@@ -1,7 +1,8 @@
-"""The files that the documents send a reader to are there."""
+"""The files and methods that the documents send a reader to are there."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 CHECKOUT = Path(__file__).parent.parent.parent
 PACKAGE = CHECKOUT / "kubectl_localize"
 NAMED = re.compile(r"`((?:[\w-]+/)*[\w-]+\.(?:py|yaml)|(?:[\w-]+/){2,})`")
+METHOD = re.compile(r"`([A-Z]\w+)\.(\w+)`")
 
 
 @pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/how-it-works.md"])
@@ -19,3 +21,17 @@ def test_every_file_that_is_named_exists(document: str) -> None:
     places = (CHECKOUT, PACKAGE, PACKAGE / "supervisor" / "exposing")
     assert [name for name in sorted(names) if not any((place / name).exists() for place in places)] == []
     assert len(names) > 10
+
+
+def test_every_method_that_a_trip_goes_through_exists() -> None:
+    methods = {
+        (kind.name, member.name)
+        for path in PACKAGE.rglob("*.py")
+        for kind in ast.walk(ast.parse(path.read_text()))
+        if isinstance(kind, ast.ClassDef)
+        for member in kind.body
+        if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    named = METHOD.findall((CHECKOUT / "docs/how-it-works.md").read_text())
+    assert [method for method in named if method not in methods] == []
+    assert len(named) > 20
