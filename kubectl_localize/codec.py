@@ -1,4 +1,4 @@
-"""Frozen dataclasses to JSON and back, checked: the one way in which values cross a socket or stand in a file.
+"""Converts frozen dataclasses to JSON and back, and checks types: for values that go over a socket or into a file.
 
 `ls` decodes a thousand Services while somebody waits. So what a type says is worked out once, as a decoder (a function)
 for each type, and the place of a mistake is put together only after one was made.

@@ -6,7 +6,7 @@ class LocalizeError(Exception):
 
     Args:
         message: one sentence without a full stop, in the user's words.
-        hint: one sentence that says what to do next; empty where there is nothing to do.
+        hint: one sentence that says what to do next; empty if there is nothing to do.
     """
 
     exit_code = 1

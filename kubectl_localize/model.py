@@ -125,7 +125,7 @@ class Connection:
     impersonate_groups: tuple[str, ...] = ()
 
     def reaches_the_same(self, other: Connection) -> bool:
-        """Whether another connection leads to the same cluster as the same user, at whatever address it is there."""
+        """Whether another connection leads to the same cluster as the same user; the server's address may differ."""
         return replace(self, server="", proxy="", namespace="") == replace(other, server="", proxy="", namespace="")
 
 

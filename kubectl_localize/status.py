@@ -1,4 +1,4 @@
-"""The words that `ls` shows: of a Service, and of the hosts file. Apart from model.py, so that `ls` starts quickly."""
+"""The statuses that `ls` shows, of a Service and of the hosts file; apart from model.py, so `ls` starts quickly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text of others as it may be shown: on one line, without what steers a terminal."""
+"""Makes text that others wrote safe to show: one line, no control characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time and its events, as they are passed in, so that tests have their own clock."""
+"""Clocks, backoff and notifications, passed in as arguments so that tests have their own time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remembers what was worked out from files until one of them changes, so that most commands need not do it again."""
+"""A cache on disk of what was worked out from files, valid until one of the files changes."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def guarded(
     argv: Sequence[str], parse_arguments: Callable[[Sequence[str]], Arguments], command: Callable[[Arguments], int]
 ) -> int:
-    """Parse a command line and run its command; whatever is raised becomes a line for people and an exit code."""
+    """Parse a command line and run its command; every exception becomes an error line and an exit code."""
     import io
 
     from kubectl_localize.errors import LocalizeError

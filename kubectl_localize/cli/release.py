@@ -1,4 +1,4 @@
-"""Waits for what a supervisor was asked to end: until it is back, cannot be brought back, or nobody knows."""
+"""Waits until a supervisor has ended what it was asked to end, and everything is as it was before."""
 
 from __future__ import annotations
 

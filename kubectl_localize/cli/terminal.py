@@ -61,7 +61,7 @@ class Console:
             self.progress(shown)
 
     def warning(self, text: str) -> None:
-        """`warning: …`, for what is missing but does not stop the rest."""
+        """Print `warning: …`: something is missing, but the command goes on."""
         self._marked("warning:", "yellow", text)
 
     def error(self, message: str, hint: str = "") -> None:

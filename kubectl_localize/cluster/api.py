@@ -1,4 +1,4 @@
-"""Single requests to the API server: what is read, made, replaced and deleted."""
+"""Single requests to the API server: read, create, replace, delete, and scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection over a Unix socket: one exchange after the other, the last of them perhaps a stream.
+"""One HTTP/1.1 connection over a Unix socket: one exchange after the other; the last one may be a stream.
 
 The framing is h11's: pure Python, 100 KB, 10 ms of import; `http.client` blocks, and would need a thread per watch.
 """

@@ -1,4 +1,4 @@
-"""Kubeconfig files: read and merged without kubectl, for what cannot wait for one, and which cluster a context means.
+"""Reads and merges kubeconfig files without kubectl, which would take 100 ms, and says which cluster a context means.
 
 The files are merged as kubectl merges them (https://kubernetes.io/docs/concepts/configuration/
 organize-cluster-access-kubeconfig/#merging-kubeconfig-files): the first file that sets a value or a name wins.
@@ -79,7 +79,7 @@ def connection(
 
 
 def cluster_identity(cluster: Mapping[str, Any]) -> str:
-    """What tells a cluster from others wherever its API server listens: a hash of its CA; its host if it has none.
+    """A cluster's identity: a hash of its CA; its host if it has no CA. The server's port does not count.
 
     Args:
         cluster: its entry in a kubeconfig; a file that it names is read.

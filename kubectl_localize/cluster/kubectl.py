@@ -1,4 +1,4 @@
-"""Every kubectl command line is built here, and what kubectl says when it fails is understood here."""
+"""Builds every kubectl command line, and reads kubectl's error messages."""
 
 from __future__ import annotations
 

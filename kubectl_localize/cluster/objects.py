@@ -1,4 +1,4 @@
-"""What is needed of a Service and of an EndpointSlice, taken from their JSON as the API server sends it."""
+"""Services and EndpointSlices as our dataclasses, from the JSON that the API server sends."""
 
 from __future__ import annotations
 

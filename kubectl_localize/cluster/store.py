@@ -1,4 +1,4 @@
-"""What watches have said so far: Services, EndpointSlices and pods, and for which Services something has changed."""
+"""The store: the Services, EndpointSlices and pods that watches have reported, and which Services have changed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Table(Generic[T]):
             self._changed.fire()
 
     def _note(self, identity: str, before: T | None, value: T | None) -> None:
-        """Hear of a change, before `changed` is fired."""
+        """Called for each change, before `changed` is fired."""
 
 
 class ServiceTable(Table[Service]):
@@ -133,7 +133,7 @@ class Store:
         return self.endpoint_slices.of(key)
 
     def has_pod(self, namespace: str, pod: str) -> bool:
-        """Whether a pod is behind any Service; one that terminates is, until it is gone."""
+        """Whether a pod is behind any Service; a terminating pod still is, until it is gone."""
         return any(
             pod in endpoint_slice.unready or any(endpoint.pod == pod for endpoint in endpoint_slice.endpoints)
             for endpoint_slice in self.endpoint_slices.objects.values()

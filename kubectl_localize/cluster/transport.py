@@ -1,4 +1,4 @@
-"""The way to the API: HTTP requests to one `kubectl proxy` on a Unix socket, which is started and replaced as needed.
+"""The transport: HTTP requests to the API through one `kubectl proxy`, which is started and replaced as needed.
 
 kubectl owns kubeconfig, TLS, proxies, impersonation and credentials; a request costs milliseconds instead of a kubectl.
 """
@@ -142,7 +142,7 @@ class Transport:
 
     # -- the proxy --------------------------------------------------------------------------------------------------
     def renew(self, connection: Connection | None = None) -> None:
-        """Have a fresh proxy from the next request on; streams end, and whoever follows one opens it again.
+        """Use a new proxy from the next request on. Open streams end, and watches open them again.
 
         Args:
             connection: what the new proxy uses; None leaves that as it is.

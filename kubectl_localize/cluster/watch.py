@@ -1,4 +1,4 @@
-"""One resource listed and then watched for ever, whatever happens to the connection, as a stream of events.
+"""A list and then an endless watch of one resource, as a stream of events; it survives every loss of the connection.
 
 The protocol is Kubernetes' (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes):
 a list gives a resourceVersion, a watch from there sends one JSON event a line, bookmarks move the version on, any end

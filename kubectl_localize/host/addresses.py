@@ -1,4 +1,4 @@
-"""The registry that gives each Service and pod a loopback address of its own, and the same one again."""
+"""The address registry: gives each Service and pod a loopback address of its own, always the same one."""
 
 from __future__ import annotations
 

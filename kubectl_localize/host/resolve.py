@@ -1,4 +1,4 @@
-"""What this machine's resolver makes of names, and which names public DNS may have."""
+"""Asks this machine's resolver for names, and public DNS whether it has them."""
 
 from __future__ import annotations
 

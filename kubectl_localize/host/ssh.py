@@ -1,4 +1,4 @@
-"""OpenSSH on this machine: keys, the command line of `ssh -R`, and what its last words mean."""
+"""OpenSSH on this machine: keys, the command line of `ssh -R`, and what its error messages mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supervisor as commands see it: which request goes where, who holds it, and how it ends."""
+"""The supervisor's top: passes each request on, knows which commands hold it, and ends everything in order."""
 
 from __future__ import annotations
 

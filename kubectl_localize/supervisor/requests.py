@@ -1,4 +1,4 @@
-"""How long a command's request is worked on, and what the command hears if it fails."""
+"""Ends the work on a command's request if the command leaves, and tells the command if the work failed."""
 
 from __future__ import annotations
 

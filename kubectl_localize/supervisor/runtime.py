@@ -1,4 +1,4 @@
-"""What forwards and exposures of a supervisor share, built once: the ways to the cluster, and this machine's facts."""
+"""What forwards and exposures share, built once for a supervisor: transport, probe, kubectl, ssh, clocks, buffers."""
 
 from __future__ import annotations
 

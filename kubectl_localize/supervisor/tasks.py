@@ -37,7 +37,7 @@ class Tasks:
         return len(self._running)
 
     async def end(self) -> None:
-        """Cancel all of them but the one that calls this, and wait until they have ended, whatever they raise then."""
+        """Cancel all tasks but the calling one, and wait until they have ended; what they raise then is ignored."""
         others = self._running - {asyncio.current_task()}
         for task in others:
             task.cancel()

@@ -1,4 +1,4 @@
-"""`completion`: prints a shell's script, or places what the shells and kubectl look for."""
+"""`completion`: prints a shell's script, or places the files that shells and kubectl look for."""
 
 from __future__ import annotations
 

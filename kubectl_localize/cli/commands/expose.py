@@ -1,4 +1,4 @@
-"""`kubectl localize expose`: a Service's traffic to a local process, until Ctrl-C, or with a supervisor that stays."""
+"""`kubectl localize expose`: sends a Service's traffic to a local process, until Ctrl-C or in the background (`-d`)."""
 
 from __future__ import annotations
 

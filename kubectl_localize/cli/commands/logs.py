@@ -1,4 +1,4 @@
-"""`logs`: what a supervisor wrote into its log."""
+"""`logs`: prints a supervisor's log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ls`: what is forwarded and exposed, from the state files of all supervisors."""
+"""`ls`: lists what is forwarded and exposed, from the state files of all supervisors."""
 
 from __future__ import annotations
 

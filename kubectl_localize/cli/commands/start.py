@@ -1,4 +1,4 @@
-"""`kubectl localize`: forwards the selected Services, in the foreground or with a supervisor that stays."""
+"""`kubectl localize`: forwards the selected Services, until Ctrl-C or in the background (`-d`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`version`: ours, kubectl's, ssh's and the server's."""
+"""`version`: prints our version, kubectl's, ssh's and the server's."""
 
 from __future__ import annotations
 

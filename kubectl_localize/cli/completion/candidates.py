@@ -1,4 +1,4 @@
-"""Which words may come at a place of a command line; pure but for the names, which are asked for only if they count."""
+"""Which words Tab offers at the cursor; pure, except that names are read from their source if the place needs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files that make Tab work, and where they belong on this machine: placed, left alone or removed."""
+"""Places and removes the files that make Tab work, in the directories in which shells and kubectl look for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a command line up to the cursor: what the word being typed is, and what stands before it; pure.
+"""Reads a command line up to the cursor: what is being typed, and what comes before it; pure.
 
 argparse reads whole command lines only, so what little a partial one needs is read here, from the same table of flags.
 """

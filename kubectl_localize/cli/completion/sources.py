@@ -1,4 +1,4 @@
-"""Where completion has its names from: the kubeconfig, the state files of what runs, the cluster, and PATH.
+"""Where Tab gets its names: from the kubeconfig, the state files of what runs, the cluster, and PATH.
 
 What a source needs is imported when it is asked: most lines need one source or none, and a Tab has no time to lose.
 """

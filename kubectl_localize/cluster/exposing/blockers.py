@@ -1,4 +1,4 @@
-"""What speaks against scaling a workload to zero: pure decisions on what the API server said of it."""
+"""What speaks against scaling a workload to zero; pure decisions from the objects that the API server returned."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _autoscaled(workload: Workload, autoscalers: Sequence[Mapping[str, Any]]) ->
 
 
 def _is_target(target: Mapping[str, Any], workload: Workload) -> bool:
-    """Whether a scaleTargetRef means the workload, in whatever version of its API group."""
+    """Whether a scaleTargetRef means the workload; the version of its API group may differ."""
     group = (target.get("apiVersion") or workload.ref.api_version).rpartition("/")[0]
     own = workload.ref.api_version.rpartition("/")[0]
     return (group, target["kind"], target["name"]) == (own, workload.ref.kind, workload.ref.name)

@@ -1,4 +1,4 @@
-"""The environment that a container has, resolved as the kubelet does it, for a command that takes its place."""
+"""A container's environment, resolved as the kubelet does it, for a local command that replaces the container."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def resolve(pod: Json, container: Json, objects: Objects) -> Environment:
 
 
 def expand(text: str, value_of: Callable[[str], str | None]) -> str:
-    """Put values for `$(NAME)`; a name without one stays as it is, and `$$` is a `$` that begins no reference.
+    """Replace each `$(NAME)` by its value; a name without a value stays as it is, and `$$` becomes a plain `$`.
 
     Source: https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
     """
@@ -146,7 +146,7 @@ def expand(text: str, value_of: Callable[[str], str | None]) -> str:
 
 
 def _lookup(variables: Mapping[str, str], unresolved: Mapping[str, str]) -> Callable[[str], str | None]:
-    """Values for `expand`; what has one in the cluster and none here is not left as it is."""
+    """Look values up for `expand`; a name that has a value only in the cluster is an error."""
 
     def value_of(name: str) -> str | None:
         value = variables.get(name)

@@ -1,4 +1,4 @@
-"""The failsafe: a second container of the exposure pod that scales the workloads up when the session has been gone.
+"""The failsafe: a second container of the exposure pod that scales the workloads up if this machine is gone too long.
 
 It needs curl, and the sh, cat, date, grep, sed and sleep of any image. Its ServiceAccount may get and update the scale
 of exactly these workloads.

@@ -161,7 +161,7 @@ def manifest(entry: Entry, undo: str = "") -> Json:
 
 
 def parse(lease: Mapping[str, Any]) -> Entry | None:
-    """Read the journal in a Lease; None if it is none of ours, not sound, or of a version that we do not know."""
+    """Read the journal in a Lease; None if it is not ours, is damaged, or has a version that we do not know."""
     meta, spec = lease["metadata"], lease.get("spec") or {}
     try:
         content = json.loads((meta.get("annotations") or {})[ANNOTATION])

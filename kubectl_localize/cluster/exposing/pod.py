@@ -1,4 +1,4 @@
-"""The exposure pod and its Secret: an OpenSSH server that only this session may use, and only for these ports.
+"""The manifests of the exposure pod and its Secret: an OpenSSH server for this session and its ports only.
 
 It passes the Pod Security Standard `restricted` (https://kubernetes.io/docs/concepts/security/pod-security-standards/).
 """
@@ -168,7 +168,7 @@ def _pod_security(plan: ExposurePlan, uid: int | None) -> Json:
 
 
 def _like_the_replaced(plan: ExposurePlan) -> Json:
-    """Where the replaced pods may run, the exposure pod may too, and it is as important as they are."""
+    """The scheduling fields: the exposure pod may run wherever the replaced pods may, with the same priority."""
     replaced = plan.replaced.get("spec") or {}
     spec = {key: replaced[key] for key in ("nodeSelector", "tolerations", "priorityClassName") if replaced.get(key)}
     node_affinity = (replaced.get("affinity") or {}).get("nodeAffinity")

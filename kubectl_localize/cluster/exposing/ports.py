@@ -1,4 +1,4 @@
-"""Which ports an exposure carries and whereto, and the labels by which Services find its pod: pure decisions."""
+"""Which ports an exposure carries, where each leads to, and which labels its pod has; pure decisions."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _leads(item: Json, numbers: Mapping[str, int], *, asked: bool) -> tuple[list
 
 
 def _local(leads: Sequence[_Lead], maps: Sequence[PortMap]) -> dict[int, tuple[str, int]]:
-    """Where the maps send target ports: host and port by number."""
+    """Host and local port for each target port that a map names."""
     found: dict[int, tuple[str, int]] = {}
     for one in maps:
         lead = _mapped(one, leads)
@@ -197,7 +197,7 @@ def _place(host: str, port: int) -> str:
 
 
 def _mapped(port_map: PortMap, leads: Sequence[_Lead]) -> _Lead:
-    """The port that a map means."""
+    """Find the Service's port that a map names."""
     keys = sorted({lead.key for lead in leads if port_map.service in ("", lead.key.name, str(lead.key))})
     if not keys:
         raise LocalizeError(f"--map names {port_map.service}, which is not exposed", "name one of the Services given")
@@ -277,6 +277,6 @@ def pod_labels(templates: Sequence[Json], services: Sequence[Json]) -> dict[str,
 
 
 def _selector(service: Json) -> dict[str, str]:
-    """What a Service selects its pods by; one of type ExternalName does not, whatever it says."""
+    """A Service's selector; empty for an ExternalName Service, which ignores its selector."""
     spec = service.get("spec") or {}
     return {} if spec.get("type") == "ExternalName" else dict(spec.get("selector") or {})

@@ -1,4 +1,4 @@
-"""What the status of an exposure pod says: whether it runs, is lost, or what keeps it from starting; pure."""
+"""What an exposure pod's status means: it runs, it is lost, or something keeps it from starting; pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an exposure is made of: workloads, ports, and what was asked for. Passed between the rooms."""
+"""The values that describe an exposure: workloads, ports, failsafe, plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose pods: from pods through their controllers up to what can be scaled."""
+"""Finds the workloads that own pods: from a pod through its controllers up to an object that can be scaled."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Controller:
 
     @property
     def scalable(self) -> bool:
-        """Whether it is of a kind that we scale."""
+        """Whether we can scale objects of this kind."""
         return (self.api_version, self.kind) in SCALABLE
 
     def __str__(self) -> str:
@@ -101,7 +101,7 @@ async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
 
 
 async def _fetch(api: Api, namespace: str, wanted: Collection[Controller]) -> dict[Controller, Json]:
-    """The objects that are still there under the same uid."""
+    """Fetch these controllers' objects; leave out those that no longer exist under the same uid."""
     ordered = sorted(wanted)
     answers = await asyncio.gather(*(api.find(_ref(one, namespace).path) for one in ordered))
     return {

@@ -1,4 +1,4 @@
-"""Linux: most of it is read from /proc."""
+"""What the system tells on Linux, most of it from /proc."""
 
 from __future__ import annotations
 

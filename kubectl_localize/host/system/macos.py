@@ -1,4 +1,4 @@
-"""macOS. Nobody has run this on a Mac yet: the tests are of command lines, and of psutil as it is on every system."""
+"""What the system tells on macOS. Nobody has run this on a Mac yet: tests check its command lines only."""
 
 from __future__ import annotations
 

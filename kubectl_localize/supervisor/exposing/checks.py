@@ -1,4 +1,4 @@
-"""All that is found out before anything is changed: what is exposed, whose pods go, and what speaks against it."""
+"""The checks before anything is changed: what is exposed, which workloads are replaced, what speaks against it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Findings:
 
 
 class Checks:
-    """The checks for one order.
+    """The checks for one ExposeRequest.
 
     Args:
         judge: says what to do about a session that holds what we want.

@@ -121,7 +121,7 @@ class Exposure:
         await self._takeover.prepare()
 
     async def run(self) -> None:
-        """Live, from the first check to the last undo; what went wrong is in `failure`."""
+        """Run the whole exposure, from the first check to the last undo; `failure` says what went wrong."""
         try:
             await self._takeover.run()
             self._show(Status.EXPOSED, "")
@@ -139,11 +139,11 @@ class Exposure:
                 self._runtime.changed.fire()
 
     def end(self) -> None:
-        """Begin the way back, wherever it is now; `done` is set when nothing is left."""
+        """Begin the way back, at any moment; `done` is set when nothing is left."""
         self._waiter.end()
 
     async def renewed(self) -> None:
-        """Make every connection anew: the API server was away, and what still looks connected may be dead."""
+        """Replace every connection, as it may be dead without a sign: the API server was away."""
         await self._pods.renew()
 
     async def discard(self) -> None:

@@ -268,7 +268,7 @@ class Exposures:
         return Judge(here(), lives, runtime.now)
 
     def renew(self) -> None:
-        """Give every exposure fresh connections: the API server is back, and what looks connected may be dead."""
+        """Give every exposure new connections, as the old ones may be dead: the API server was away."""
         for exposure in self._holders:
             self._tasks.start(exposure.renewed(), f"renewing {exposure.plan.services[0]}")
 

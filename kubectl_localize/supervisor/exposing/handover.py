@@ -1,4 +1,4 @@
-"""While a workload comes back and the local process is gone: what is held here goes on to one of its new pods."""
+"""Passes held connections on to a new pod while the workload comes back and the local process has already ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journals of one exposure while it lives: written before anything else, renewed, and missed when they are gone."""
+"""The journals of one exposure while it lives: writes them first, renews them, and notices if somebody deletes them."""
 
 from __future__ import annotations
 

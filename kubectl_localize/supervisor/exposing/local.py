@@ -1,4 +1,4 @@
-"""Where `ssh -R` ends here: a listener of ours that relays to the local process, counts, and waits for it."""
+"""The local end of `ssh -R`: a listener that relays to the local process, counts, and waits for it to listen."""
 
 from __future__ import annotations
 

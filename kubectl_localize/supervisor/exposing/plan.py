@@ -202,7 +202,7 @@ def _workloads(group: Sequence[RequestedService]) -> tuple[Workload, ...]:
 
 
 def as_workload(key: ServiceKey) -> WorkloadRef:
-    """With `--keep` no workload is touched; the Service itself is what is held."""
+    """The Service as a workload reference, for the journal of an exposure with `--keep`, which scales no workload."""
     return WorkloadRef("v1", "Service", key.namespace, key.name)
 
 

@@ -1,4 +1,4 @@
-"""What is told of an exposure's way up and back: to the command that asked for it, to all of them, or to the log."""
+"""Reports an exposure's steps: to the command that asked for it, to all commands, or to the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Tells the log only; the subclasses tell commands as well.
+    """Writes to the log only; the subclasses also tell commands.
 
     Every text is made one printable line first: parts of it come from Leases, labels and pods, which others write.
     """

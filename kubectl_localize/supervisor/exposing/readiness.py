@@ -1,4 +1,4 @@
-"""What answers the exposure pods' readiness probes: the kubelet asks through the session, all the way to us."""
+"""Answers the exposure pods' readiness probes, which the kubelet sends through `ssh -R` to this machine."""
 
 from __future__ import annotations
 

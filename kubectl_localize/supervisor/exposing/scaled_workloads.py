@@ -1,4 +1,4 @@
-"""The workloads that an exposure replaces: scaled down, watched, and what there is of them to bring back."""
+"""The workloads that an exposure replaces: scales them down, and knows which of them have to be scaled up again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The session ledger: which exposures this machine has begun and not ended, so that a start after a crash knows."""
+"""The session ledger: a file with the exposures that this machine has begun and not ended, read after a crash."""
 
 from __future__ import annotations
 

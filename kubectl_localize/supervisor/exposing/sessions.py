@@ -40,7 +40,7 @@ class Survey:
         return self._looked_in(namespace) and session not in self.unread | readable
 
     def doubts(self, recorded: Mapping[str, str]) -> list[LocalizeError]:
-        """Say which sessions may still be there, although no readable journal of theirs was seen.
+        """Say which recorded sessions may still exist although no readable journal of them was seen.
 
         Args:
             recorded: the sessions in this machine's ledger, with their namespaces.

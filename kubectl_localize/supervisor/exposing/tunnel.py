@@ -67,7 +67,7 @@ class Tunnel:
         self._tasks.start(self._run(), f"the tunnel to {self._target}")
 
     async def renew(self) -> None:
-        """Give up what is there, which may be dead without knowing it, for a fresh connection."""
+        """Replace the connection by a new one, since the old one may be dead without a sign."""
         await asyncio.gather(*(process.stop() for process in self._processes), return_exceptions=True)
 
     async def end(self) -> None:

@@ -1,4 +1,4 @@
-"""How an exposure waits: until what it waits for has come, its time is up, there is no hope left, or it is to end."""
+"""Waits until an exposure's condition holds, its time is up, it has become impossible, or the exposure ends."""
 
 from __future__ import annotations
 

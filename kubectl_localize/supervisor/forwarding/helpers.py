@@ -1,4 +1,4 @@
-"""The helpers of a supervisor: the privileged one through sudo, and this user's own for a hosts file of their own."""
+"""The helpers of a supervisor: the privileged one, and an unprivileged one if this user may write the hosts file."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Helpers:
         await self._own.look_after()
 
     async def close(self) -> None:
-        """Let both undo what they did; return when they have."""
+        """Make both helpers undo what they did; return when that is done."""
         await asyncio.gather(self._own.close(), self._privileged.close())
 
     @property

@@ -101,7 +101,7 @@ class HostsWriter:
             self.write_again()
 
     def write_again(self) -> None:
-        """Try it now if the file does not say what it should: perhaps it can be written by now."""
+        """Try at once to write the file, if it does not hold what it should."""
         self._asked += 1
         self._wanted.fire()
 

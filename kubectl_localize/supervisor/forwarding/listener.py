@@ -1,4 +1,4 @@
-"""A bound socket of ours and the connections it accepts: where each goes, how long it waits, when it is tried again."""
+"""A forward's listener: chooses a pod for each connection, waits for one if none is Ready, and tries again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks up in the background which of our names somebody really has in public DNS, once each."""
+"""Looks up in the background, once each, which of our names exist in public DNS."""
 
 from __future__ import annotations
 

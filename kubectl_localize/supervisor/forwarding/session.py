@@ -258,5 +258,5 @@ class Session:
         return self._reconciler.items()
 
     async def end(self) -> None:
-        """Undo everything: names first, so that nobody is led to an address where nobody listens."""
+        """Undo everything: names first, so that no name leads to an address without a listener."""
         await self._resources.aclose()

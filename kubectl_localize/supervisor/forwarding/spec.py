@@ -1,4 +1,4 @@
-"""What shall run for a Service: a pure function of the Service and its EndpointSlices."""
+"""The spec of a forward: what shall run for a Service; a pure function of the Service and its EndpointSlices."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def forward_spec(service: Service, slices: Sequence[EndpointSlice]) -> ForwardSp
 
 
 def difference(before: ForwardSpec | None, after: ForwardSpec) -> str:
-    """What has changed for somebody who uses the Service: `pod a is gone, now b`; empty if nothing of note has.
+    """Say what has changed for users of the Service: `pod a is gone, now b`; empty if nothing that matters to them.
 
     Args:
         before: what ran until now; None for a new Service.

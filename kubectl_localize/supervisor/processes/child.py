@@ -255,7 +255,7 @@ class Child:
             self._retry = asyncio.get_running_loop().call_later(delay, self._apply, RetryDue())
 
     async def _live(self) -> None:
-        """Run its process from the start to the end; whatever goes wrong is a state that is tried again."""
+        """Run its process from start to end; every failure becomes a state from which it is tried again."""
         try:
             cause = await self._run_once()
         except KubectlError as error:

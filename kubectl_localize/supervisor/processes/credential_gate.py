@@ -1,4 +1,4 @@
-"""Lets one go first while credentials are unproven, so that a credential plugin asks its user only once.
+"""Lets one kubectl go first while credentials are unproven, so that a credential plugin asks its user only once.
 
 kubectl runs the kubeconfig's exec credential plugin in every process; the plugin caches what it got. Fifty at once
 would open fifty browser windows. All API requests share one kubectl, and count as one here.

@@ -1,4 +1,4 @@
-"""A child's life as a pure function: what a `kubectl port-forward` is, what happened to it, what to do about it."""
+"""A child's life as a pure function: from its state and an event to its next state and what has to be done."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Answered:
-    """A byte came back through it: whatever failed before is over."""
+    """A byte came back through it, so earlier failures no longer count."""
 
 
 @dataclass(frozen=True)

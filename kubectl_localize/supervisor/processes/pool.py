@@ -96,7 +96,7 @@ class Pool:
             self._leave(target)
 
     def look_after(self, missed: Callable[[Target], bool]) -> None:
-        """Watch the pods that left their Services while connections to them are open, and end those of pods gone.
+        """Watch pods that left their Services but still have connections, and end the children of pods that are gone.
 
         Args:
             missed: whether a target's pod is behind no Service any more.

@@ -1,4 +1,4 @@
-"""What all connections share: the memory that they are read into, and what went through one port in numbers."""
+"""What connections share: the memory that they are read into, and the counters of a port."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accepts connections on a bound socket: whom it serves, a task for each connection, and the end of all of them."""
+"""Accepts connections on a bound socket, refuses those of other users, and runs a task for each until it ends."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ class ConnectionServer(ABC):
         self._connections.start(self._serve(relay, client), f"a connection to port {self.local_port}")
 
     async def _serve(self, relay: Relay, client: ClientSide) -> None:
-        """Serve one connection; whatever goes wrong here, its client is not left hanging."""
+        """Serve one connection, and close it even if our own code fails."""
         try:
             assert client.transport is not None
             if objection := self._admission.objection(client.transport.get_extra_info("socket")):
