@@ -260,10 +260,10 @@ class Restored:
 
 @dataclass(frozen=True)
 class RestoreDone:
-    """`restore` has looked everywhere; `found`: there was something, left alone or not; `ending` as in Released."""
+    """`restore` has looked everywhere; `had_leftovers`: whether there was anything to undo or to leave alone."""
 
     event: ClassVar = "recovered"
-    found: bool
+    had_leftovers: bool
     ending: bool = False
 
 

@@ -100,11 +100,11 @@ def cluster_identity(cluster: Mapping[str, Any]) -> str:
     return f"host:{host or ''}"
 
 
-def no_context(name: str, there: Sequence[str]) -> LocalizeError:
+def no_context(name: str, contexts: Sequence[str]) -> LocalizeError:
     """The error that says that the kubeconfig has no context of this name, but others."""
     import difflib
 
-    near = difflib.get_close_matches(name, there, 1)
+    near = difflib.get_close_matches(name, contexts, 1)
     hint = f"did you mean {near[0]}?" if near else "`kubectl config get-contexts` lists them"
     return LocalizeError(f"there is no context {name} in the kubeconfig", hint)
 

@@ -45,7 +45,7 @@ def run(args: Arguments) -> int:
         code = restore.run_request(RestoreRequest(connection, args.namespaces, args.dry_run, args.yes))
     for failure in restore.failures:
         terminal.error(failure.message, failure.hint, no_color=args.no_color)
-    if restore.done is not None and not restore.done.found and not swept:
+    if restore.done is not None and not restore.done.had_leftovers and not swept:
         console.line("there is nothing to undo")
     return code
 

@@ -104,11 +104,12 @@ def resolve(pod: Json, container: Json, objects: Objects) -> Environment:
     variables: dict[str, str] = {}
     unresolved: dict[str, str] = {}
     for source in container.get("envFrom") or ():
-        if (found := _reference(source)) is None:
+        if (named := _reference(source)) is None:
             continue
-        data = objects[found[0]]
-        if data is None and not found[1].get("optional"):
-            unresolved["envFrom"] = f"there is no {_describe(found[0])}"
+        reference, selector = named
+        data = objects[reference]
+        if data is None and not selector.get("optional"):
+            unresolved["envFrom"] = f"there is no {_describe(reference)}"
         variables |= {(source.get("prefix") or "") + key: value for key, value in (data or {}).items()}
     for entry in container.get("env") or ():
         name = entry["name"]
@@ -136,11 +137,11 @@ def expand(text: str, value_of: Callable[[str], str | None]) -> str:
     Source: https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
     """
 
-    def replacement(found: re.Match[str]) -> str:
-        if found[0] == "$$":
+    def replacement(match: re.Match[str]) -> str:
+        if match[0] == "$$":
             return "$"
-        value = value_of(found[1])
-        return found[0] if value is None else value
+        value = value_of(match[1])
+        return match[0] if value is None else value
 
     return re.sub(r"\$\$|\$\(([^)]*)\)", replacement, text)
 
@@ -164,8 +165,8 @@ def _value(
     source = entry.get("valueFrom")
     if entry.get("value") or not source:
         return expand(entry.get("value") or "", value_of)
-    if found := _reference(source):
-        reference, selector = found
+    if named := _reference(source):
+        reference, selector = named
         value = (objects[reference] or {}).get(selector["key"])
         if value is None and not selector.get("optional"):
             raise _UnresolvedError(f"there is no {_describe(reference)} with a key {selector['key']}")
@@ -174,13 +175,13 @@ def _value(
         return _field(pod, source["fieldRef"]["fieldPath"])
     if "resourceFieldRef" in source:
         return _resource(pod, container, source["resourceFieldRef"])
-    raise _UnresolvedError(f"{next(iter(source))} is not known here")
+    raise _UnresolvedError(f"{next(iter(source))} cannot be resolved here")
 
 
 def _field(pod: Json, path: str) -> str:
     """A field of the pod (https://kubernetes.io/docs/concepts/workloads/pods/downward-api/#downwardapi-fieldRef)."""
-    if found := re.fullmatch(r"metadata\.(labels|annotations)\['(.*)'\]", path):
-        text: str = (pod["metadata"].get(found[1]) or {}).get(found[2], "")
+    if match := re.fullmatch(r"metadata\.(labels|annotations)\['(.*)'\]", path):
+        text: str = (pod["metadata"].get(match[1]) or {}).get(match[2], "")
         return text
     part, _, name = path.partition(".")
     value = (pod.get(part) or {}).get(name) if path in _FIELDS else None
@@ -215,10 +216,10 @@ def quantity(text: str) -> Fraction:
     Raises:
         ValueError: it is none.
     """
-    found = re.fullmatch(r"(.*?)([KMGTPE]i|[numkMGTPE])?", text)
-    if found is None:
+    match = re.fullmatch(r"(.*?)([KMGTPE]i|[numkMGTPE])?", text)
+    if match is None:
         raise ValueError(f"no quantity: {text!r}")
-    return Fraction(found[1]) * _SUFFIXES[found[2] or ""]
+    return Fraction(match[1]) * _SUFFIXES[match[2] or ""]
 
 
 def _is_port(entry: Json, port: CarriedPort) -> bool:
@@ -241,10 +242,10 @@ def _describe(reference: Reference) -> str:
 
 async def _data(api: Api, namespace: str, reference: Reference) -> Mapping[str, str] | None:
     plural, name = reference
-    found = await api.find(f"/api/v1/namespaces/{namespace}/{plural}/{name}")
-    if found is None:
+    item = await api.find(f"/api/v1/namespaces/{namespace}/{plural}/{name}")
+    if item is None:
         return None
-    data: dict[str, str] = found.get("data") or {}
+    data: dict[str, str] = item.get("data") or {}
     if plural == "configmaps":
         return data
     return {key: base64.b64decode(value).decode(errors="surrogateescape") for key, value in data.items()}

@@ -124,10 +124,11 @@ def carried(
     numbers = _named_ports(template)
     leads: list[_Lead] = []
     skipped: list[str] = []
-    for item, asked in [*((one, True) for one in services), *((one, False) for one in others)]:
-        some, words = _leads(item, numbers, asked=asked)
-        leads += some
-        skipped += words
+    asked_first = [*((service, True) for service in services), *((service, False) for service in others)]
+    for service, asked in asked_first:
+        service_leads, service_skipped = _leads(service, numbers, asked=asked)
+        leads += service_leads
+        skipped += service_skipped
     local = _local([lead for lead in leads if lead.asked], maps)
     ports = []
     for number in sorted({lead.number for lead in leads}):
@@ -145,13 +146,14 @@ def _named_ports(template: Json) -> dict[str, int]:
     A name that several containers use means the first one's, as it does for a Service.
     """
     spec = template["spec"]
-    sidecars = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
-    found: dict[str, int] = {}
+    init_containers = spec.get("initContainers") or ()
+    sidecars = [container for container in init_containers if container.get("restartPolicy") == "Always"]
+    numbers: dict[str, int] = {}
     for container in [*spec["containers"], *sidecars]:
         for port in container.get("ports") or ():
             if port.get("name") and (port.get("protocol") or "TCP") == "TCP":
-                found.setdefault(port["name"], port["containerPort"])
-    return found
+                numbers.setdefault(port["name"], port["containerPort"])
+    return numbers
 
 
 def _leads(item: Json, numbers: Mapping[str, int], *, asked: bool) -> tuple[list[_Lead], list[str]]:
@@ -179,17 +181,17 @@ def _leads(item: Json, numbers: Mapping[str, int], *, asked: bool) -> tuple[list
 
 def _local(leads: Sequence[_Lead], maps: Sequence[PortMap]) -> dict[int, tuple[str, int]]:
     """Host and local port for each target port that a map names."""
-    found: dict[int, tuple[str, int]] = {}
-    for one in maps:
-        lead = _mapped(one, leads)
-        local = (one.host or LOCALHOST, one.local_port)
-        if found.setdefault(lead.number, local) != local:
+    places: dict[int, tuple[str, int]] = {}
+    for port_map in maps:
+        lead = _mapped(port_map, leads)
+        local = (port_map.host or LOCALHOST, port_map.local_port)
+        if places.setdefault(lead.number, local) != local:
             raise LocalizeError(
-                f"--map sends target port {lead.number} of {lead.key} to two places: {_place(*found[lead.number])} and"
+                f"--map sends target port {lead.number} of {lead.key} to two places: {_place(*places[lead.number])} and"
                 f" {_place(*local)}",
                 "all ports of Services that lead to one target port go to one local port",
             )
-    return found
+    return places
 
 
 def _place(host: str, port: int) -> str:
@@ -226,9 +228,9 @@ def _candidates(port: str, leads: Sequence[_Lead]) -> Iterator[_Lead]:
         lambda lead: str(lead.port.port) == port,
         lambda lead: port in (str(lead.port.target_port), str(lead.number)),
     ):
-        found = [lead for lead in leads if meant(lead)]
-        if found:
-            yield from found
+        candidates = [lead for lead in leads if meant(lead)]
+        if candidates:
+            yield from candidates
             return
 
 
@@ -248,7 +250,9 @@ def own_ports(taken: Collection[int]) -> tuple[int, int]:
 def matching(services: Sequence[Json], labels: Mapping[str, str]) -> list[Json]:
     """The Services whose selector finds a pod with these labels; one without a selector finds none."""
     return [
-        one for one in services if (selector := _selector(one)) and all(labels.get(k) == v for k, v in selector.items())
+        service
+        for service in services
+        if (selector := _selector(service)) and all(labels.get(key) == value for key, value in selector.items())
     ]
 
 

@@ -67,22 +67,22 @@ def likely_kinds(pods: Sequence[Json]) -> set[str]:
 async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
     """Find what owns these pods and can be scaled, and what else owns some of them.
 
-    A ReplicaSet of a Deployment leads on to that. One of something else is itself what is scaled; that something is an
-    objection (objections.py). Each object is fetched once, in the pods' own namespace, which owner references never
-    leave; one of another uid is not the owner but bears the name of one that was deleted.
+    A ReplicaSet of a Deployment leads on to that. One of something else is itself what is scaled; that something is a
+    blocker (blockers.py). Each object is fetched once, in the pods' own namespace, which owner references never
+    leave; an object with another uid is not the owner; it only has the name of a deleted one.
 
     Raises:
         KubectlError: an owner cannot be fetched.
     """
     direct = {pod["metadata"]["name"]: controller(pod) for pod in pods}
-    found, likely = await asyncio.gather(
-        _fetch(api, namespace, {one for one in direct.values() if one and one.scalable}),
+    objects, likely = await asyncio.gather(
+        _fetch(api, namespace, {owner for owner in direct.values() if owner and owner.scalable}),
         _likely_deployments(api, namespace, pods),
     )
-    above = {one: _deployment(item) for one, item in found.items()}
-    deployments = {one for one in above.values() if one}
-    found |= {one: likely[one.uid] for one in deployments if one.uid in likely}
-    found |= await _fetch(api, namespace, deployments - found.keys())
+    above = {owner: _deployment(item) for owner, item in objects.items()}
+    deployments = {deployment for deployment in above.values() if deployment}
+    objects |= {deployment: likely[deployment.uid] for deployment in deployments if deployment.uid in likely}
+    objects |= await _fetch(api, namespace, deployments - objects.keys())
 
     workloads: dict[WorkloadRef, Workload] = {}
     others = set()
@@ -92,10 +92,10 @@ async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
             others.add(f"no owner (pod {pod})")
         elif not top.scalable:
             others.add(str(top))
-        elif top not in found:
+        elif top not in objects:
             others.add(f"the deleted {top}")
         else:
-            workload = _workload(top, namespace, found[top])
+            workload = _workload(top, namespace, objects[top])
             workloads[workload.ref] = workload
     return Owners(tuple(workloads[ref] for ref in sorted(workloads)), tuple(sorted(others)))
 
@@ -103,9 +103,11 @@ async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
 async def _fetch(api: Api, namespace: str, wanted: Collection[Controller]) -> dict[Controller, Json]:
     """Fetch these controllers' objects; leave out those that no longer exist under the same uid."""
     ordered = sorted(wanted)
-    answers = await asyncio.gather(*(api.find(_ref(one, namespace).path) for one in ordered))
+    answers = await asyncio.gather(*(api.find(_ref(owner, namespace).path) for owner in ordered))
     return {
-        one: item for one, item in zip(ordered, answers, strict=True) if item and item["metadata"]["uid"] == one.uid
+        owner: item
+        for owner, item in zip(ordered, answers, strict=True)
+        if item and item["metadata"]["uid"] == owner.uid
     }
 
 
@@ -117,7 +119,7 @@ async def _likely_deployments(api: Api, namespace: str, pods: Sequence[Json]) ->
     """
 
     async def find(name: str) -> Json | None:
-        with contextlib.suppress(KubectlError):  # nobody has said yet that there is such a one
+        with contextlib.suppress(KubectlError):  # perhaps there is no Deployment of that name
             return await api.find(WorkloadRef("apps/v1", "Deployment", namespace, name).path)
         return None
 

@@ -185,7 +185,7 @@ class Exposure:
                 continue
             if pod is not None and is_running(pod) and self._pods.tunnel is None:
                 self._pods.connect()
-            await self._pods.disconnect(there=self._informer.pods.keys() | {self._pods.name})
+            await self._pods.disconnect(remaining=self._informer.pods.keys() | {self._pods.name})
             await self._look(pod)
             await self._waiter.pause(LOOK_SECONDS)
 

@@ -100,9 +100,9 @@ class Exposures:
     async def restore(self, client: Client, request: RestoreRequest) -> None:
         """Undo what crashed runs left in the cluster; the command hears what is done, and what is left alone."""
         work = asyncio.create_task(self._restore(client, request))
-        found = work.result() if await self._carry_out(client, work) else True
+        had_leftovers = work.result() if await self._carry_out(client, work) else True
         self._set_free(client)
-        client.send(RestoreDone(found, self._ending.is_set()))
+        client.send(RestoreDone(had_leftovers, self._ending.is_set()))
 
     async def unexpose(self, client: Client, request: UnexposeRequest) -> None:
         """End the exposures of some Services; the command hears when their workloads are back.

@@ -206,10 +206,10 @@ class ExposurePods:
         """The connection to the current pod."""
         return self._tunnels.get(self.name)
 
-    async def disconnect(self, there: Collection[str] = ()) -> None:
-        """End the connections to all pods but those that are still there; a failure of one skips no other."""
+    async def disconnect(self, remaining: Collection[str] = ()) -> None:
+        """End the connections to all pods but the remaining ones; a failure of one skips no other."""
         async with AsyncExitStack() as stack:
-            for name in [name for name in self._tunnels if name not in there]:
+            for name in [name for name in self._tunnels if name not in remaining]:
                 stack.push_async_callback(self._tunnels.pop(name).end)
 
     async def renew(self) -> None:

@@ -317,7 +317,7 @@ def test_what_makes_no_sense_on_another_machine() -> None:
     )
     assert found.variables == (("TOOLS", "/app/bin/tools"),)
     assert found.unresolved == (
-        "FILE: fileKeyRef is not known here",
+        "FILE: fileKeyRef cannot be resolved here",
         "BLOB: its value is binary, and an environment variable cannot hold that",
         "PATH: this machine's own value is kept",
     )

@@ -19,7 +19,7 @@ from tests.unit.cli.scripted import GONE, Event, Scripted, scripted
 from tests.unit.cluster.samples import CONNECTION
 
 ACCEPTED: Event = {"event": "accepted"}
-DONE: Event = {"event": "recovered", "found": True}
+DONE: Event = {"event": "recovered", "hadLeftovers": True}
 QUESTION: Event = {"event": "confirm", "question": 1, "text": "shop/cart: no record of it. Undo it?"}
 
 
@@ -55,7 +55,7 @@ def test_it_shows_steps_and_collects_failures(tmp_path: Path) -> None:
     with run(tmp_path, [ACCEPTED, step, failure, DONE]) as command:
         assert command() == 1
         assert command.restore.done is not None
-        assert command.restore.done.found
+        assert command.restore.done.had_leftovers
         assert command.said.getvalue() == "undoing the exposure of shop/cart\n"
         assert [(error.message, error.hint) for error in command.restore.failures] == [
             ("Deployment shop/web could not be brought back", "later")

@@ -149,7 +149,7 @@ async def test_restore_tells_what_it_leaves_alone_and_that_it_is_done(tmp_path: 
         given.crashed()
         await given.exposures.restore(given.client, RestoreRequest(CONNECTION))
         assert given.client.events[0] == Accepted()
-        assert given.client.events[-1] == RestoreDone(found=True)
+        assert given.client.events[-1] == RestoreDone(had_leftovers=True)
         assert not given.paths.exposures.exists(), "what certainly is gone is forgotten"
         assert (given.client.holds, given.freed) == (False, 1)
 
