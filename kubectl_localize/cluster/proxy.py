@@ -119,6 +119,8 @@ class Proxy:
             if connection is None:
                 with self.sockets.address(self.name) as address:
                     connection = await HttpConnection.open(address)
+            if interruptible and self.retired:  # while the connection was being opened
+                raise ConnectionResetError("the proxy has been replaced")
             if interruptible:
                 self._interruptible.add(connection)
             yield connection

@@ -49,7 +49,8 @@ class Transport:
         self._spawner = spawner
         self._gate = gate
         self._proxy: Proxy | None = None
-        self._generation = 0
+        self._started = 0
+        self._renewals = 0
         self._starting = asyncio.Lock()
         self._stopping: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -148,12 +149,10 @@ class Transport:
             connection: what the new proxy uses; None leaves that as it is.
         """
         self._connection = connection or self._connection
+        self._renewals += 1
         proxy, self._proxy = self._proxy, None
         if proxy is not None:
-            proxy.retire()
-            task = asyncio.create_task(proxy.stop())
-            self._stopping.add(task)
-            task.add_done_callback(self._stopping.discard)
+            self._retire(proxy)
 
     async def close(self) -> None:
         """End the proxy; requests that are under way fail."""
@@ -169,11 +168,22 @@ class Transport:
             if self._proxy is not None and not self._proxy.process.alive:
                 log.warning("`kubectl proxy` has ended: %s", kubectl.explain(self._proxy.process.tail, 1).message)
                 self.renew()
-            if self._proxy is None:
-                self._generation += 1
-                name = f"api-{self._generation}.sock"
-                self._proxy = await Proxy.start(self._connection, self._sockets, name, self._spawner)
+            while self._proxy is None:
+                self._started += 1
+                renewals, name = self._renewals, f"api-{self._started}.sock"
+                proxy = await Proxy.start(self._connection, self._sockets, name, self._spawner)
+                if renewals == self._renewals:
+                    self._proxy = proxy
+                else:  # it was to be renewed while it started, and may have read the kubeconfig as it was before
+                    self._retire(proxy)
             return self._proxy
+
+    def _retire(self, proxy: Proxy) -> None:
+        """End a proxy in the background, as soon as the writes that go through it are answered."""
+        proxy.retire()
+        task = asyncio.create_task(proxy.stop())
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
 
 
 def _failure(proxy: Proxy, head: Head, body: bytes) -> KubectlError:

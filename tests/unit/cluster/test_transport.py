@@ -220,3 +220,29 @@ async def test_after_its_end_it_starts_nothing(tmp_path: Path) -> None:
         with pytest.raises(KubectlError):
             await stage.transport.request("GET", "/x")
         assert stage.proxies == 0
+
+
+async def test_a_proxy_that_is_renewed_while_it_starts_is_not_used(tmp_path: Path) -> None:
+    """It may have read the kubeconfig before that changed."""
+    async with staged(tmp_path, ok) as stage:
+        stage.spawner.may_start.clear()
+        asking = asyncio.create_task(stage.transport.request("POST", "/x", {}))
+        await until(lambda: stage.spawner.argvs)
+        stage.transport.renew(replace(CONNECTION, context="other"))
+        stage.spawner.may_start.set()
+        await asking
+        assert "--context=other" in stage.spawner.argvs[1]
+        assert (stage.spawner.processes[0].connections, stage.spawner.processes[1].connections) == (0, 1)
+
+
+async def test_a_stream_that_is_being_opened_when_the_proxy_is_renewed_does_not_stay_on_the_old_one(
+    tmp_path: Path,
+) -> None:
+    async with staged(tmp_path, lambda *_: Reply(how=STREAM, lines=("{}\n",))) as stage:
+        async with stage.transport.stream("/watch"):
+            pass
+        stage.spawner.opening = stage.transport.renew
+        with pytest.raises(UnreachableError, match="replaced"):
+            async with stage.transport.stream("/watch"):
+                pass
+        await until(lambda: not stage.spawner.processes[0].alive)

@@ -113,6 +113,8 @@ class ProxySpawner:
     Args:
         failures: stderr of processes that end at once, taken first.
         stderr: that of the others.
+        may_start: cleared, a process listens only when it is set.
+        opening: called once, when the next connection is about to be opened.
     """
 
     directory: Path
@@ -121,6 +123,11 @@ class ProxySpawner:
     stderr: list[str] = field(default_factory=list)
     processes: list[ProxyProcess] = field(default_factory=list)
     argvs: list[Sequence[str]] = field(default_factory=list)
+    may_start: asyncio.Event = field(default_factory=asyncio.Event)
+    opening: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.may_start.set()
 
     async def spawn(self, argv: Sequence[str], *, directory: Path | None = None) -> ProxyProcess:
         self.argvs.append(argv)
@@ -131,9 +138,13 @@ class ProxySpawner:
             return process
         process = ProxyProcess(self.script, self.stderr)
         self.processes.append(process)
+        await self.may_start.wait()
         await process.listen(directory / argv[-1].removeprefix("--unix-socket="))
         return process
 
     @contextmanager
     def address(self, name: str) -> Iterator[str]:
+        opening, self.opening = self.opening, None
+        if opening is not None:
+            asyncio.get_running_loop().call_soon(opening)
         yield str(self.directory / name)
