@@ -111,8 +111,10 @@ class Watch(Generic[T]):
         self._reachability = reachability
         self._clock = clock
         self._version = ""
-        self._what = f"{resource.plural} in {namespace or 'all namespaces'}"
         self.problem = ""
+
+    def __str__(self) -> str:
+        return f"{self._resource.plural} in {self._namespace or 'all namespaces'}"
 
     async def list(self) -> Listed[T]:
         """List everything; `events` goes on from there.
@@ -141,7 +143,7 @@ class Watch(Generic[T]):
 
     async def events(self) -> AsyncGenerator[WatchEvent[T], None]:
         """What changes, without end; a list where changes may have been missed."""
-        failures = quick_ends = 0
+        failures = quick_ends = expiries = 0
         while True:
             began = self._clock.now()
             try:
@@ -153,10 +155,10 @@ class Watch(Generic[T]):
                     async for line in lines:
                         event = self._read(line)
                         received = True
-                        failures = 0
+                        failures = expiries = 0
                         if event is not None:
                             yield event
-                failures = 0
+                failures = expiries = 0
                 # A load balancer that cuts quiet connections is no failure; a server that ends each watch at once is.
                 if received or self._clock.now() - began >= QUICK_SECONDS:
                     quick_ends = 0
@@ -166,11 +168,15 @@ class Watch(Generic[T]):
             except KubectlError as error:
                 if isinstance(error, GoneError) and self._version:
                     self._version = ""
-                    continue
-                self.problem = error.message
-                log.warning("watch of %s: %s", self._what, error.message)
-                failures = max(failures + 1, UNAUTHORIZED_FAILURES if isinstance(error, UnauthorizedError) else 0)
-                pause_seconds = AFTER_FAILURE.seconds(failures)
+                    expiries += 1
+                    if expiries == 1:
+                        continue
+                    pause_seconds = AFTER_FAILURE.seconds(expiries - 1)  # a list costs the server much
+                else:
+                    self.problem = error.message
+                    log.warning("watch of %s: %s", self, error.message)
+                    failures = max(failures + 1, UNAUTHORIZED_FAILURES if isinstance(error, UnauthorizedError) else 0)
+                    pause_seconds = AFTER_FAILURE.seconds(failures)
             await self._clock.sleep(pause_seconds)
             await self._reachability.wait_up()
 
@@ -193,7 +199,7 @@ class Watch(Generic[T]):
                 return None
             value = self._resource.parse(item)
             return Removed(_identity(item)) if value is None else Put(_identity(item), value)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise KubectlError(f"the API server sends what is no watch event: {line[:80]!r}") from error
 
     def _watch_path(self) -> str:

@@ -107,16 +107,16 @@ class ApiServerProbe:
     async def _probe(self) -> bool:
         """Whether one of its addresses takes a connection; names are looked up only once, and after a miss."""
         host, port = self._address
-        if not self._resolved:
-            self._resolved = await self._resolve(host)
-        for address in list(self._resolved):
+        addresses = self._resolved or await self._resolve(host)
+        for address in addresses:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     _, writer = await asyncio.open_connection(address, port)
             except (OSError, TimeoutError):
                 continue
             if (host, port) == self._address:  # it may have moved meanwhile
-                self._resolved.sort(key=lambda known: known != address)  # the one that answers goes first from now on
+                # the one that answers goes first from now on
+                self._resolved = sorted(addresses, key=lambda known: known != address)
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()

@@ -11,6 +11,7 @@ from kubectl_localize.cluster.exposing.values import SESSION_LABEL
 from kubectl_localize.cluster.store import ENDPOINT_SLICES, PODS, Store
 from kubectl_localize.cluster.watch import Reachability, Requests, Watch
 from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.timing import Clock, Notifier
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ class ExposureInformer:
             reachability=reachability,
             clock=clock,
         )
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks()
 
     async def begin(self) -> None:
         """List once, and follow from then on.
@@ -60,18 +61,12 @@ class ExposureInformer:
         pods, slices = await asyncio.gather(self._pods.list(), self._slices.list())
         self._store.pods.apply(pods)
         self._store.endpoint_slices.apply(slices)
-        self._tasks = [
-            asyncio.create_task(self._store.pods.follow(self._pods)),
-            asyncio.create_task(self._store.endpoint_slices.follow(self._slices)),
-        ]
+        self._tasks.start(self._store.pods.follow(self._pods), f"following {self._pods}")
+        self._tasks.start(self._store.endpoint_slices.follow(self._slices), f"following {self._slices}")
 
     async def end(self) -> None:
         """Stop following."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        self._tasks = []
+        await self._tasks.end()
 
     @property
     def pods(self) -> Mapping[str, Json]:

@@ -20,6 +20,7 @@ from kubectl_localize.errors import (
     UnreachableError,
 )
 from kubectl_localize.model import Connection, EndpointSlice, Selection, Service
+from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Informer:
         self._clock = clock
         self._services: list[Watch[Service]] = []
         self._slices: list[Watch[EndpointSlice]] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks()
         self.warnings: list[str] = []
 
     async def begin(self) -> None:
@@ -72,10 +73,10 @@ class Informer:
             await self._fall_back(error)
         except KubectlError as error:
             raise _explained(error, self._connection) from error
-        self._tasks = [
-            *(asyncio.create_task(self._store.services.follow(watch)) for watch in self._services),
-            *(asyncio.create_task(self._store.endpoint_slices.follow(watch)) for watch in self._slices),
-        ]
+        for services in self._services:
+            self._tasks.start(self._store.services.follow(services), f"following {services}")
+        for slices in self._slices:
+            self._tasks.start(self._store.endpoint_slices.follow(slices), f"following {slices}")
 
     async def _fall_back(self, refusal: ForbiddenError) -> None:
         namespace = self._connection.namespace
@@ -128,10 +129,7 @@ class Informer:
 
     async def end(self) -> None:
         """Stop following."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.end()
 
 
 def _explained(error: KubectlError, connection: Connection) -> LocalizeError:

@@ -169,6 +169,13 @@ async def test_a_version_that_is_too_old_means_list_anew_and_prune(gone: Script)
     assert stage.pauses == []
 
 
+async def test_versions_that_are_always_too_old_do_not_keep_the_server_busy_with_lists() -> None:
+    stage = Stage(*[page(version=9), EXPIRED] * 4, page(version=30), Stream(BOOKMARK), EXPIRED, page(version=40))
+    await stage.play()
+    assert stage.versions() == ["list", "9"] * 4 + ["list", "30", "4947", "list", "40"]
+    assert stage.pauses == [0.2, 0.4, 0.8]
+
+
 async def test_a_list_that_is_itself_too_old_is_tried_again_after_a_pause() -> None:
     stage = Stage(page(version=9), EXPIRED, EXPIRED, page(version=30))
     await stage.play()
@@ -176,7 +183,9 @@ async def test_a_list_that_is_itself_too_old_is_tried_again_after_a_pause() -> N
     assert stage.pauses == [0.2]
 
 
-@pytest.mark.parametrize("broken", ["no JSON at all\n", '{"type":"ADDED"}\n', "[]\n", "null\n"])
+@pytest.mark.parametrize(
+    "broken", ["no JSON at all\n", '{"type":"ADDED"}\n', "[]\n", "null\n", '{"type":"ERROR","object":""}\n']
+)
 async def test_a_line_that_is_no_event_ends_the_stream_and_what_came_before_it_counts(broken: str) -> None:
     stage = Stage(
         page(service_item("one", 5), version=9),

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.supervisor.probe import SLEEP_SECONDS, ApiServerProbe, probe_address
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import CONNECTION
@@ -52,6 +53,22 @@ async def test_after_a_move_the_new_address_is_probed() -> None:
         assert stage.link.up
 
 
+async def test_a_move_while_the_old_host_is_looked_up_forgets_the_old_hosts_addresses() -> None:
+    with (
+        socket.create_server(("127.0.0.2", 0)) as second,
+        socket.create_server(("127.0.0.1", second.getsockname()[1])),  # somebody else's, on the old host
+        bind_loopback("127.0.0.1", 0) as silent,
+    ):
+        stage = Stage(silent.getsockname())
+        stage.move_to = second.getsockname()
+        probing = asyncio.create_task(stage.link.run())
+        second.setblocking(False)
+        accepted, _ = await asyncio.get_running_loop().sock_accept(second)
+        accepted.close()
+        probing.cancel()
+        assert stage.looked_up == ["127.0.0.1", "127.0.0.2"]
+
+
 class Stage:
     """A link to a socket of ours, whose host has these addresses, and how often it was renewed."""
 
@@ -62,10 +79,16 @@ class Stage:
         self.link = ApiServerProbe(
             address, resolve=self._resolve, boot_ahead=lambda: self.ahead, changed=self.changed, renewed=self._renewed
         )
-        self._addresses = list(addresses) or [address[0]]
+        self.looked_up: list[str] = []
+        self.move_to: tuple[str, int] | None = None  # where it is moved to while the next host is looked up
+        self._addresses = list(addresses)
 
     async def _resolve(self, host: str) -> list[str]:
-        return list(self._addresses)
+        self.looked_up.append(host)
+        if self.move_to is not None:
+            self.link.move(self.move_to)
+            self.move_to = None
+        return list(self._addresses) or [host]
 
     def _renewed(self) -> None:
         self.renewals += 1
