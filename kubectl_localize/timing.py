@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 MOST_DOUBLINGS = 32  # past any cap, while 2 ** 1024 is past what a float holds
 
@@ -101,3 +104,19 @@ async def first_of(
                 future.cancel()
             if pending:
                 await asyncio.wait(pending)
+
+
+async def all_of(*work: Awaitable[object]) -> None:
+    """Do several things at the same time, and wait for all of them, also if one fails.
+
+    Use it where nothing may go on in the background after a failure: for steps that have to be undone, and for ends.
+
+    Raises:
+        Exception: what the first of them, in this order, has raised; the log has the others.
+    """
+    answers = await asyncio.gather(*work, return_exceptions=True)
+    failures = [answer for answer in answers if isinstance(answer, BaseException)]
+    for failure in failures[1:]:
+        log.warning("failed at the same time: %s", failure, exc_info=failure)
+    if failures:
+        raise failures[0]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from kubectl_localize.timing import Notifier
+import pytest
+
+from kubectl_localize.timing import Notifier, all_of
 from tests.unit.supervisor.loop import play, until
 
 
@@ -44,3 +46,23 @@ def test_time_runs_out_and_who_has_gone_is_forgotten() -> None:
         assert dropped.cancelled()
 
     play(run())
+
+
+async def test_all_of_waits_for_the_others_when_one_has_failed(caplog: pytest.LogCaptureFixture) -> None:
+    may_end, ended = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        await may_end.wait()
+        ended.set()
+
+    async def failing(text: str) -> None:
+        raise OSError(text)
+
+    work = asyncio.create_task(all_of(failing("first"), slow(), failing("second")))
+    await asyncio.sleep(0)
+    assert not work.done()
+    may_end.set()
+    with pytest.raises(OSError, match="first"):
+        await work
+    assert ended.is_set()
+    assert "second" in caplog.text

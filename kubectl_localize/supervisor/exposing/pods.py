@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Collection
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -18,6 +17,7 @@ from kubectl_localize.supervisor.exposing.remote_forward import Keys, RemoteForw
 from kubectl_localize.supervisor.exposing.tunnel import Tunnel
 from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.runtime import Runtime
+from kubectl_localize.timing import all_of
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class ExposurePods:
             KubectlError: they object to something.
         """
         secret = self._runtime.api.create(f"{self._path}/secrets", self._secret(pod.UID), dry_run=True)
-        await _together(secret, self._try_out_pod())
+        await all_of(secret, self._try_out_pod())
 
     async def _try_out_pod(self) -> None:
         api, path = self._runtime.api, f"{self._path}/pods"
@@ -132,7 +132,7 @@ class ExposurePods:
         self._secret_uid = made["metadata"]["uid"]
         if plan.failsafe is None or not plan.failsafe.own:
             return
-        await _together(
+        await all_of(
             api.create(f"{self._path}/serviceaccounts", failsafe.service_account(plan, *self._owned)),
             api.create(f"{self._rbac}/roles", failsafe.role(plan, *self._owned)),
         )
@@ -143,7 +143,7 @@ class ExposurePods:
         Raises:
             KubectlError: the API server does not answer, or refuses it.
         """
-        await _together(self.make_pod(), self._bind())
+        await all_of(self.make_pod(), self._bind())
 
     async def _bind(self) -> None:
         """Give the failsafe its right. The Role has to exist by then: only admins may bind one that is not there."""
@@ -214,7 +214,7 @@ class ExposurePods:
 
     async def renew(self) -> None:
         """Give every pod a fresh connection."""
-        await asyncio.gather(*(tunnel.renew() for tunnel in self._tunnels.values()))
+        await all_of(*(tunnel.renew() for tunnel in self._tunnels.values()))
 
     def _secret(self, uid: int) -> Json:
         return pod.secret(
@@ -243,22 +243,6 @@ class ExposurePods:
         number = f"-{self._made}" if self._made > 1 else ""
         end = f"-{self._plan.session}{number}"
         return f"localize-{self._plan.services[0].name}"[: 63 - len(end)].rstrip("-.") + end
-
-
-async def _together(*work: Awaitable[object]) -> None:
-    """Do several things at the same time, and wait for all of them even if one fails.
-
-    None of them may take effect after the way back has begun.
-
-    Raises:
-        Exception: what the first of them, in this order, has raised; the log has the others.
-    """
-    answers = await asyncio.gather(*work, return_exceptions=True)
-    failures = [answer for answer in answers if isinstance(answer, BaseException)]
-    for failure in failures[1:]:
-        log.warning("failed at the same time: %s", failure)
-    if failures:
-        raise failures[0]
 
 
 def _probed_path(made: Json) -> str:

@@ -24,6 +24,7 @@ from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.waiter import LOOK_SECONDS, Waiter
 from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
 from kubectl_localize.supervisor.runtime import Runtime
+from kubectl_localize.timing import all_of
 
 POD_SECONDS = 120.0
 CONNECT_SECONDS = 30.0
@@ -78,7 +79,7 @@ class Takeover:
             LocalizeError: this machine or the API server refuses something.
         """
         with self._refusals_of_this_machine():
-            await asyncio.gather(self._pods.make_keys(), self._ends.listen())
+            await all_of(self._pods.make_keys(), self._ends.listen())
         try:
             await self._pods.try_out()
         except (InvalidError, ForbiddenError) as error:

@@ -14,6 +14,7 @@ from kubectl_localize.supervisor.forwarding.listener import Listener, ListenerCo
 from kubectl_localize.supervisor.forwarding.spec import Binding, ForwardSpec, PortSpec
 from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.traffic.binding import PortBinder
+from kubectl_localize.timing import all_of
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +81,11 @@ class Forward:
             self._addresses = addresses
             for binding in [binding for binding in self._listeners if binding not in spec.bindings]:
                 await self._listeners.pop(binding).close()
-            for binding, endpoints in spec.bindings.items():
+            for binding in spec.bindings:
                 listener = self._listeners.get(binding)
                 if listener is None:
                     listener = self._listeners[binding] = Listener(self._config, spec.key.namespace)
-                    listener.set_endpoints(endpoints)
+                    listener.set_endpoints(self.spec.bindings.get(binding, ()))  # `follow` may have changed them since
                 if not listener.listening:
                     await self._open(binding, listener)
             self.applied = spec
@@ -124,13 +125,8 @@ class Forward:
     async def close(self) -> None:
         """Close every listener; one that fails does not keep the others open."""
         async with self._opened:
-            closed = await asyncio.gather(
-                *(listener.close() for listener in self._listeners.values()), return_exceptions=True
-            )
-            self._listeners.clear()
-        for failure in closed:
-            if isinstance(failure, Exception):
-                log.error("%s: a listener could not be closed", self.spec.key, exc_info=failure)
+            listeners, self._listeners = list(self._listeners.values()), {}
+            await all_of(*(listener.close() for listener in listeners))
 
     def targets(self) -> set[Target]:
         """Every pod's port that its connections may go to."""

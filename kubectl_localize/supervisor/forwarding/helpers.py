@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.system import System
 from kubectl_localize.model import Options
 from kubectl_localize.supervisor.forwarding.unprivileged_helper import UnprivilegedHelper
-from kubectl_localize.timing import Notifier
+from kubectl_localize.timing import Notifier, all_of
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class Helpers:
 
     async def close(self) -> None:
         """Make both helpers undo what they did; return when that is done."""
-        await asyncio.gather(self._own.close(), self._privileged.close())
+        await all_of(self._own.close(), self._privileged.close())
 
     @property
     def hosts(self) -> Helper | None:

@@ -20,6 +20,7 @@ from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
 from kubectl_localize.supervisor.forwarding.spec import ForwardSpec, difference, forward_spec
 from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.traffic.binding import PortBinder
+from kubectl_localize.timing import all_of
 
 log = logging.getLogger(__name__)
 
@@ -74,12 +75,18 @@ class Reconciler:
     def specs(self) -> list[ForwardSpec]:
         """What shall run, by what the cluster has now."""
         for key in self._store.take_dirty():
-            service = self._store.service(key)
-            if service is None or not selected(service, self._selection, self._connection.namespace):
-                self._specs.pop(key, None)
-            else:
-                self._specs[key] = forward_spec(service, self._store.slices(key))
+            try:
+                self._specify(key)
+            except Exception:  # one bad object must not keep the others from being followed
+                log.exception("what shall run for %s", key)
         return list(self._specs.values())
+
+    def _specify(self, key: ServiceKey) -> None:
+        service = self._store.service(key)
+        if service is None or not selected(service, self._selection, self._connection.namespace):
+            self._specs.pop(key, None)
+        else:
+            self._specs[key] = forward_spec(service, self._store.slices(key))
 
     def follow(self) -> None:
         """Let new connections go to the endpoints that the cluster has now; nothing is waited for."""
@@ -95,17 +102,16 @@ class Reconciler:
         """
         self.follow()
         async with self._busy:
-            changed = [spec for spec in self.specs() if self._applied(spec.key) != spec]
+            changed = [spec.key for spec in self.specs() if self._applied(spec.key) != spec]
             for key in [key for key in self._forwards if key not in self._specs]:
                 await self._forwards.pop(key).close()
                 self._reporter.change(f"{key}: the Service is gone")
-            await self._apply([spec for spec in changed if self._has_addresses(spec)])
-            new = [spec for spec in changed if not self._has_addresses(spec)]
+            new = await self._apply(changed)
             self._problem = ""
             if new:
                 self._tell_others()
                 await self._assign_addresses()
-                await self._apply([spec for spec in new if self._has_addresses(spec)])
+                await self._apply(new)
             self._tell_others()
             self._begun = True
 
@@ -122,7 +128,7 @@ class Reconciler:
         async with self._busy:
             forwards = list(self._forwards.values())
             self._forwards.clear()
-            await asyncio.gather(*(forward.close() for forward in forwards))
+            await all_of(*(forward.close() for forward in forwards))
 
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def items(self) -> list[ForwardItem]:
@@ -156,14 +162,33 @@ class Reconciler:
             self._problem = f"no addresses for new Services and pods: {error.message}"
             log.warning("%s", self._problem)
 
-    async def _apply(self, specs: Sequence[ForwardSpec]) -> None:
-        for spec in specs:
-            before = self._applied(spec.key)
-            if self._begun and (text := difference(before, spec)):
-                self._reporter.change(f"{spec.key}: {text}")
-            if spec.key not in self._forwards:
-                self._forwards[spec.key] = Forward(spec, self._config, self._binder, self._now())
-            await self._forwards[spec.key].apply(spec, self._addresses)
+    async def _apply(self, keys: Sequence[ServiceKey]) -> list[ServiceKey]:
+        """Make Services run as they shall by now, which may have changed since the call: `follow` goes on meanwhile.
+
+        Returns:
+            Those that have no addresses yet.
+        """
+        without_addresses = []
+        for key in keys:
+            spec = self._specs.get(key)
+            if spec is None:
+                continue
+            if not self._has_addresses(spec):
+                without_addresses.append(key)
+                continue
+            try:
+                await self._apply_one(spec)
+            except Exception:  # the others are to run all the same
+                log.exception("%s", key)
+        return without_addresses
+
+    async def _apply_one(self, spec: ForwardSpec) -> None:
+        before = self._applied(spec.key)
+        if self._begun and (text := difference(before, spec)):
+            self._reporter.change(f"{spec.key}: {text}")
+        if spec.key not in self._forwards:
+            self._forwards[spec.key] = Forward(spec, self._config, self._binder, self._now())
+        await self._forwards[spec.key].apply(spec, self._addresses)
 
     def _tell_others(self) -> None:
         """Let the pool and the hosts file know what is forwarded now; neither is waited for."""

@@ -170,7 +170,8 @@ async def test_a_version_that_is_too_old_means_list_anew_and_prune(gone: Script)
 
 
 async def test_versions_that_are_always_too_old_do_not_keep_the_server_busy_with_lists() -> None:
-    stage = Stage(*[page(version=9), EXPIRED] * 4, page(version=30), Stream(BOOKMARK), EXPIRED, page(version=40))
+    expiring: list[Script] = [page(version=9), EXPIRED] * 4
+    stage = Stage(*expiring, page(version=30), Stream(BOOKMARK), EXPIRED, page(version=40))
     await stage.play()
     assert stage.versions() == ["list", "9"] * 4 + ["list", "30", "4947", "list", "40"]
     assert stage.pauses == [0.2, 0.4, 0.8]

@@ -22,7 +22,7 @@ class NotingHelper:
     Attributes:
         refuses: whether it cannot write now.
         may_write, may_bind: cleared, a write or a bind hangs.
-        writes: how often it was asked to write.
+        writes, binds: how often it was asked to write, and to bind.
     """
 
     def __init__(self) -> None:
@@ -33,6 +33,7 @@ class NotingHelper:
         self.may_bind = asyncio.Event()
         self.may_bind.set()
         self.writes = 0
+        self.binds = 0
 
     async def set_hosts(self, context: str, lines: Sequence[HostsLine]) -> None:
         self.writes += 1
@@ -42,6 +43,7 @@ class NotingHelper:
         self.lines = tuple(lines)
 
     async def bind(self, address: str, port: int) -> socket.socket:
+        self.binds += 1
         await self.may_bind.wait()
         return bind_loopback(address, port)
 

@@ -11,7 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import pytest
 
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.cluster.watch import Put, Removed
@@ -73,7 +75,7 @@ class Stage:
             CONNECTION,
             Selection(),
             self.store,
-            key="dev-1",
+            key=str(directory),  # the addresses come of it, and other test runs have others
             registry=AddressRegistry(
                 self.registry / "addresses.json",
                 self.registry / "lock",
@@ -358,3 +360,38 @@ async def test_endpoints_change_while_the_helper_binds_a_port(tmp_path: Path) ->
         await reconciling
         await stage.reconciler.reconcile()
         assert "shop/web: pod a is gone, now b" in stage.reporter.changes
+
+
+async def test_endpoints_that_change_while_another_service_is_still_being_bound_are_not_set_back(
+    tmp_path: Path,
+) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        api = replace(SERVICE, key=ServiceKey("shop", "api"))
+        stage.put(api, "old")
+        await stage.reconcile()
+        helper = stage.helpers.connected
+        assert helper is not None
+        helper.may_bind.clear()
+        stage.denied = {OTHER_PORT}
+        stage.put(replace(SERVICE, ports=(ServicePort("http", OTHER_PORT, 8080),)), "a")
+        stage.put(api, "new")
+        reconciling = asyncio.create_task(stage.reconciler.reconcile())
+        await until(lambda: helper.binds)
+        stage.put(api, "newer")
+        stage.reconciler.follow()
+        helper.may_bind.set()
+        await reconciling
+        assert stage.item("api")["endpoints"] == ["newer"]
+        assert "shop/api: pod old is gone, now newer" in stage.reporter.changes
+
+
+async def test_a_service_that_cannot_be_followed_keeps_no_other_from_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        stage.put(SERVICE, "b")
+        broken = replace(SERVICE, key=ServiceKey("shop", "api"), ports=(cast(ServicePort, None),))
+        stage.store.services.apply(Put("shop/api", broken))
+        await stage.reconcile()
+        assert stage.item()["endpoints"] == ["b"]
+        assert "what shall run for shop/api" in caplog.text
