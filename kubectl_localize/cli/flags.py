@@ -108,7 +108,7 @@ COMPLETION_WORDS: Mapping[str, str] = {
     "bash": "print the script for bash",
     "zsh": "print the script for zsh",
     "fish": "print the script for fish",
-    "install": "place what the shells and kubectl look for",
+    "install": "place the files that shells and kubectl look for",
 }
 _TABLE: Mapping[str, Command] = {
     START: Command(
@@ -127,17 +127,18 @@ they have inside the cluster, until Ctrl-C. Nothing is installed in the cluster.
                  kind="namespace", group=_WHICH, attribute="skip_namespaces"),
             Flag("exclude", "leave these Services out; may be repeated", value="GLOB", many=True, kind="service",
                  group=_WHICH),
-            Flag("detach", "return once everything listens; it runs on until stop", short="d", group=_RUNNING),
-            Flag("no-sudo", "never ask for privileges", group=_RUNNING),
-            Flag("idle-timeout", "end an unused port-forward after this time (5m)", value="TIME", kind="duration",
+            Flag("detach", "return once everything listens; it runs in the background until stop", short="d",
                  group=_RUNNING),
-            Flag("max-children", "how many port-forwards at once before the longest idle one ends (64)", value="N",
+            Flag("no-sudo", "never ask for privileges", group=_RUNNING),
+            Flag("idle-timeout", "end a port-forward that nobody has used for so long (5m)", value="TIME",
+                 kind="duration", group=_RUNNING),
+            Flag("max-children", "from so many port-forwards on, a new one ends the longest idle one (64)", value="N",
                  kind="count", group=_RUNNING),
             Flag("wait-timeout", "how long a connection waits for a Ready pod (30s)", value="TIME", kind="duration",
                  group=_RUNNING),
-            Flag("no-hosts", "leave names alone", group=_NAMES),
+            Flag("no-hosts", "write no names", group=_NAMES),
             Flag("hosts-file", "write names to this file (/etc/hosts)", value="FILE", kind="file", group=_NAMES),
-            Flag("ip-range", "where addresses come from (127.64.0.0/10)", value="CIDR", group=_NAMES),
+            Flag("ip-range", "the range that addresses come from (127.64.0.0/10)", value="CIDR", group=_NAMES),
             Flag("cluster-domain", "the cluster's DNS domain (cluster.local)", value="NAME", kind="domain",
                  group=_NAMES),
             Flag("allow-other-users", "let every user of this machine connect, not only this one and root",
@@ -150,67 +151,69 @@ they have inside the cluster, until Ctrl-C. Nothing is installed in the cluster.
   kubectl localize -n webshop -n billing -d
   # one Service, and all whose names begin with db- in another namespace
   kubectl localize web 'billing/db-*'
-  # by label, without touching the hosts file
+  # by label, without names in the hosts file
   kubectl localize -A -l app.kubernetes.io/part-of=shop --no-hosts
-  # what runs, and its end
+  # list what runs, and end it
   kubectl localize ls
   kubectl localize stop""",
         notes="""\
-A Service that has a command's name, or is called help, is written with its namespace: webshop/ls.
+If a Service is called like a command, or help, write it with its namespace: webshop/ls.
 Times are written like 500ms, 30s, 5m or 1h30m.""",
     ),
     "expose": Command(
         summary="send a Service's traffic to a process on this machine",
         usage="kubectl localize expose SERVICE… [flags] [-- COMMAND…]",
         description="""\
-Sends a Service's traffic to a process on this machine, until Ctrl-C. The workload behind the Service is scaled
-down meanwhile, and is back and Ready at the end.""",
+Sends a Service's traffic to a process on this machine, until Ctrl-C. Meanwhile the workload behind the Service is
+scaled to zero; at the end it is scaled up again, and this returns when it is Ready.""",
         word="SERVICE",
         word_help="svc or ns/svc",
         program=True,
         flags=(
-            Flag("map", "where the local process listens (127.0.0.1, the target port's number), and for which port of"
-                 " the Service; may be repeated", value="[SERVICE=][HOST:]LOCAL[:PORT]", many=True, kind="map",
+            Flag("map", "where the local process listens (127.0.0.1, the target port's number), and the Service's port"
+                 " that it serves; may be repeated", value="[SERVICE=][HOST:]LOCAL[:PORT]", many=True, kind="map",
                  group=_WHERE, attribute="maps"),
             _namespace("the Services' namespace"),
-            Flag("detach", "return once it is live; it runs on until --stop", short="d", group=_RUNNING),
-            Flag("stop", "end it, and return when the workload is back", group=_RUNNING),
+            Flag("detach", "return once it is live; it runs in the background until --stop", short="d", group=_RUNNING),
+            Flag("stop", "end the exposure, and return when the workload is back", group=_RUNNING),
             Flag("keep", "leave the workload running beside the local process", group=_RUNNING),
-            Flag("dry-run", "check, say what would be changed, and change nothing", group=_SAFETY),
-            Flag("force", "go on even if nothing listens here, or GitOps, an operator or an autoscaler scales the"
-                 " workload", group=_SAFETY),
-            Flag("failsafe", "after how long without this machine the cluster itself brings the workload back (10m);"
+            Flag("dry-run", "do all checks, say what would be changed, and change nothing", group=_SAFETY),
+            Flag("force", "go on even if nothing listens here, or if GitOps, an operator or an autoscaler scales"
+                 " the workload", group=_SAFETY),
+            Flag("failsafe", "how long this machine may be gone until the cluster itself scales the workload up (10m);"
                  " off: never", value="TIME", kind="failsafe", group=_SAFETY),
-            Flag("failsafe-service-account", "the ServiceAccount that does so, if you may make none"
+            Flag("failsafe-service-account", "the ServiceAccount for that, if you may not make one"
                  " (docs/rbac.yaml)", value="NAME", group=_SAFETY),
-            Flag("image", "the exposure pod's image, one with sshd", value="IMAGE", group=_RUNNING),
-            Flag("failsafe-image", "the failsafe's, one with curl (the same)", value="IMAGE", group=_RUNNING),
-            Flag("image-pull-secret", "for these images, besides the workload's own", value="NAME", group=_RUNNING),
+            Flag("image", "the exposure pod's image; it needs sshd", value="IMAGE", group=_RUNNING),
+            Flag("failsafe-image", "the failsafe's image; it needs curl (default: the same image)", value="IMAGE",
+                 group=_RUNNING),
+            Flag("image-pull-secret", "a pull secret for these images, besides the workload's own", value="NAME",
+                 group=_RUNNING),
         ),
         examples="""\
-  # what listens on the Service's target port here gets its traffic
+  # to the process that listens on the Service's target port here
   kubectl localize expose webshop/cart
-  # on another port
+  # to another port
   kubectl localize expose webshop/cart --map 3000
-  # start it, too, with the environment of the container that it replaces
+  # also start the process, with the environment of the container that it replaces
   kubectl localize expose webshop/cart --map 3000 -- npm run dev
-  # what would be changed
+  # say what would be changed
   kubectl localize expose webshop/cart --dry-run
-  # in the background, and its end
+  # in the background, and end it
   kubectl localize expose webshop/cart -d
   kubectl localize expose webshop/cart --stop""",
-        notes="After a crash `kubectl localize restore`, or simply the next start, puts everything back.",
+        notes="After a crash, `kubectl localize restore` or the next start puts everything back.",
     ),
     "restore": Command(
         summary="undo what a crashed run left",
         usage="kubectl localize restore [flags]",
         description="""\
-Finds what your crashed runs left, in the cluster and on this machine, and undoes it. What a live run or
-somebody else holds is left alone and named. It asks before it undoes what this machine has no record of.""",
+Finds what your crashed runs left, in the cluster and on this machine, and undoes it. It names what belongs to a live
+run or to somebody else, and leaves it alone. It asks before it undoes what this machine has no record of.""",
         flags=(
             Flag("dry-run", "say what would be undone, and undo nothing"),
             Flag("yes", "also undo sessions that this machine has no record of, without asking", short="y"),
-            _namespace("look in this namespace if you may not list all of them; may be repeated", "Flags"),
+            _namespace("also look in this namespace, if you may not list all of them; may be repeated", "Flags"),
         ),
         examples="""\
   kubectl localize restore --dry-run
@@ -218,9 +221,9 @@ somebody else holds is left alone and named. It asks before it undoes what this 
   kubectl localize restore -n webshop""",
     ),
     "ls": Command(
-        summary="what is forwarded and exposed, with its health",
+        summary="list what is forwarded and exposed, with its health",
         usage="kubectl localize ls [SERVICE…] [flags]",
-        description="Lists what is forwarded and exposed, with its health. It asks no cluster.",
+        description="Lists what is forwarded and exposed, with its health. It does not ask the cluster.",
         word="SERVICE",
         word_help=f"{_PATTERNS}; everything if left out",
         flags=(
@@ -249,40 +252,40 @@ somebody else holds is left alone and named. It asks before it undoes what this 
   kubectl localize stop --all""",
     ),
     "logs": Command(
-        summary="the supervisor's log",
+        summary="print the supervisor's log",
         usage="kubectl localize logs [flags]",
         description="""\
-Prints the supervisor's log: of --context, of the only context that has one, or of the current context.""",
-        flags=(Flag("follow", "go on with what is written until Ctrl-C", short="f"), _ONE_NAMESPACE),
+Prints the supervisor's log: of --context; else of the only context that has a log; else of the current context.""",
+        flags=(Flag("follow", "go on printing new lines until Ctrl-C", short="f"), _ONE_NAMESPACE),
         examples="""\
   kubectl localize logs
   kubectl localize logs -f --context kind-dev""",
     ),
     "completion": Command(
-        summary="Tab in bash, zsh and fish",
+        summary="make Tab complete in bash, zsh and fish",
         usage="kubectl localize completion bash|zsh|fish|install [flags]",
         description="""\
 Makes Tab complete commands, flags, Services, namespaces and contexts. With the name of a shell it prints the script
-for kubectl-localize in that shell. `install` places what the shells and kubectl look for, and says what it did: a
-kubectl_complete-localize in PATH, by which kubectl 1.26 and later completes `kubectl localize` in every shell in which
-kubectl itself is completed, and each script in the directory from which its shell loads it. It replaces no file of
-anybody else's, and edits none of yours.""",
+for kubectl-localize in that shell. `install` places two kinds of files, and says which: kubectl_complete-localize in
+PATH, with which kubectl 1.26 and later completes `kubectl localize` in every shell that completes kubectl; and each
+shell's script in the directory from which that shell loads it. It replaces no file that something else wrote, and
+edits none of yours.""",
         word="WHAT",
         word_help="bash, zsh, fish or install",
-        flags=(Flag("remove", "with install: take away what it placed"), _ONE_NAMESPACE),
+        flags=(Flag("remove", "with install: delete the files that it placed"), _ONE_NAMESPACE),
         examples="""\
   # once, for kubectl localize (and for kubectl-localize in bash and fish)
   kubectl localize completion install
-  # kubectl's own completion has to be on for that, in bash
+  # for that, kubectl's own completion has to be on, in bash
   source <(kubectl completion bash)
   # for kubectl-localize in zsh, in ~/.zshrc
   source <(kubectl-localize completion zsh)
-  # take away what install placed
+  # delete what install placed
   kubectl localize completion install --remove""",
-        notes="Names come from the cluster; while it is away or slow, from what it said last.",
+        notes="Names come from the cluster. While it is away or slow, Tab offers the names that it knew last.",
     ),
     "version": Command(
-        summary="the versions of kubectl localize, kubectl, ssh and the server",
+        summary="print the versions of kubectl localize, kubectl, ssh and the server",
         usage="kubectl localize version [flags]",
         description="Prints the versions of kubectl localize, kubectl, ssh and the server.",
         flags=(Flag("client", "do not ask the server"), _output("json", "yaml"), _ONE_NAMESPACE),

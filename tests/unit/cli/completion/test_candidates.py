@@ -157,7 +157,9 @@ def test_commands_and_flags_say_what_they_are() -> None:
         "send a Service's traffic to a process on this machine"
     ]
     flags = complete(read_line(["--detac"]), ScriptedNames()).candidates
-    assert [candidate.description for candidate in flags] == ["return once everything listens; it runs on until stop"]
+    assert [candidate.description for candidate in flags] == [
+        "return once everything listens; it runs in the background until stop"
+    ]
 
 
 @pytest.mark.parametrize("command", [START, *COMMANDS])

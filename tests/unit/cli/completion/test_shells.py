@@ -36,7 +36,7 @@ def _bash(tmp_path: Path, line: str, cursor: int | None = None) -> list[str]:
 
 def test_kubectl_is_told_values_and_what_they_are(tmp_path: Path) -> None:
     done = _answer(tmp_path, "__complete", "--detac")
-    assert done.stdout == "--detach\treturn once everything listens; it runs on until stop\n:4\n"
+    assert done.stdout == "--detach\treturn once everything listens; it runs in the background until stop\n:4\n"
     assert _answer(tmp_path, "__complete", "--context=ar").stdout == "arn:aws:eks:x/prod\n:4\n"
     assert _answer(tmp_path, "__complete", "--kubeconfig", "").stdout == ":0\n"
     assert _answer(tmp_path, "__complete").stdout.startswith("completion\t")
@@ -45,7 +45,9 @@ def test_kubectl_is_told_values_and_what_they_are(tmp_path: Path) -> None:
 def test_fish_and_zsh_are_told_whole_words(tmp_path: Path) -> None:
     assert _answer(tmp_path, "__complete_fish", "--context=ar").stdout == "--context=arn:aws:eks:x/prod\t\n:4\n"
     assert _answer(tmp_path, "__complete_zsh", "--context=ar").stdout == "--context=arn\\:aws\\:eks\\:x/prod\n:4\n"
-    assert _answer(tmp_path, "__complete_zsh", "ver").stdout.startswith("version:the versions of kubectl localize,")
+    assert _answer(tmp_path, "__complete_zsh", "ver").stdout.startswith(
+        "version:print the versions of kubectl localize,"
+    )
 
 
 @pytest.mark.parametrize(
