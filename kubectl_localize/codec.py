@@ -40,7 +40,7 @@ class _MismatchError(Exception):
         self.place = place
 
     def inside(self, part: str) -> _MismatchError:
-        """The same mistake, seen from the container that holds `part`."""
+        """The same error, with `part` put in front of its place."""
         return _MismatchError(self.problem, part + self.place)
 
 

@@ -28,7 +28,7 @@ _COMMANDS_HEADING = "Commands (kubectl localize COMMAND -h):"
 
 
 class Arguments(argparse.Namespace):
-    """A parsed command line. An attribute for each flag of any command; what was not given has its default here.
+    """A parsed command line. Each flag of any command is an attribute; flags that were not given have their default.
 
     Args:
         command: its name; START for none.
@@ -160,7 +160,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Collect(argparse.Action):
-    """Adds a value to those that the flag was given before."""
+    """An argparse action that collects the values of a flag that may be repeated."""
 
     def __call__(self, parser: object, namespace: object, values: Any, option_string: object = None) -> None:
         setattr(namespace, self.dest, (*getattr(namespace, self.dest), values))

@@ -49,7 +49,7 @@ class Control:
         self._patience = seconds
 
     def fileno(self) -> int:
-        """What `select` waits on; events that are here already do not show there, see `waiting`."""
+        """The descriptor for `select`. It does not show events that were already received: see `waiting`."""
         return self._connection.fileno()
 
     @property
@@ -99,7 +99,7 @@ class Control:
             yield event
 
     def close(self) -> None:
-        """Close the connection: what this command alone held ends."""
+        """Close the connection; the supervisor then ends what only this command held."""
         self._connection.close()
 
 

@@ -300,7 +300,7 @@ SUMMARIES: Mapping[str, str] = {name: _TABLE[name].summary for name in COMMANDS}
 
 
 def command_named(name: str) -> Command:
-    """The data of a command; START for none."""
+    """The data of a command, by its name; START is `kubectl localize` itself."""
     return _TABLE[name]
 
 

@@ -112,7 +112,7 @@ class Holder(ABC):
     # -- what each command does in its own way ------------------------------------------------------------------------
     @abstractmethod
     def go_on(self, outcome: Outcome, control: Control) -> int:
-        """Show the outcome, and hold it or not; the exit code."""
+        """Show the outcome, and hold the supervisor if the command has to. Returns the exit code."""
 
     def answer(self, question: Question) -> bool:
         """Do what the supervisor asks for; whether it could be done."""
@@ -138,8 +138,8 @@ class Holder(ABC):
     def _ask(self, control: Control, request: StartRequest | ExposeRequest | RestoreRequest) -> Outcome | None:
         """The outcome of the request; None if another supervisor has to be asked.
 
-        That is so if this one is just ending, or two commands started one at the same moment. It is not so once one has
-        accepted the request: what is stopped afterwards is not begun anew.
+        Another one has to be asked if this one is just ending, or if two commands started one at the same moment.
+        Once a supervisor has accepted the request, no other one is asked: what is stopped then is not begun again.
         """
         control.patient(ANSWER_SECONDS)
         control.send(request)

@@ -108,8 +108,8 @@ class Command:
     def poll(self) -> int | None:
         """The exit code, 128 and the number for a signal, as shells have it; None while it runs. Never waits.
 
-        When it has stopped, this stops us and returns when we are continued. With the end, the terminal and our signal
-        handlers are as before.
+        If it was stopped (Ctrl-Z), this process stops too, and the call returns after both were continued. When it has
+        ended, the terminal and our signal handlers are as before.
         """
         if self._process is None or self._exit_code is not None:
             return self._exit_code

@@ -39,11 +39,11 @@ def one_line(text: str) -> str:
 
 
 class Console:
-    """Lines for people.
+    """Writes lines for people.
 
     Args:
-        stream: where they go.
-        color: whether to colour.
+        stream: the lines go here.
+        color: whether to colour them.
         live: whether the last line may be rewritten in place.
     """
 
@@ -171,7 +171,7 @@ def pause(seconds: float) -> None:
 
 
 def stdout_color(no_color: bool = False) -> bool:
-    """Whether what goes to stdout is coloured."""
+    """Whether to colour what goes to stdout."""
     return color_wanted(is_terminal(sys.stdout), no_color, os.environ)
 
 

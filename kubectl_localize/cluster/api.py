@@ -39,7 +39,7 @@ class Api:
         self._requests = requests
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> Json:
-        """One object, or a list in one piece."""
+        """Fetch one object, or a whole list at once."""
         return await self._requests.request("GET", _with(path, query or {}), timeout_seconds=REQUEST_SECONDS)
 
     async def find(self, path: str) -> Json | None:
@@ -64,7 +64,7 @@ class Api:
         return await self.exists(f"/api/v1/namespaces/{namespace}/pods/{pod}")
 
     async def namespace_exists(self, namespace: str) -> bool:
-        """Whether a namespace is there; True if the API server does not say, for example to those who may not ask."""
+        """Whether a namespace exists; True if the API server does not say, for example because the user may not ask."""
         return await self.exists(f"/api/v1/namespaces/{namespace}")
 
     async def items(self, group_version: str, plural: str, namespace: str, selector: str = "") -> list[Json]:

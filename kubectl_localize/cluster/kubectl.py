@@ -133,7 +133,7 @@ _REASONS: tuple[tuple[str, type[KubectlError]], ...] = (
 
 
 def explain(stderr: Sequence[str], exit_code: int) -> KubectlError:
-    """The error that kubectl's last words mean.
+    """Turn the last lines of kubectl's stderr into an error.
 
     Args:
         stderr: the last lines that it wrote there, oldest first.

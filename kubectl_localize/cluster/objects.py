@@ -34,7 +34,7 @@ def service(item: Mapping[str, Any]) -> Service:
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
-    """Whether a pod is Ready and stays."""
+    """Whether a pod is Ready and not terminating."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
     ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
     return ready and not pod["metadata"].get("deletionTimestamp")

@@ -85,7 +85,7 @@ class Reachability(Protocol):
 
 
 class Watch(Generic[T]):
-    """One resource of one namespace (or of the cluster, if it is empty).
+    """Lists and watches one resource in one namespace (in all namespaces, if it is empty).
 
     `problem` says why events may be missing at the moment; empty if all is well.
 
@@ -181,7 +181,7 @@ class Watch(Generic[T]):
             await self._reachability.wait_up()
 
     def _read(self, line: bytes) -> Put[T] | Removed | None:
-        """One line of a watch; None if it only moves the version on.
+        """Parse one line of a watch; None if it only gives a newer resourceVersion.
 
         Raises:
             GoneError: the version is too old.

@@ -125,7 +125,7 @@ def _be_guard(pipe: int) -> NoReturn:
 
 
 def _keep_only(pipe: int) -> None:
-    """Close everything else: terminals that others wait for, listening sockets, locks."""
+    """Close all other descriptors: the guard must not hold terminals, listening sockets or locks open."""
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):

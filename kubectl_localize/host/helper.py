@@ -238,7 +238,7 @@ class HostsFile:
         self._is_system = self._path == os.path.realpath(SYSTEM_HOSTS)
 
     def replace(self, key: str, block: str) -> None:
-        """Put this block in the place of the key's old one; the file is written only if that changes it.
+        """Replace the key's old block by this one; the file is written only if that changes it.
 
         Raises:
             OSError: the file cannot be read, locked or written.
@@ -312,7 +312,7 @@ class HostsFile:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Hold the lock that all helpers for this file share; root's is in /run, as only root can make a file there."""
+        """Hold the lock that all helpers for this file share; root's is in /run, where only root can make files."""
         if os.geteuid() == 0 and self._is_system and os.path.isdir("/run"):
             path = "/run/kubectl-localize-hosts.lock"
         else:

@@ -74,7 +74,7 @@ def own_or_root(uid: int) -> bool:
 
 
 class HelperServer:
-    """The socket that helpers connect to; one at a time, and a new one takes the place of a dead one.
+    """The socket that helpers connect to. One can be connected at a time; a new one may replace a dead one.
 
     Args:
         path: the Unix socket, in a directory that only the user can enter.

@@ -96,7 +96,7 @@ def _ask(host: str, family: socket.AddressFamily) -> list[str]:
 
 
 async def _within(timeout_seconds: float, call: Callable[[], T], otherwise: T) -> T:
-    """Return what a blocking call returns, or `otherwise` if it takes too long or no thread can be started."""
+    """Make a blocking call in a thread. Returns `otherwise` if it takes too long or no thread can be started."""
     try:
         async with asyncio.timeout(timeout_seconds):
             return await in_daemon_thread(call, "resolver")

@@ -172,7 +172,7 @@ class App:
 
     # -- forwards -----------------------------------------------------------------------------------------------------
     async def _start(self, client: Client, request: StartRequest) -> None:
-        """Forward what was asked for, or join that; give up if the command lets go or is gone."""
+        """Start the forwards, or join those that run; give up if the command lets go or is gone."""
         client.holds = True
         client.send(Accepted())
         work = asyncio.create_task(self._start_or_join(client, request))

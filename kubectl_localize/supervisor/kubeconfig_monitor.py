@@ -20,7 +20,7 @@ Mark = tuple[int, int, int] | None  # mtime in ns, size and inode; None if there
 
 
 class Movable(Protocol):
-    """Uses a connection, and can use another one."""
+    """Something that uses a connection and can be given a changed one."""
 
     def move(self, connection: Connection) -> None: ...
 
@@ -69,7 +69,7 @@ class KubeconfigMonitor:
 
 
 def reread(connection: Connection) -> Connection | None:
-    """The connection with the server and proxy that its kubeconfig files name now; None if they name none.
+    """Read the kubeconfig files again. Returns the connection as they have it now; None if they do not have it.
 
     A proxy that only the environment names stays.
     """

@@ -56,7 +56,7 @@ class StateFile:
         self._problem = ""
 
     async def run(self) -> None:
-        """Write changes at once and counters every other second, nothing while nothing happens; until cancelled."""
+        """Keep the file up to date until cancelled: changes at once, counters every other second."""
         written = (0, 0)
         look = 0
         while True:

@@ -117,7 +117,7 @@ def last_line(text: str) -> str:
 
 
 def text_of(versions: Versions, output: str, *, client_only: bool) -> str:
-    """The versions as lines for people, or as `-o json` or `-o yaml`."""
+    """Format the versions: as lines for people, or for `-o json` or `-o yaml`."""
     document: dict[str, str | None] = {
         "apiVersion": "localize/v1",
         "kind": "Version",

@@ -78,7 +78,7 @@ class NameCache:
         self._directory = root / "completion" / key
 
     def load(self, list_name: str) -> Names:
-        """What was saved; no names if there is nothing, or nothing that can be read."""
+        """Load the saved names; none if there is no file, or it cannot be read."""
         try:
             saved = json.loads((self._directory / f"{list_name}.json").read_text(encoding="utf-8"))
             return Names(

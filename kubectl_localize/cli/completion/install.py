@@ -116,7 +116,7 @@ class Places:
 
 
 def _is_own(directory: Path) -> bool:
-    """Whether the directory is there and the user's: root may write everywhere, but /usr/bin is the packages'."""
+    """Whether the directory exists and belongs to the user. Root could write to /usr/bin too, but packages own that."""
     try:
         status = directory.stat()
     except OSError:

@@ -46,7 +46,7 @@ class Sources:
         return self._connection.namespace if self._connection else "default"
 
     def namespaces(self) -> Sequence[str]:
-        """The cluster's namespaces; if they may not be listed, the context's and those of what runs."""
+        """The cluster's namespaces; if listing is forbidden, the context's namespace and those of what runs."""
         listed = self._cluster_names.names("namespaces") if self._cluster_names else None
         if listed is not None and listed.names:
             return listed.names

@@ -19,7 +19,7 @@ Owner = Callable[[Path], int | None]
 # -- reading ----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Reading:
-    """What the state files say.
+    """The contents of all state files.
 
     Args:
         document: what runs, of all live supervisors.
@@ -138,7 +138,7 @@ class Filter:
         return bool(self.namespaces or self.patterns or self.requirements)
 
     def apply(self, document: LsDocument) -> LsDocument:
-        """The document with only the supervisors and items that are wanted."""
+        """The document, reduced to the supervisors and items that the filter selects."""
         if not self.context and not self.narrows_items:
             return document
         return LsDocument(

@@ -34,7 +34,7 @@ class Requirement:
 
 
 def parse_selector(text: str) -> tuple[Requirement, ...]:
-    """The requirements of a selector, all of which must be met; an empty text has none.
+    """Parse a selector into its requirements, all of which must be met; an empty text has none.
 
     Raises:
         LocalizeError: the text is no selector.

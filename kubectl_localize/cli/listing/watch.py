@@ -82,7 +82,7 @@ class Watch:
             return 0
 
     def show(self, reading: Reading) -> None:
-        """Show the wanted part of a reading: all of it in place of the last one, or what is new in it."""
+        """Show a reading: on a terminal all of it in place of the last one, else only what has changed."""
         wanted = Reading(self._wanted.apply(reading.document), reading.warnings)
         if self._size:
             self._redraw(wanted, self._size())

@@ -48,7 +48,7 @@ _TOOLS = (
 
 @dataclass(frozen=True)
 class Blocker:
-    """One thing that speaks against it.
+    """One reason against an exposure.
 
     Args:
         message: a sentence without a full stop.

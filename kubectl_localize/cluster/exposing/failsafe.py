@@ -91,7 +91,7 @@ def volumes() -> list[Json]:
 
 
 def account_name(session: str) -> str:
-    """What our own ServiceAccount, Role and RoleBinding are called."""
+    """The name of our own ServiceAccount, Role and RoleBinding."""
     return f"localize-failsafe-{session}"
 
 

@@ -51,8 +51,8 @@ class Owner:
         login: `alice@laptop`.
         machine: a hash that tells machines apart.
         uid: the user's number on that machine.
-        pid, started: the supervisor's process, and a number that tells it from others which had that pid.
-        pid_namespace: in what these count: a boot of the machine, and a container in it; empty if that is not known.
+        pid, started: the supervisor's process, and its start time, which tells it from others that had that pid.
+        pid_namespace: the boot of the machine and the container in which these numbers are valid; empty if not known.
     """
 
     user: str
@@ -227,7 +227,7 @@ def _is_text(*values: object) -> bool:
 
 
 def renewed(entry: Entry, now: datetime) -> Entry:
-    """The journal of an owner who lives."""
+    """The journal with a new `renewTime`, which shows that its owner lives."""
     return replace(entry, renewed=now)
 
 

@@ -11,7 +11,7 @@ TABLES = (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6)
 
 
 def listens(host: str, port: int) -> bool | None:
-    """Whether a process listens there (proc_net_tcp(5)).
+    """Whether a process listens on the port, by the kernel's tables (proc_net_tcp(5)).
 
     Args:
         host: `localhost` or an IP address.

@@ -27,7 +27,7 @@ def output(command: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class NoPeers:
-    """macOS does not tell which user a TCP connection belongs to: every local user is admitted."""
+    """macOS does not tell which user a TCP connection belongs to, so every local user is admitted."""
 
     available: bool = False
 
@@ -116,5 +116,5 @@ class MacOS:
 
 
 def _awake_clock() -> int:
-    """The clock that stands still during sleep; it has a name in Python's `time` on macOS only."""
+    """The clock that stands still during sleep; Python's `time` names it on macOS only."""
     return int(getattr(time, "CLOCK_UPTIME_RAW", time.CLOCK_MONOTONIC))

@@ -34,7 +34,7 @@ RBAC_HINT = "docs/rbac.yaml of kubectl localize is the Role to ask an admin for"
 
 @dataclass(frozen=True)
 class Findings:
-    """What the checks have come to.
+    """What the checks have found out.
 
     Args:
         plans: one for each group of Services that share workloads.
@@ -179,7 +179,14 @@ class Checks:
         return bool(request.failsafe_seconds) and not request.failsafe_service_account and not request.keep
 
     async def _judge_rights(self, namespace: str, kinds: Collection[str], rules: Sequence[Json]) -> bool:
-        """Decide whether the failsafe gets a ServiceAccount of ours; without the rights for that, there is none."""
+        """Check the user's rights.
+
+        Returns:
+            Whether they suffice to make a ServiceAccount for the failsafe.
+
+        Raises:
+            ForbiddenError: a right is missing that exposing cannot do without.
+        """
         needed = set(rights.needed(command=self._request.command, failsafe=False, kinds=kinds))
         wanted = rights.needed(command=self._request.command, failsafe=self._own_failsafe, kinds=kinds)
         lacking = await rights.missing(self._api, namespace, wanted, rules)

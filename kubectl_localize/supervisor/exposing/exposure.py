@@ -147,7 +147,7 @@ class Exposure:
         await self._pods.renew()
 
     async def discard(self) -> None:
-        """Put away what `prepare` made on this machine."""
+        """Delete what `prepare` made on this machine."""
         async with AsyncExitStack() as stack:
             stack.callback(self._pods.remove_keys)
             stack.push_async_callback(self._ends.close)

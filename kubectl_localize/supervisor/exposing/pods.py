@@ -115,7 +115,7 @@ class ExposurePods:
             self._uid = given
 
     def _on_trial(self, uid: int | None) -> Json:
-        """The pod without what is not there yet."""
+        """The pod's manifest for a dry run, without the ServiceAccount that does not exist yet."""
         manifest = self._pod(NO_UID_YET, uid)
         if self._plan.failsafe is not None and self._plan.failsafe.own:
             del manifest["spec"]["serviceAccountName"]
@@ -138,7 +138,7 @@ class ExposurePods:
         )
 
     async def make_first(self) -> None:
-        """Make the first pod; its failsafe gets its right while it starts.
+        """Make the first pod, and at the same time the failsafe's RoleBinding.
 
         Raises:
             KubectlError: the API server does not answer, or refuses it.
@@ -146,7 +146,7 @@ class ExposurePods:
         await all_of(self.make_pod(), self._bind())
 
     async def _bind(self) -> None:
-        """Give the failsafe its right. The Role has to exist by then: only admins may bind one that is not there."""
+        """Make the failsafe's RoleBinding. The Role has to exist before: only admins may bind one that does not."""
         plan = self._plan
         if plan.failsafe is not None and plan.failsafe.own:
             await self._runtime.api.create(f"{self._rbac}/rolebindings", failsafe.role_binding(plan, *self._owned))

@@ -71,10 +71,10 @@ class Recovery:
         self._later: asyncio.Task[None] | None = None
 
     async def run(self, progress: Progress) -> frozenset[str]:
-        """Undo what is in the ledger and dead, before anything new begins.
+        """Undo the dead sessions of the ledger, before anything new begins.
 
-        It costs no request if the ledger is empty. A session that may turn out dead after some silence is looked at
-        once more then, by itself. If the caller is cancelled, what has been begun is still brought to its end.
+        If the ledger is empty, this makes no request. A session that counts as dead only after some silence is looked
+        at again after that time. If the caller is cancelled, an undo that has begun is still finished.
 
         Returns:
             The Services, as `ns/name`, whose exposures were undone.
@@ -226,7 +226,7 @@ class Recovery:
 
 
 async def _to_its_end(work: Coroutine[Any, Any, Undone], progress: Progress) -> Undone:
-    """Do work that must not be left halfway: if the caller is cancelled, it is waited for all the same."""
+    """Run work that must not stop halfway: even if the caller is cancelled, wait for its end."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)

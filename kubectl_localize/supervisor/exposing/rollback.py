@@ -203,7 +203,7 @@ class Rollback:
             await self._api.delete(entry.path, uid=current.lease_uid)
 
     async def _is_anothers(self, entry: Entry) -> bool:
-        """Whether the workload is another session's by now: ours was undone by hand, or never came to be."""
+        """Whether another session holds the workload now: somebody has undone ours by hand, or it was never written."""
         current = await journal_at(self._api, entry.path)
         return current is not None and current.session != self._session
 
@@ -236,6 +236,6 @@ class Rollback:
 
 
 def _is_observed(workload: Json) -> bool:
-    """Whether its controller has seen its newest specification, so that its status speaks of that."""
+    """Whether the workload's status is about its newest spec: its controller has observed that generation."""
     generation = workload["metadata"].get("generation") or 0
     return int((workload.get("status") or {}).get("observedGeneration") or 0) >= int(generation)

@@ -12,7 +12,7 @@ LOOK_SECONDS = 0.2
 
 
 class EndingError(Exception):
-    """What was waited for is not wanted any more: the exposure is to end."""
+    """The wait was given up, because the exposure is to end."""
 
 
 class Waiter:

@@ -114,7 +114,7 @@ class Forward:
         return not listener.problem
 
     async def _listen(self, binding: Binding, listener: Listener, bound: socket.socket) -> str:
-        """Why the bound socket cannot be listened on; empty if it can."""
+        """Listen on the bound socket. Returns why that failed; empty if it did not."""
         try:
             await listener.listen(bound)
         except OSError as error:

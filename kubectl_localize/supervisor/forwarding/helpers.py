@@ -86,12 +86,12 @@ class Helpers:
 
     @property
     def hosts(self) -> Helper | None:
-        """The one that writes the hosts file: root writes the system's, never a file of the user's choice."""
+        """The helper that writes the hosts file. Root writes the system's file only, never one that the user chose."""
         return self._own.helper or (self._privileged.helper if self._is_systems_file() else None)
 
     @property
     def privileged(self) -> Helper | None:
-        """The one that binds ports below 1024."""
+        """The helper that binds ports below 1024."""
         return self._privileged.helper
 
     async def add_address(self, address: str) -> None:

@@ -123,7 +123,7 @@ class HostsWriter:
         await self._public_names.end()
 
     async def tend(self) -> bool:
-        """Look at the file, and write to it if that is needed; whether there is nothing to try again."""
+        """Look at the file, and write to it if needed. Returns False if it has to be tried again."""
         asked = self._asked
         try:
             return not self._options.hosts or await self._tend()
@@ -175,7 +175,7 @@ class HostsWriter:
         return True
 
     async def _write(self) -> bool:
-        """Write the names unless the file holds them already; whether there is nothing to try again."""
+        """Write the names, unless the file holds them already. Returns False if it has to be tried again."""
         helper = self._helpers.hosts
         if helper is None:
             self._written = None

@@ -91,7 +91,7 @@ class Informer:
         )
 
     async def _list(self, namespaces: list[str]) -> None:
-        """List namespaces at the same time; those that are forbidden are only said, unless all of them are."""
+        """List all namespaces at the same time. A forbidden one becomes a warning, unless all of them are forbidden."""
         results = await asyncio.gather(*(self._list_one(name) for name in namespaces), return_exceptions=True)
         refused: list[ForbiddenError] = []
         for namespace, result in zip(namespaces, results, strict=True):

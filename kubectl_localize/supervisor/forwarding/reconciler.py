@@ -73,7 +73,7 @@ class Reconciler:
         self._problem = ""
 
     def specs(self) -> list[ForwardSpec]:
-        """What shall run, by what the cluster has now."""
+        """Work out what shall run, from what the store has now."""
         for key in self._store.take_dirty():
             try:
                 self._specify(key)

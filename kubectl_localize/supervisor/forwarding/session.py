@@ -184,7 +184,7 @@ class Session:
         ]
 
     def _lasting_warnings(self) -> list[str]:
-        """What is missing besides the names, which `ls` tells from `hosts`."""
+        """What is missing, a sentence each, without the names: for those, `ls` looks at `hosts`."""
         sentences = [*self._informer.warnings, *self._hosts.names.warnings]
         sentences += filter(None, [self._admission.problem])
         moved = self._reconciler.moved()

@@ -40,7 +40,7 @@ class NamedPod:
 
 @dataclass(frozen=True)
 class ForwardSpec:
-    """All that shall run for one Service; `skipped` says why nothing does, `note` what was left out."""
+    """What shall run for one Service. `skipped` says why nothing can run, `note` what was left out."""
 
     service: Service
     ports: tuple[PortSpec, ...]

@@ -97,7 +97,7 @@ class Child:
     # -- what the pool asks and tells ---------------------------------------------------------------------------------
     @property
     def phase(self) -> Phase:
-        """Its phase; a child that has just reported a failed dial counts as failed: kubectl ends by itself then."""
+        """Its phase. After kubectl has reported a failed dial it counts as failed, since kubectl is about to end."""
         if self._failing and self.state.phase is Phase.RUNNING:
             return Phase.BACKOFF
         return self.state.phase
@@ -120,7 +120,7 @@ class Child:
         return self._failing or (not self._told_to_end and (not self.pid or self._system.is_ending(self.pid)))
 
     def stalled_seconds(self) -> float:
-        """For how long a client of it has not read what came for it; that holds up all its other connections."""
+        """For how long a client has not read what came for it; it stalls all other connections of the child."""
         return self._clock() - min(self._stalled.values(), default=self._clock())
 
     def want(self) -> None:
@@ -272,7 +272,7 @@ class Child:
         self._apply(Exited(reason, lasting=lasting, refused=refused, luck=random.random()))
 
     async def _run_once(self) -> KubectlError:
-        """Start kubectl, say so when it listens, and wait for its end.
+        """Start kubectl, report when it listens, and wait for its end.
 
         Returns:
             Why it ended.
@@ -295,7 +295,7 @@ class Child:
                 self._wedged = asyncio.get_running_loop().call_later(FAILING_SECONDS, self._still_failing)
 
     def _still_failing(self) -> None:
-        """End a kubectl that several failures at once have wedged: it neither ends nor carries a byte."""
+        """End kubectl if several failures at once have wedged it: it then neither ends by itself nor carries a byte."""
         self._wedged = None
         if self._failing and self.state.phase in (Phase.RUNNING, Phase.DRAINING):
             self._tasks.start(self.end(), f"ending child {self.target}, which is wedged")

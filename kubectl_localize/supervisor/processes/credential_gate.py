@@ -17,9 +17,9 @@ from kubectl_localize.timing import Notifier
 
 
 class CredentialGate:
-    """Starts port-forwards and admits API requests: only one of the two uses credentials that nothing has proven.
+    """Until credentials are proven, lets only one port-forward go, or the API requests; all others wait.
 
-    It opens when a request is answered or a port-forward speaks, and closes again at an `Unauthorized`.
+    API requests share one `kubectl proxy`, so they may go together. The gate opens when a request is answered or a port-forward prints a line, and closes again at an `Unauthorized`.
     """
 
     def __init__(self, spawner: Spawner) -> None:
@@ -32,7 +32,7 @@ class CredentialGate:
 
     @asynccontextmanager
     async def request(self) -> AsyncIterator[None]:
-        """Make an API request within this: after the port-forward that goes first, together with other requests."""
+        """Make an API request within this; while a port-forward is proving the credentials, it waits."""
         while not self._proven and self._busy:
             await self._changed.wait()
         self._requests += 1
@@ -48,7 +48,7 @@ class CredentialGate:
             self._changed.fire()
 
     async def spawn(self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
-        """Start a `kubectl port-forward`, after whoever goes first.
+        """Start a `kubectl port-forward`; while credentials are unproven, wait until the one before it has proven them.
 
         Raises:
             SpawnError: it cannot be started.

@@ -53,7 +53,7 @@ class Outcome(Enum):
 
 
 class ClientSide(asyncio.BufferedProtocol):
-    """The client's end. Until something came back, what it sent is kept, so that another pod can be tried.
+    """The client's side of a relay. It keeps what was sent until something comes back, so another pod can be tried.
 
     Args:
         accepted: called with the relay and this once there is a transport.
@@ -157,7 +157,7 @@ class Relay:
     # -- what the server asks -----------------------------------------------------------------------------------------
     @property
     def client_is_gone(self) -> bool:
-        """Whether nobody waits for an answer any more."""
+        """Whether the client has closed its connection."""
         return self._client is None or self._client.gone
 
     @property
@@ -178,7 +178,7 @@ class Relay:
 
     @property
     def received(self) -> bytes:
-        """What the client has sent while nothing came back yet."""
+        """What the client has sent so far, as long as nothing has come back."""
         return bytes(self._replay or b"")
 
     async def wait_received(self, seconds: float) -> None:

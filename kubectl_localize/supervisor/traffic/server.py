@@ -156,7 +156,7 @@ class ConnectionServer(ABC):
         """Take a connection to where it goes, until it has ended.
 
         Returns:
-            Whether it ended in good order; if not, its client is to see a reset.
+            Whether it ended in good order; if not, the connection to its client is reset.
 
         Raises:
             RefusedError: it is given up.
