@@ -19,7 +19,8 @@ from kubectl_localize.timing import Notifier
 class CredentialGate:
     """Until credentials are proven, lets only one port-forward go, or the API requests; all others wait.
 
-    API requests share one `kubectl proxy`, so they may go together. The gate opens when a request is answered or a port-forward prints a line, and closes again at an `Unauthorized`.
+    API requests share one `kubectl proxy`, so they may go together. The gate opens when a request is answered or a
+    port-forward prints a line, and closes again at an `Unauthorized`.
     """
 
     def __init__(self, spawner: Spawner) -> None:
