@@ -23,7 +23,7 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 class CodecError(ValueError):
-    """A JSON value is not what a dataclass says; the message names the place and what stands there."""
+    """A JSON value does not fit its dataclass; the message names the place and the problem."""
 
 
 class _MismatchError(Exception):

@@ -142,13 +142,13 @@ class LsDocument:
 
     @classmethod
     def from_json(cls, data: Any) -> LsDocument:
-        """The document that JSON stands for; keys that this version does not know are left out.
+        """Parse the document from JSON; keys that this version does not know are left out.
 
         Args:
             data: what `json.loads` returned.
 
         Raises:
-            CodecError: it is no such document, or one of another apiVersion.
+            CodecError: it is not such a document, or has another apiVersion.
         """
         if not isinstance(data, dict):
             raise CodecError("it holds no document")

@@ -217,7 +217,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Exposed:
-    """What was to be exposed is live."""
+    """The exposure is live."""
 
     event: ClassVar = "exposed"
     document: LsDocument
@@ -291,10 +291,10 @@ def to_line(message: Request | Event) -> bytes:
 
 
 def request_from_line(line: bytes) -> Request:
-    """The request in a line.
+    """Parse a line into a request.
 
     Raises:
-        CodecError: if it is none that this version knows; strictly, so that no wish is dropped in silence.
+        CodecError: this version does not know the request, or one of its fields: no wish may be dropped silently.
     """
     kind, data = _tagged(line, "op", _REQUESTS)
     request: Request = from_json(kind, data, strict=True)

@@ -63,7 +63,7 @@ def check_service(text: str) -> None:
     """Check a Service's name: `svc` or `ns/svc`.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not one.
     """
     if not _SERVICE.fullmatch(text):
         raise UsageError(f"{text!r} is not the name of a Service", "write svc or ns/svc")

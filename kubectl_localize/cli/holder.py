@@ -1,4 +1,4 @@
-"""A command that has a supervisor do something, answers its questions, and holds it until Ctrl-C."""
+"""The base of commands that ask a supervisor for something, answer its questions, and hold it until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class FinishedError(Exception):
 
 
 class Holder(ABC):
-    """One run of such a command.
+    """One run of a command that holds a supervisor; each command is a subclass.
 
-    Ctrl-C, TERM and HUP (unless ignored, as under nohup) make it let go and wait until everything is back.
+    On Ctrl-C, TERM and HUP (unless ignored, as under nohup) it lets go and waits until everything is back.
 
     Args:
         paths: the files of the context's supervisor.
@@ -79,7 +79,7 @@ class Holder(ABC):
         self._control: Control | None = None
 
     def run_request(self, request: StartRequest | ExposeRequest | RestoreRequest) -> int:
-        """Ask the supervisor that runs, or a new one, and see it through.
+        """Send the request to the running supervisor or a new one, and carry it through to the end.
 
         Returns:
             The exit code.

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 class Requests(Protocol):
-    """What this module needs of `cluster.transport.Transport`."""
+    """The part of `cluster.transport.Transport` that this module uses."""
 
     async def request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float

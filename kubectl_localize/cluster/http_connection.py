@@ -83,7 +83,7 @@ class HttpConnection:
         return self._http.states == {h11.CLIENT: h11.IDLE, h11.SERVER: h11.IDLE} and not self._reader.at_eof()
 
     def abort(self) -> None:
-        """Close it at once; who waits for something on it gets an `OSError`."""
+        """Close it at once; everybody waiting on it gets an `OSError`."""
         self._writer.transport.abort()
 
     def _write(self, event: h11.Event) -> None:

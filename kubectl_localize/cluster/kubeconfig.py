@@ -163,7 +163,7 @@ def _load(file: str) -> Any:
 
 
 def _with_absolute_paths(document: Any, directory: Path) -> Any:
-    """The same document; a CA's file is named relative to the kubeconfig that names it."""
+    """The same document with absolute paths: a CA's file may be given relative to its kubeconfig."""
     clusters = document.get("clusters") if isinstance(document, dict) else None
     for entry in clusters if isinstance(clusters, list) else ():
         cluster = entry.get("cluster") if isinstance(entry, dict) else None

@@ -112,7 +112,7 @@ def signal_group(pgid: int, number: int, killpg: Callable[[int, int], None] = os
 
 
 def _be_guard(pipe: int) -> NoReturn:
-    """Be the guard process until the pipe closes; never return into the supervisor's code."""
+    """Run as the guard process until the pipe closes; never return into the supervisor's code."""
     try:
         os.setsid()
         signal.set_wakeup_fd(-1)

@@ -56,7 +56,7 @@ class Helper:
         self._loop.add_reader(connection, self._receive)
 
     async def set_hosts(self, label: str, lines: Sequence[HostsLine]) -> None:
-        """Make the managed block say these lines; return when the file does.
+        """Make the managed block hold these lines; return when the file does.
 
         Args:
             label: what people call the context.

@@ -138,7 +138,7 @@ class ProxySockets:
             stale.unlink(missing_ok=True)
 
     def address(self, name: str) -> AbstractContextManager[str]:
-        """What to connect to, within the context."""
+        """The address to connect to; it is valid within the context."""
         return socket_address(self.directory / name)
 
 
@@ -155,10 +155,10 @@ class RuntimeSource:
         self.runtime: Runtime | None = None
 
     async def get(self, connection: Connection) -> Runtime:
-        """The runtime, which has to be of this connection; the namespace alone may differ.
+        """The runtime for this connection, made at the first call; later calls may differ in the namespace only.
 
         Raises:
-            LocalizeError: it reaches another cluster, or as somebody else.
+            LocalizeError: the connection is to another cluster, or as another user.
         """
         if self.runtime is None:
             self.runtime = Runtime(connection, self._paths, self._groups)

@@ -153,7 +153,7 @@ def summary(document: LsDocument, context: str) -> str:
 
 
 def _listens_nowhere(item: ForwardItem) -> bool:
-    """Whether each port that is forwarded failed to be bound; one that waits for its first pod has not failed."""
+    """Whether no port of a Service could be bound; a port that waits for its first pod has not failed."""
     ports = [port for port in item.ports if port.status is not Status.SKIPPED]
     return all(port.status is Status.BACKOFF and not port.local_port for port in ports)
 

@@ -18,7 +18,7 @@ _SERVER_TIMEOUT = "--request-timeout=10s"
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished command's words; `exit_code` is None if it did not end in time."""
+    """A finished command's output; `exit_code` is None if it did not end in time."""
 
     stdout: str = ""
     stderr: str = ""
@@ -57,7 +57,7 @@ def run(args: Arguments) -> int:
 
 
 def kubectl_arguments(args: Arguments) -> tuple[str, ...]:
-    """The arguments with which kubectl tells its own version and, unless only that is wanted, the server's."""
+    """The arguments with which kubectl prints its own version and, unless only that is wanted, the server's."""
     return (*args.connection_flags, "version", "-o", "json", "--client" if args.client else _SERVER_TIMEOUT)
 
 

@@ -50,13 +50,13 @@ class Running:
 
 
 class NameSource(Protocol):
-    """Where names come from. No method raises; what cannot be learned is empty."""
+    """A source of names for Tab. No method raises; if something cannot be learned, the answer is empty."""
 
     def kubeconfig_names(self, kind: str) -> Sequence[str]:
         """The names of all contexts, clusters or users (`context`, `cluster`, `user`)."""
 
     def context(self) -> str:
-        """The name of the context that the line means."""
+        """The name of the context that the command line selects."""
 
     def namespace(self) -> str:
         """That context's namespace."""
@@ -65,10 +65,10 @@ class NameSource(Protocol):
         """The cluster's namespaces."""
 
     def services(self, namespace: str) -> Sequence[str]:
-        """The cluster's Services as `ns/svc`; if they may not all be listed, those of the namespace."""
+        """The cluster's Services as `ns/svc`; if listing all is forbidden, those of the namespace."""
 
     def running(self) -> Sequence[Running]:
-        """What runs on this machine, in all contexts."""
+        """The Services that are forwarded or exposed on this machine, in all contexts."""
 
     def programs(self, prefix: str) -> Sequence[str]:
         """The commands in PATH that begin so."""
@@ -88,7 +88,7 @@ def complete(line: Line, source: NameSource) -> Answer:
 
 
 def _matching(prefix: str, candidates: Iterable[Candidate]) -> Answer:
-    """Those that begin so; without those that a line of text cannot carry."""
+    """The candidates that begin with what was typed; those that do not fit on one line are left out."""
     matching = (
         candidate for candidate in candidates if candidate.text.startswith(prefix) and candidate.text.isprintable()
     )
@@ -126,7 +126,7 @@ def _value(line: Line, flag: Flag, source: NameSource) -> Answer:
 
 
 def _choices(command: str, flag: Flag) -> tuple[str, ...]:
-    """The command's own: `-o` is spelled alike everywhere, and takes different values."""
+    """The values that a flag may have in this command: `-o` takes different ones in each."""
     return next((own.choices for own in flags_of(command) if own.name == flag.name), ())
 
 
@@ -172,11 +172,11 @@ def _services(line: Line, source: NameSource) -> Iterable[str]:
 
 
 def _as_typed(line: Line, namespace: str, services: Iterable[str]) -> Iterator[str]:
-    """Services as they may be typed: bare names in the namespaces that the line means, `ns/svc` in the others.
+    """Services as one would type them: bare names for the namespaces that the line selects, `ns/svc` for the others.
 
     Args:
-        line: its `-n` say which namespaces it means.
-        namespace: which it means without `-n`; empty: all of them.
+        line: its `-n` flags select namespaces.
+        namespace: the one that is selected without `-n`; empty: all of them.
         services: as `ns/svc`.
     """
     given = line.values("namespace")

@@ -109,7 +109,7 @@ class NameCache:
 
 
 def cache_key(connection: Connection, uid: int, root: Path) -> str:
-    """The name under which a cluster's names are kept: the context's key, and a hash of who asks if flags say so."""
+    """The file name of a cluster's cache: the context's key, and a hash of the user if flags name one."""
     key = context_key(connection.context, connection.identity, uid, root)
     flags = (connection.cluster, connection.user, connection.impersonate, *connection.impersonate_groups)
     if not any(flags):
@@ -213,7 +213,7 @@ def run_aside(work: Callable[[], None], seconds: float) -> None:
 
 
 def _run_kubectl(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[int, bytes, bytes]:
-    """Exit code, stdout and stderr; if it takes too long, this whole group of processes ends."""
+    """Run kubectl; return exit code, stdout and stderr. If it takes too long, end this whole process group."""
     import subprocess
 
     process = subprocess.Popen(

@@ -26,7 +26,7 @@ def script(shell: str) -> str:
 
 
 def marked_script(shell: str) -> str:
-    """The same as a file of its own; its first line stays the first, which zsh reads."""
+    """The script with our mark, as a file of its own. The first line stays first, since zsh reads it."""
     first, _, rest = script(shell).partition("\n")
     return f"{first}\n# {MARK}\n{rest}"
 
@@ -127,7 +127,7 @@ def _is_own(directory: Path) -> bool:
 
 # -- placing and removing ---------------------------------------------------------------------------------------------
 def install(places: Places, console: Console) -> None:
-    """Place the files, and say for each what was done. Files of anybody else's stay as they are.
+    """Place the files, and print for each what was done. Files that something else wrote stay as they are.
 
     Raises:
         LocalizeError: a file cannot be written.

@@ -28,10 +28,9 @@ class Line:
     """A command line up to the cursor.
 
     Args:
-        place: what the word at the cursor is: a flag, a flag's value, a word of the command, or of the program after
-            `--`.
-        typed: what there is of it; of `--context=ki` only `ki`.
-        head: what stands in front of that in the same word, such as `--context=`.
+        place: what the word at the cursor is: a flag, a flag's value, a word of the command, or one after `--`.
+        typed: the part of that word before the cursor; of `--context=ki` only `ki`.
+        head: what precedes `typed` in the same word, such as `--context=`.
         command: the command, START for none.
         flag: the flag whose value is being typed.
         words: the words of the command so far, those after `--` included, without the command itself.
@@ -47,7 +46,7 @@ class Line:
     flags: tuple[tuple[str, str], ...] = ()
 
     def given(self, name: str) -> bool:
-        """Whether a flag stands on the line."""
+        """Whether a flag was given on the line."""
         return any(flag == name for flag, _ in self.flags)
 
     def values(self, name: str) -> tuple[str, ...]:
@@ -55,7 +54,7 @@ class Line:
         return tuple(value for flag, value in self.flags if flag == name and value)
 
     def value(self, name: str) -> str:
-        """The last of them, which is the one that counts; empty if there is none."""
+        """The flag's last value, which is the one that counts; empty if it was not given."""
         return ("", *self.values(name))[-1]
 
 

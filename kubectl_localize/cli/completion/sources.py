@@ -54,7 +54,7 @@ class Sources:
         return sorted({self.namespace(), *running})
 
     def services(self, namespace: str) -> Sequence[str]:
-        """The cluster's Services as `ns/svc`; if they may not all be listed, those of the namespace."""
+        """The cluster's Services as `ns/svc`; if listing all is forbidden, those of the namespace."""
         if self._cluster_names is None:
             return ()
         everywhere = self._cluster_names.names("services")

@@ -164,7 +164,7 @@ def _matches(pattern: str, item: Item) -> bool:
 
 # -- what is said about it --------------------------------------------------------------------------------------------
 def near_names(wanted: Filter, document: LsDocument) -> str:
-    """What a name that matches nothing was probably meant for: `did you mean web?`; empty if nothing is like it."""
+    """A hint for a name that matches nothing: `did you mean web?`; empty if no name is like it."""
     if not wanted.narrows_items:
         return ""
     from difflib import get_close_matches

@@ -60,7 +60,7 @@ class Watch:
         self._headed_with_context: bool | None = None
 
     def run(self, sleep: Callable[[float], None]) -> int:
-        """Show until Ctrl-C, which is how it is meant to end.
+        """Show what changes, until Ctrl-C.
 
         Args:
             sleep: takes seconds.

@@ -77,11 +77,11 @@ def pick_container(pod: Json, ports: Sequence[CarriedPort]) -> Json:
 async def container_environment(api: Api, namespace: str, pod: Json, container: Json) -> Environment:
     """The environment of one of the pod's containers; each ConfigMap and Secret is read once, all at the same time.
 
-    The Services' variables (`WEB_SERVICE_HOST`) are not among it: names resolve as in the cluster. What the image sets
-    is not known here.
+    It lacks the Services' variables (`WEB_SERVICE_HOST`), since names resolve as in the cluster, and what the image
+    sets, which is not known here.
 
     Raises:
-        KubectlError: a ConfigMap or Secret cannot be read; that there is none of that name is no error.
+        KubectlError: a ConfigMap or Secret cannot be read. If it does not exist, that is no error.
     """
     sources = [
         *(container.get("envFrom") or ()),

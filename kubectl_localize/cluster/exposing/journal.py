@@ -200,7 +200,7 @@ def _owner(content: Mapping[str, Any]) -> Owner:
 
 
 def _are_services(services: object) -> bool:
-    """Whether these are Services as `ns/name`, at least one: they are shown, and made into commands to copy."""
+    """Whether this is a list of Services as `ns/name`, at least one. They are shown, and put into commands to copy."""
     return (
         isinstance(services, list)
         and bool(services)
@@ -296,7 +296,7 @@ async def candidates(api: Api, namespaces: Sequence[str]) -> list[Json]:
 
 
 def parse_all(leases: Sequence[Json]) -> list[Entry]:
-    """The journals among Leases, those that can be read."""
+    """Read the journals among these Leases; those that cannot be read are left out."""
     entries = (parse(lease) for lease in leases)
     return sorted((entry for entry in entries if entry is not None), key=lambda entry: entry.path)
 

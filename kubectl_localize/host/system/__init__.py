@@ -61,7 +61,7 @@ class System(Protocol):
         Setting the clock does not change it.
 
         Returns:
-            The mark; None if there is no such process, or if it has ended and its parent has not taken notice yet.
+            The mark; None if there is no such process, or it is a zombie (ended, but its parent has not waited for it).
         """
 
     def is_ending(self, pid: int) -> bool:

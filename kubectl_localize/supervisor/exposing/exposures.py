@@ -167,7 +167,7 @@ class Exposures:
         self._end_if_free()
 
     async def _expose(self, client: Client, request: ExposeRequest) -> tuple[str, ...]:
-        """Check, and return when it is live; with `dry_run` return what would be done.
+        """Check, begin, and return when it is live; with `dry_run` only check, and return what would be done.
 
         Raises:
             LocalizeError: it cannot be done; everything is as before then.
@@ -250,7 +250,7 @@ class Exposures:
 
     # -- the cluster --------------------------------------------------------------------------------------------------
     async def _reach(self, connection: Connection) -> tuple[Runtime, Recovery]:
-        """Reach the cluster, in the same way for all requests of this supervisor.
+        """Get the runtime and the recovery, which all requests of this supervisor share.
 
         Raises:
             LocalizeError: it is in use already as another user, or the context is another cluster now.
@@ -320,7 +320,7 @@ async def _settled(exposure: Exposure) -> None:
 
 
 async def _ended(exposures: Sequence[Exposure]) -> None:
-    """Have exposures end, and wait until everything of them is back."""
+    """End exposures, and wait until everything is back."""
     for exposure in exposures:
         exposure.end()
     await asyncio.gather(*(exposure.done.wait() for exposure in exposures))

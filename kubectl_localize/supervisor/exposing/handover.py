@@ -22,14 +22,14 @@ async def hand_over(
     local: Mapping[int, LocalPort],
     others: Callable[[], Sequence[str]],
 ) -> None:
-    """Lead every carried port to the first other pod that is Ready, until cancelled.
+    """Connect every carried port to the first Ready pod of the workload, until cancelled.
 
     Args:
         forwarder: starts the port-forwards.
         changed: fires when there may be another pod.
         namespace: the workload's.
         local: our listeners, by the number of the pods' port.
-        others: names the workload's Ready pods, as far as they are there already.
+        others: returns the names of the workload's pods that are Ready by now.
     """
     while not others():
         await changed.wait()

@@ -47,7 +47,7 @@ class Journals:
         self.written: list[Entry] = []
 
     async def write(self, may_go_on: Callable[[], None]) -> None:
-        """Write all of them, and keep them renewed from then on. `written` are those that there may be, at any moment.
+        """Write all journals, and renew them from then on. `written` holds those that may exist, at any moment.
 
         Args:
             may_go_on: called before each; raises what ends the writing.

@@ -181,7 +181,7 @@ def _duration(seconds: int) -> str:
 
 
 def _besides(asked: Sequence[Json], others: Sequence[Json]) -> list[Json]:
-    """The others that were not asked for, each once."""
+    """These Services without those that were asked for, each once."""
     known = {service["metadata"]["name"] for service in asked}
     by_name = {service["metadata"]["name"]: service for service in others}
     return [service for name, service in sorted(by_name.items()) if name not in known]

@@ -67,7 +67,7 @@ class ExposurePods:
 
     @property
     def _owned(self) -> tuple[Provenance, tuple[str, str]]:
-        """What the objects say of themselves, and whose they are."""
+        """The arguments that all owned objects take: provenance, and the Secret that owns them (name and uid)."""
         return self._provenance, (object_name(self._plan.session), self._secret_uid)
 
     async def make_keys(self) -> None:

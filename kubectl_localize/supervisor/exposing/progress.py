@@ -51,7 +51,7 @@ class Progress:
         return False
 
     async def start_command(self, variables: Sequence[tuple[str, str]]) -> None:
-        """Have the local command started, with these variables in its environment.
+        """Ask the command line to start the local process with these variables.
 
         Raises:
             LocalizeError: the command is gone, or could not start it.
@@ -89,7 +89,7 @@ class SharedProgress(Progress):
 
 
 class BackgroundProgress(SharedProgress):
-    """Tells all connected commands of what the supervisor does by itself: steps are changes, waits are not told."""
+    """Tells all connected commands what the supervisor does by itself: steps are sent as changes, waits not at all."""
 
     def send(self, event: Event) -> None:
         match event:

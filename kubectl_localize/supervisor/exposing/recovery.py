@@ -46,9 +46,9 @@ class Recovery:
 
     Args:
         ledger: the sessions that this machine has begun.
-        directory: where their keys are.
+        directory: where the sessions' keys are.
         judge: tells which sessions are dead.
-        live: returns the sessions that this supervisor has at work, which are never touched.
+        live: returns the sessions that this supervisor runs itself; they are never undone.
     """
 
     def __init__(

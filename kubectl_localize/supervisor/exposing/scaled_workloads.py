@@ -56,7 +56,7 @@ class ScaledWorkloads:
         return ", ".join(f"{workload.ref} ({workload.replicas})" for workload in self._workloads) + " scaled down"
 
     async def scaled_by_others(self) -> str:
-        """Say to what others have scaled them meanwhile; empty if they are at zero, or nobody can say."""
+        """Say to which count others have scaled them meanwhile; empty if they are at zero or it cannot be asked."""
         counts = []
         for workload in self._workloads:
             with contextlib.suppress(KubectlError):

@@ -35,7 +35,7 @@ class Survey:
     namespaces: frozenset[str] | None
 
     def is_gone(self, session: str, namespace: str) -> bool:
-        """Whether nothing of a session is there any more, for certain."""
+        """Whether it is certain that nothing of a session is left in the cluster."""
         readable = {entry.session for entry in self.entries}
         return self._looked_in(namespace) and session not in self.unread | readable
 

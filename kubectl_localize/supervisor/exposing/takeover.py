@@ -244,7 +244,7 @@ async def send_proof(forwarder: PortForwarder, target: Target, nonce: bytes) -> 
         target: the exposure pod's port.
 
     Raises:
-        KubectlError: the port-forward does not come about.
+        KubectlError: the port-forward cannot be started.
         LocalizeError: something else comes back, or nothing within 20 s.
     """
     answer = b""

@@ -34,7 +34,7 @@ class Waiter:
         self._changed.fire()
 
     def go_on(self) -> None:
-        """Return if the exposure is not to end.
+        """Do nothing, unless the exposure is to end.
 
         Raises:
             EndingError: it is to end.

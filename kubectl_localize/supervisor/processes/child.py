@@ -215,11 +215,11 @@ class Child:
     async def was_refused(self, connection: object, timeout_seconds: float) -> bool:
         """Wait for what kubectl says about a connection on which nothing came back.
 
-        kubectl does not say which connection it means, and ends all of them and itself. The pod was there for those
-        that came first, so as many of the youngest as there are failures are taken for the refused ones.
+        kubectl does not say which connection failed, and ends all of them and itself. The oldest connections did reach
+        the pod, so if it reports N failures, the N youngest connections count as refused.
 
         Returns:
-            Whether the pod could not be dialled for it, so that it may go to another pod.
+            Whether kubectl could not reach the pod for this connection, so that it may go to another pod.
         """
         deadline = self._clock() + timeout_seconds
         while self.state.phase in (Phase.RUNNING, Phase.DRAINING) and self._life is not None:

@@ -64,7 +64,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Ready:
-    """It says that it listens."""
+    """kubectl has printed that it listens."""
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ class Pool:
                 yield child
 
     async def end(self) -> None:
-        """End all of them; a child that cannot be ended keeps no other from it."""
+        """End all children; if one cannot be ended, the others still are."""
         children = [*self._children.values(), *self._leaving]
         self._children, self._leaving = {}, set()
         outcomes = await asyncio.gather(*(child.close() for child in children), return_exceptions=True)

@@ -44,15 +44,16 @@ class Choice:
 def choose(candidates: Sequence[Candidate], turn: int, *, spread: bool, impatient: bool = False) -> Choice:
     """Spread connections over the pods without making them wait.
 
-    The running child with the fewest connections is used, in turns; meanwhile one more pod's child is started until
-    `PODS_IN_USE_AT_MOST` are. If none runs, one is started, and all connections that come meanwhile share it.
+    The running child with the fewest connections is used; of equal ones, each in turn. Meanwhile one more pod's child
+    is started, until there are `PODS_IN_USE_AT_MOST`. If none runs, one is started, and connections that come meanwhile
+    share it.
 
     Args:
         candidates: the Ready pods.
         turn: a number that grows with each connection.
-        spread: whether another pod's child may be started though one runs; False for a connection that has had to
-            wait, so that the first of all starts one child only.
-        impatient: whether a child that is starting has had its time, so that another pod's is to be started, too.
+        spread: whether another pod's child may be started although one runs. False for a connection that has waited,
+            so that the first connection starts only one child.
+        impatient: whether a starting child takes too long, so that another pod's child is started as well.
     """
     open_to = [candidate for candidate in candidates if not candidate.refused]
     running = [candidate for candidate in open_to if candidate.phase is Phase.RUNNING]

@@ -9,7 +9,7 @@ RETAINED_BYTES = 16 * 1024
 
 
 class ReadBuffer:
-    """The memory that all sockets are read into, one after the other: what is read is written on at once.
+    """The memory that all sockets are read into, one after the other, as each read is written on at once.
 
     asyncio (3.12 and later) keeps a reference to what it could not write at once; that memory is given away then.
 

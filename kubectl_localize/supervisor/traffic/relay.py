@@ -162,7 +162,7 @@ class Relay:
 
     @property
     def may_be_tried_again(self) -> bool:
-        """Whether all that the client sent is still at hand."""
+        """Whether everything that the client has sent is still kept, so that it can be sent to another pod."""
         return self._replay is not None
 
     @property
@@ -229,8 +229,8 @@ class Relay:
     async def finish(self) -> None:
         """Close the client's side after what is still to be written.
 
-        A client that is still sending would take a plain close for a reset and lose the end of the answer: what it
-        sends is read and dropped for a moment.
+        If the client is still sending, a plain close would look like a reset, and the end of the answer would be lost.
+        So what it sends is read and dropped for a moment.
         """
         client = self._client
         if client is None or client.gone or client.transport is None:
