@@ -21,6 +21,7 @@ from tests.real.crashing import (
     wait_tidy,
 )
 from tests.real.exposing import leftovers, replicas
+from tests.real.product import Product
 from tests.real.sandbox import Sandbox
 
 THEIRS = 3
@@ -151,19 +152,22 @@ def test_restore_leaves_what_lives_and_what_is_a_colleagues_alone(
     wait_tidy(cluster, sandbox, namespace)
 
 
-def test_a_journal_that_this_machine_has_no_record_of_is_undone_only_with_a_yes(
+def test_a_journal_that_this_machine_has_no_record_of_is_undone_only_with_a_yes_and_by_the_supervisor_that_runs(
     cluster: Cluster,
     namespace: str,
-    sandbox: Sandbox,
+    product: Product,
     web: str,
     port: str,
 ) -> None:
     """Everybody who may write Leases could have made it, with the name and the machine of this user."""
+    sandbox = product.sandbox
     with expose(sandbox, web, port) as run:
         run.wait_live()
         kill_everything(sandbox)
     for ledger in sandbox.home.glob(".kube/localize/*/exposures.json"):
         ledger.unlink()
+    product.detach("--no-hosts", "--no-sudo", "-n", namespace)
+    supervisor = product.pid()
 
     said = restore(sandbox).stderr
     assert f"left alone: {web}, exposed by" in said
@@ -173,4 +177,6 @@ def test_a_journal_that_this_machine_has_no_record_of_is_undone_only_with_a_yes(
     said = restore(sandbox, "--yes").stderr
     assert f"undoing the exposure of {web}" in said
     assert at_once(cluster, namespace) == (REPLICAS, [])
+    assert product.pid() == supervisor, "the one that runs has done it, and goes on"
+    product.stop()
     wait_tidy(cluster, sandbox, namespace)

@@ -17,6 +17,16 @@ import pytest
 
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
+from tests.real.crashing import (
+    REPLICAS,
+    at_once,
+    expose,
+    kill_everything,
+    open_port,
+    open_web,
+    restore,
+    wait_tidy,
+)
 from tests.real.manifests import deployment, service
 from tests.real.product import Product
 from tests.real.traffic import Figure
@@ -106,26 +116,33 @@ def test_forwards_and_exposures_share_one_proxy_and_a_killed_one_is_started_agai
     product.stop()
 
 
+class MovingServer:
+    """The cluster, at one port of this machine after the other, with one CA: as `minikube stop; minikube start` do."""
+
+    def __init__(self, cluster: Cluster, product: Product) -> None:
+        self._config = _config(cluster)
+        self._address = self._config["clusters"][0]["cluster"]
+        self._url = urlsplit(self._address["server"])
+        self._address["tls-server-name"] = self._url.hostname
+        self._product = product
+
+    @contextmanager
+    def at_a_new_port(self) -> Iterator[None]:
+        """The user's kubeconfig names a new port, at which the cluster is until the end of the block."""
+        with _relay(self._url.hostname or "", self._url.port or 443) as port:
+            self._address["server"] = f"https://127.0.0.1:{port}"
+            self._product.sandbox.use(json.dumps(self._config))
+            yield
+
+
 def test_a_new_server_port_is_used_without_a_restart(
     cluster: Cluster, served: str, product: Product, figure: Figure
 ) -> None:
-    """As after `minikube stop; minikube start`: the same CA at another port."""
-    config = _config(cluster)
-    address = config["clusters"][0]["cluster"]
-    url = urlsplit(address["server"])
-    host, port = url.hostname or "", url.port or 443
-    address["tls-server-name"] = host
-
-    def use(local_port: int) -> None:
-        address["server"] = f"https://127.0.0.1:{local_port}"
-        product.sandbox.use(json.dumps(config))
-
-    with _relay(host, port) as before:
-        use(before)
+    server = MovingServer(cluster, product)
+    with server.at_a_new_port():
         product.detach("-n", served)
         pid = product.pid()
-    with _relay(host, port) as after:
-        use(after)
+    with server.at_a_new_port():
         seconds = _seconds_until_followed(cluster, served, product, "more")
         figure(f"a new server port in the kubeconfig: a new Service is forwarded after {seconds:.2f} s")
         assert seconds <= AT_MOST_SECONDS
@@ -133,6 +150,22 @@ def test_a_new_server_port_is_used_without_a_restart(
         product.detach("-n", served)
         assert product.pid() == pid, "the context is the same one"
         product.stop()
+
+
+def test_an_exposure_that_crashed_is_found_again_at_a_new_server_port(
+    cluster: Cluster, namespace: str, product: Product
+) -> None:
+    server = MovingServer(cluster, product)
+    web = open_web(cluster, namespace)
+    with open_port() as port:
+        with server.at_a_new_port(), expose(product.sandbox, web, port) as run:
+            run.wait_live()
+            kill_everything(product.sandbox)
+        with server.at_a_new_port():
+            said = restore(product.sandbox).stderr
+    assert f"undoing the exposure of {web}" in said
+    assert at_once(cluster, namespace) == (REPLICAS, [])
+    wait_tidy(cluster, product.sandbox, namespace)
 
 
 def test_new_credentials_are_used_without_a_restart(cluster: Cluster, served: str, product: Product) -> None:
