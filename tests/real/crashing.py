@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
-from tests.real.exposing import OURS, leftovers
+from tests.real.exposing import DELETED_BY_US, OURS, leftovers
 from tests.real.manifests import Manifest, deployment, image, service
 from tests.real.product import Done
 from tests.real.sandbox import Sandbox
@@ -220,7 +220,7 @@ def at_once(cluster: Cluster, namespace: str) -> tuple[int, list[str]]:
     The garbage collector's part, what the Secret owned, is left out.
     """
     count = cluster.get(WORKLOAD, f"--namespace={namespace}")["spec"]["replicas"]
-    return count, [one for one in leftovers(cluster, namespace) if one.startswith(("Pod ", "Secret ", "Lease "))]
+    return count, [one for one in leftovers(cluster, namespace) if one.startswith(DELETED_BY_US)]
 
 
 def journal_of(cluster: Cluster, namespace: str) -> Manifest:

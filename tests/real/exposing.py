@@ -29,6 +29,7 @@ CTRL_C = "\x03"
 OURS = "app.kubernetes.io/managed-by=kubectl-localize"
 RBAC = CHECKOUT / "docs" / "rbac.yaml"
 DEVELOPERS = "developers"
+DELETED_BY_US = ("Pod ", "Secret ", "Lease ")
 KINDS = "pods,secrets,leases,serviceaccounts,roles,rolebindings"
 
 # Answers every GET with its first argument; `/slow?1.5` after so many seconds. Prints its port, then a line per answer.
@@ -247,6 +248,12 @@ def leftovers(cluster: Cluster, namespace: str) -> list[str]:
     """What there is of ours in a namespace: `Pod localize-web-x7k2p` and the like."""
     items: list[dict[str, Any]] = cluster.get(KINDS, f"--selector={OURS}", f"--namespace={namespace}")["items"]
     return [f"{one['kind']} {one['metadata']['name']}" for one in items]
+
+
+def check_nothing_left(cluster: Cluster, namespace: str) -> None:
+    """What the product deletes is gone at once; the garbage collector then takes a moment for what the Secret owned."""
+    assert not [left for left in leftovers(cluster, namespace) if left.startswith(DELETED_BY_US)]
+    wait_until("end of what the Secret owned", lambda: not leftovers(cluster, namespace), 20)
 
 
 def steps(text: str) -> list[tuple[str, float]]:

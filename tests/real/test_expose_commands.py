@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
-from tests.real.exposing import Expose, Local, expose, leftovers, replicas
+from tests.real.exposing import Expose, Local, check_nothing_left, expose, replicas
 from tests.real.manifests import Manifest, deployment, pod_spec, service
 from tests.real.product import Product, assert_fails, warnings
 
@@ -36,7 +36,7 @@ def _is_back(cluster: Cluster, namespace: str, count: int = 1) -> None:
     """Everything is as it was, at this moment."""
     assert replicas(cluster, namespace, "deployment/web") == count
     assert len(cluster.pods(namespace, "web")) == count
-    assert not leftovers(cluster, namespace)
+    check_nothing_left(cluster, namespace)
 
 
 @pytest.mark.core
@@ -240,7 +240,7 @@ def test_with_keep_the_pods_stay_and_share_the_traffic(
         assert set(before) < set(cluster.pods(namespace, "web"))
         command.end()
     assert cluster.pods(namespace, "web") == before
-    assert not leftovers(cluster, namespace)
+    check_nothing_left(cluster, namespace)
 
 
 def test_force_goes_on_though_nothing_listens_and_an_autoscaler_decides(

@@ -11,7 +11,17 @@ import pytest
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
 from tests.real.crashing import kill_everything
-from tests.real.exposing import LOCAL, Client, Expose, Local, cluster_address, expose, leftovers, replicas
+from tests.real.exposing import (
+    LOCAL,
+    Client,
+    Expose,
+    Local,
+    check_nothing_left,
+    cluster_address,
+    expose,
+    leftovers,
+    replicas,
+)
 from tests.real.manifests import deployment, service
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
@@ -83,7 +93,7 @@ def test_the_laptop_vanishes(cluster: Cluster, web: str, sandboxes: Callable[...
     for name in ("web", "more"):
         assert replicas(cluster, web, f"deployment/{name}") == 2
         assert len(cluster.pods(web, name)) == 2
-    assert leftovers(cluster, web) == []
+    check_nothing_left(cluster, web)
 
 
 def first_answer(client: Client, pods: list[str]) -> float:

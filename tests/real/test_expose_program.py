@@ -12,7 +12,7 @@ import pytest
 
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
-from tests.real.exposing import Expose, expose, leftovers, replicas
+from tests.real.exposing import Expose, check_nothing_left, expose, leftovers, replicas
 from tests.real.manifests import Manifest, deployment, service
 from tests.real.product import Product
 from tests.real.sandbox import Sandbox
@@ -95,7 +95,7 @@ def _ask(cluster: Cluster, namespace: str, path: str = "/") -> str:
 def _is_back(cluster: Cluster, namespace: str) -> None:
     assert replicas(cluster, namespace, "deployment/web") == 2
     assert len(cluster.pods(namespace, "web")) == 2
-    assert not leftovers(cluster, namespace)
+    check_nothing_left(cluster, namespace)
 
 
 def test_it_has_the_environment_and_gets_the_traffic_once_it_listens(

@@ -15,7 +15,7 @@ import pytest
 
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
-from tests.real.exposing import LOCAL, Client, Local, cluster_address, expose, failed, leftovers, replicas
+from tests.real.exposing import LOCAL, Client, Local, check_nothing_left, cluster_address, expose, failed, replicas
 from tests.real.manifests import deployment, service
 from tests.real.product import Item, Product
 from tests.real.traffic import Figure
@@ -77,7 +77,7 @@ class Live:
         assert done.returncode == 0, done.stderr
         assert replicas(self.cluster, self.namespace, "deployment/web") == 2
         assert len(self.cluster.pods(self.namespace, "web")) == 2
-        assert leftovers(self.cluster, self.namespace) == []
+        check_nothing_left(self.cluster, self.namespace)
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tests.real.exposing import (
     Expose,
     Local,
     become,
+    check_nothing_left,
     cluster_address,
     expose,
     grant,
@@ -77,7 +78,7 @@ def developer(cluster: Cluster, sandbox: Sandbox, user: str, namespace: str) -> 
 def check_as_before(cluster: Cluster, namespace: str) -> None:
     assert replicas(cluster, namespace, "deployment/web") == 2
     assert len(cluster.pods(namespace, "web")) == 2
-    assert leftovers(cluster, namespace) == []
+    check_nothing_left(cluster, namespace)
 
 
 # -- everything works with the role ------------------------------------------------------------------------------------

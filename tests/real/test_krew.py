@@ -14,7 +14,7 @@ from tests.cluster.commands import wait_until
 from tests.environment import Environment
 from tests.real.archives import archive_for_this_machine
 from tests.real.cluster import Cluster
-from tests.real.exposing import Local, expose, leftovers, replicas
+from tests.real.exposing import Local, check_nothing_left, expose, replicas
 from tests.real.krew import Krew, served
 from tests.real.manifests import deployment, service
 from tests.real.product import Product, warnings
@@ -136,7 +136,7 @@ def test_it_exposes_a_local_command(cluster: Cluster, namespace: str, installed:
     assert "POD_NAME=" in seen.stdout, "the environment is the container's"
     assert "PYTHON" not in seen.stdout
     assert replicas(cluster, namespace, "deployment/web") == 1
-    assert not leftovers(cluster, namespace)
+    check_nothing_left(cluster, namespace)
 
 
 def test_tab_is_one_command_away(cluster: Cluster, namespace: str, krew: Krew, installed: Product) -> None:
