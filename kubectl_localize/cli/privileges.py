@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Sequence
 
 from kubectl_localize.cli.terminal import Console
+from kubectl_localize.host.helper_command import helper_argv
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.model import Options
 from kubectl_localize.protocol import PrivilegesNeeded
@@ -27,8 +28,6 @@ def start_helper(needs: PrivilegesNeeded, options: Options, paths: RunPaths, con
     Returns:
         Whether it was started.
     """
-    from kubectl_localize.host.helper_server import helper_argv
-
     if os.geteuid() == 0:
         return False
     if shutil.which("sudo") is None:

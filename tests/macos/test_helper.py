@@ -14,7 +14,8 @@ import pytest
 
 from kubectl_localize.host.helper import SYSTEM_HOSTS
 from kubectl_localize.host.helper_client import Helper
-from kubectl_localize.host.helper_server import HelperServer, helper_argv
+from kubectl_localize.host.helper_command import helper_argv
+from kubectl_localize.host.helper_server import HelperServer
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import HostsLine
 

@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 
 from kubectl_localize.host.helper_client import Helper, HelperError
-from kubectl_localize.host.helper_server import HelperServer, helper_argv
+from kubectl_localize.host.helper_command import helper_argv
+from kubectl_localize.host.helper_server import HelperServer
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.system import System
 from kubectl_localize.model import Options

@@ -16,7 +16,8 @@ import pytest
 
 from kubectl_localize.host import helper as helper_program
 from kubectl_localize.host.helper_client import AddressInUseError, DeniedError, Helper, HelperError
-from kubectl_localize.host.helper_server import HelperServer, helper_argv, only_root_writes
+from kubectl_localize.host.helper_command import helper_argv, only_root_writes
+from kubectl_localize.host.helper_server import HelperServer
 from kubectl_localize.model import HostsLine
 
 KEY = f"kind-dev-1a2b3c4d-{os.getuid()}"

@@ -12,7 +12,8 @@ import pytest
 
 from kubectl_localize.host.helper import begin_key
 from kubectl_localize.host.helper_client import Helper
-from kubectl_localize.host.helper_server import HelperServer, helper_argv
+from kubectl_localize.host.helper_command import helper_argv
+from kubectl_localize.host.helper_server import HelperServer
 from kubectl_localize.host.paths import context_key
 from kubectl_localize.model import HostsLine
 from kubectl_localize.supervisor.forwarding.unprivileged_helper import UnprivilegedHelper
