@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from kubectl_localize.cluster import kubectl
-from kubectl_localize.cluster.http_connection import HttpConnection
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.model import Connection
+
+if TYPE_CHECKING:
+    from kubectl_localize.cluster.http_connection import HttpConnection
 
 log = logging.getLogger(__name__)
 
@@ -70,32 +72,39 @@ class Proxy:
 
     @classmethod
     async def start(cls, connection: Connection, sockets: SocketPaths, name: str, spawner: Spawner) -> Proxy:
-        """Start one and wait until it listens.
+        """Start one; `listen` waits until it takes connections.
 
         Raises:
-            KubectlError: it does not start.
+            KubectlError: it cannot be started.
         """
         process = await spawner.spawn(kubectl.proxy(connection, name), directory=sockets.directory)
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                if not await process.stdout.readline():
-                    raise kubectl.explain(process.tail, await process.wait())
-        except TimeoutError:
-            await process.stop()
-            raise KubectlError(f"`kubectl proxy` did not start within {START_SECONDS:g} s") from None
-        except BaseException:
-            await process.stop()
-            raise
-        log.info("`kubectl proxy` listens at %s", name)
         return cls(process, sockets, name, urlsplit(connection.server).path.rstrip("/"))
 
     def __post_init__(self) -> None:
+        self.listens = False
         self._idle: list[HttpConnection] = []
         self._interruptible: set[HttpConnection] = set()
         self._in_use = 0
         self._free = asyncio.Event()
         self._free.set()
         self.retired = False
+
+    async def listen(self) -> None:
+        """Wait until it takes connections.
+
+        Raises:
+            KubectlError: it does not get there.
+        """
+        if self.listens:
+            return
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                if not await self.process.stdout.readline():
+                    raise kubectl.explain(self.process.tail, await self.process.wait())
+        except TimeoutError:
+            raise KubectlError(f"`kubectl proxy` did not start within {START_SECONDS:g} s") from None
+        self.listens = True
+        log.info("`kubectl proxy` listens at %s", self.name)
 
     @asynccontextmanager
     async def connection(self, *, interruptible: bool) -> AsyncIterator[HttpConnection]:
@@ -117,6 +126,9 @@ class Proxy:
                     connection.abort()
                     connection = None
             if connection is None:
+                # Not at the top: the proxy, which takes longer to start, does so meanwhile.
+                from kubectl_localize.cluster.http_connection import HttpConnection
+
                 with self.sockets.address(self.name) as address:
                     connection = await HttpConnection.open(address)
             if interruptible and self.retired:  # while the connection was being opened

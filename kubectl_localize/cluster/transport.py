@@ -11,14 +11,16 @@ import json
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api_errors import error_of_response
-from kubectl_localize.cluster.http_connection import Head, HttpConnection
 from kubectl_localize.cluster.proxy import Proxy, SocketPaths, Spawner
 from kubectl_localize.errors import KubectlError, UnauthorizedError, UnreachableError
 from kubectl_localize.model import Connection
+
+if TYPE_CHECKING:
+    from kubectl_localize.cluster.http_connection import Head, HttpConnection
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +144,12 @@ class Transport:
             yield _lines(connection)
 
     # -- the proxy --------------------------------------------------------------------------------------------------
+    async def begin(self) -> None:
+        """Start the proxy before the first request needs it; if that fails, that request tries again and says why."""
+        with contextlib.suppress(KubectlError):
+            async with self._starting:
+                await self._begun()
+
     def renew(self, connection: Connection | None = None) -> None:
         """Use a new proxy from the next request on. Open streams end, and watches open them again.
 
@@ -163,20 +171,34 @@ class Transport:
 
     async def _running(self) -> Proxy:
         async with self._starting:
-            if self._closed:
-                raise KubectlError("the supervisor is ending")
-            if self._proxy is not None and not self._proxy.process.alive:
-                log.warning("`kubectl proxy` has ended: %s", kubectl.explain(self._proxy.process.tail, 1).message)
-                self.renew()
-            while self._proxy is None:
-                self._started += 1
-                renewals, name = self._renewals, f"api-{self._started}.sock"
-                proxy = await Proxy.start(self._connection, self._sockets, name, self._spawner)
-                if renewals == self._renewals:
-                    self._proxy = proxy
-                else:  # it was to be renewed while it started, and may have read the kubeconfig as it was before
-                    self._retire(proxy)
-            return self._proxy
+            while True:
+                proxy = await self._begun()
+                try:
+                    await proxy.listen()
+                except BaseException as error:
+                    if isinstance(error, KubectlError) and proxy.retired:  # it was ended by `renew`
+                        continue
+                    self.renew()
+                    raise
+                if not proxy.retired:
+                    return proxy
+
+    async def _begun(self) -> Proxy:
+        """The proxy, which may not listen yet."""
+        if self._closed:
+            raise KubectlError("the supervisor is ending")
+        if self._proxy is not None and self._proxy.listens and not self._proxy.process.alive:
+            log.warning("`kubectl proxy` has ended: %s", kubectl.explain(self._proxy.process.tail, 1).message)
+            self.renew()
+        while self._proxy is None:
+            self._started += 1
+            renewals, name = self._renewals, f"api-{self._started}.sock"
+            proxy = await Proxy.start(self._connection, self._sockets, name, self._spawner)
+            if renewals == self._renewals:
+                self._proxy = proxy
+            else:  # it was to be renewed while it started, and may have read the kubeconfig as it was before
+                self._retire(proxy)
+        return self._proxy
 
     def _retire(self, proxy: Proxy) -> None:
         """End a proxy in the background, as soon as the writes that go through it are answered."""

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kubectl_localize import __version__
-from kubectl_localize.cluster.selection import describe
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
 from kubectl_localize.ls_document import LsDocument, SupervisorItem, rfc3339
@@ -38,8 +37,6 @@ from kubectl_localize.protocol import (
     Warn,
 )
 from kubectl_localize.supervisor.control_server import Client, ControlServer
-from kubectl_localize.supervisor.forwarding.helpers import PrivilegeRequest
-from kubectl_localize.supervisor.forwarding.session import Session
 from kubectl_localize.supervisor.processes.process import Groups
 from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.requests import failed, until_left
@@ -50,6 +47,8 @@ from kubectl_localize.timing import Clock
 
 if TYPE_CHECKING:
     from kubectl_localize.supervisor.exposing.exposures import Exposures
+    from kubectl_localize.supervisor.forwarding.helpers import PrivilegeRequest
+    from kubectl_localize.supervisor.forwarding.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +202,11 @@ class App:
 
     async def _open(self, client: Client, request: StartRequest) -> list[str]:
         client.send(Progress("listing Services"))
-        session = Session(request, await self._runtimes.get(request.connection), self._paths, self._reporter)
+        runtime = await self._runtimes.get(request.connection)
+        # Not at the top: `kubectl proxy`, which the runtime has just started, takes longer than these imports.
+        from kubectl_localize.supervisor.forwarding.session import Session
+
+        session = Session(request, runtime, self._paths, self._reporter)
         async with AsyncExitStack() as failing:
             failing.push_async_callback(session.end)
             await self._ask(client, await session.begin())
@@ -216,6 +219,8 @@ class App:
     async def _join(self, client: Client, session: Session, request: StartRequest) -> list[str]:
         known = session.request.connection  # the server's address may have changed since
         connection = replace(request.connection, server=known.server, proxy=known.proxy)
+        from kubectl_localize.cluster.selection import describe
+
         if replace(session.request, detach=False) != replace(request, detach=False, connection=connection):
             raise LocalizeError(
                 f"context {request.connection.context} is already forwarded by pid {os.getpid()},"

@@ -92,6 +92,7 @@ class Runtime:
         self._stack.callback(self.refusals.close)
         self._stack.push_async_callback(self.transport.close)
         self._stack.push_async_callback(self._tasks.end)
+        await self.transport.begin()
         self._tasks.start(self.probe.run(), "probing the API server")
         self._tasks.start(self._kubeconfig.run(), "following the kubeconfig")
         return self

@@ -90,6 +90,19 @@ async def test_many_at_once_start_one_proxy(tmp_path: Path) -> None:
         assert stage.proxies == 1
 
 
+async def test_the_first_request_uses_the_proxy_that_was_begun(tmp_path: Path) -> None:
+    async with staged(tmp_path, ok) as stage:
+        await stage.transport.begin()
+        assert stage.proxies == 1
+        await stage.transport.request("GET", "/x")
+        assert stage.proxies == 1
+
+
+async def test_a_proxy_that_was_begun_and_not_used_is_ended(tmp_path: Path) -> None:
+    async with staged(tmp_path, ok) as stage:
+        await stage.transport.begin()
+
+
 async def test_the_path_of_the_servers_url_goes_first(tmp_path: Path) -> None:
     rancher = replace(CONNECTION, server="https://rancher.example.com/k8s/clusters/c-1/")
     async with staged(tmp_path, ok, rancher) as stage:
@@ -231,6 +244,15 @@ async def test_a_proxy_that_is_renewed_while_it_starts_is_not_used(tmp_path: Pat
         stage.transport.renew(replace(CONNECTION, context="other"))
         stage.spawner.may_start.set()
         await asking
+        assert "--context=other" in stage.spawner.argvs[1]
+        assert (stage.spawner.processes[0].connections, stage.spawner.processes[1].connections) == (0, 1)
+
+
+async def test_a_proxy_that_was_begun_and_then_renewed_is_not_used(tmp_path: Path) -> None:
+    async with staged(tmp_path, ok) as stage:
+        await stage.transport.begin()
+        stage.transport.renew(replace(CONNECTION, context="other"))
+        await stage.transport.request("POST", "/x", {})
         assert "--context=other" in stage.spawner.argvs[1]
         assert (stage.spawner.processes[0].connections, stage.spawner.processes[1].connections) == (0, 1)
 

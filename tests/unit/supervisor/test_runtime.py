@@ -84,11 +84,12 @@ async def test_forwards_and_exposures_share_probe_gate_and_proxy(tmp_path: Path)
         assert stage.groups.story == [("add", first["pid"])], "the guard ends it if the supervisor is killed"
 
 
-async def test_nothing_is_started_before_a_request(tmp_path: Path) -> None:
+async def test_the_proxy_is_starting_before_the_first_request(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         assert stage.source.activity == (0, 0)
-        await stage.source.get(stage.connection)
-        assert stage.groups.story == []
+        runtime = await stage.source.get(stage.connection)
+        assert len(stage.groups.story) == 1
+        assert stage.groups.story == [("add", (await runtime.api.get("/version"))["pid"])]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ async def test_what_was_left_by_a_killed_supervisor_is_removed(tmp_path: Path) -
     async with staged(tmp_path) as stage:
         (stage.directory / "api-7.sock").touch()
         await stage.source.get(stage.connection)
-        assert os.listdir(stage.directory) == []
+        assert "api-7.sock" not in os.listdir(stage.directory)
 
 
 async def test_a_server_that_cannot_be_leaves_nothing_open(tmp_path: Path) -> None:
