@@ -1,29 +1,21 @@
-"""The command's end of the control socket: reach a supervisor or start one, send requests, wait for events."""
+"""The command's end of the control socket: it sends requests and waits for events."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
-import shutil
 import signal
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, TypeVar
 
 from kubectl_localize import __version__
 from kubectl_localize.codec import CodecError
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, make_private
-from kubectl_localize.host.process import module_argv
-from kubectl_localize.host.sockets import socket_address
 from kubectl_localize.protocol import Event, Request, event_from_line, to_line
 
-END_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
-POLL_SECONDS = 0.02
 RECEIVE_BYTES = 65536
 
 
@@ -103,89 +95,6 @@ class Control:
         self._connection.close()
 
 
-def connect(run: RunPaths) -> Control | None:
-    """Connect to the supervisor that runs there; None if none answers."""
-    with contextlib.ExitStack() as failing:
-        connection = failing.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        try:
-            with socket_address(run.control) as address:
-                connection.connect(address)
-        except (OSError, LocalizeError):
-            return None
-        failing.pop_all()
-    return Control(connection)
-
-
-def spawn(run: RunPaths) -> Control:
-    """Start a supervisor in a session of its own, connected to this command from its first moment.
-
-    Raises:
-        LocalizeError: it cannot be started.
-    """
-    ours, theirs = socket.socketpair()
-    try:
-        with theirs, os.fdopen(os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
-            subprocess.Popen(
-                module_argv("kubectl_localize.supervisor", str(theirs.fileno()), run.key),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                cwd="/",
-                env={**os.environ, HOME_VARIABLE: str(run.directory.parent)},  # absolute: it is elsewhere
-            )
-    except OSError as error:
-        ours.close()
-        raise LocalizeError(f"the supervisor cannot be started: {error.strerror or error}") from error
-    return Control(ours)
-
-
-def reach(run: RunPaths) -> Control | None:
-    """Connect to the supervisor that runs there, and wait if it is just starting or ending.
-
-    Returns:
-        None if none runs, or it has just ended.
-
-    Raises:
-        LocalizeError: it neither answers nor ends in half a minute.
-    """
-    from kubectl_localize.host.process import owner
-
-    deadline = time.monotonic() + END_SECONDS
-    while time.monotonic() < deadline:
-        control = connect(run)
-        if control is not None:
-            return control
-        if owner(run.pidfile) is None:
-            return None
-        time.sleep(POLL_SECONDS)
-    pid = owner(run.pidfile)
-    raise LocalizeError(
-        f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
-    )
-
-
-def another(run: RunPaths) -> Control:
-    """Connect to the supervisor that is just starting there, or start a new one if it is just ending.
-
-    Raises:
-        LocalizeError: as `reach` and `spawn`.
-    """
-    return reach(run) or spawn(run)
-
-
-def wait_ended(run: RunPaths) -> bool:
-    """Wait until the supervisor that holds the pidfile now has ended.
-
-    Returns:
-        False if it still runs after half a minute.
-    """
-    from kubectl_localize.host.process import wait_released
-
-    return wait_released(run.pidfile, END_SECONDS)
-
-
 class HasFileno(Protocol):
     """What `select` takes."""
 
@@ -222,32 +131,3 @@ def readable(sources: Sequence[Source], seconds: float | None) -> list[Source]:
         os.close(woken)
         os.close(wakes)
     return [source for source in sources if source in ready]
-
-
-@contextlib.contextmanager
-def discard_new_state_dirs(paths: RunPaths, unused: Callable[[], bool]) -> Iterator[None]:
-    """Make the state directories, and remove the new ones if the command fails before anybody has used them.
-
-    Args:
-        paths: of the context.
-        unused: whether the command itself has left nothing there that explains the failure, such as a log.
-
-    Raises:
-        LocalizeError: they cannot be made private.
-    """
-    from kubectl_localize.host.process import owner
-
-    directory = paths.directory
-    new = [path for path in (directory, *directory.parents) if not path.exists()]
-    try:
-        make_private(directory.parent)
-        make_private(directory)
-        yield
-    except LocalizeError:
-        used = not unused() or paths.exposures.exists() or owner(paths.pidfile) is not None
-        if directory in new and not used:
-            shutil.rmtree(directory, ignore_errors=True)
-        for path in new[1:]:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        raise

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import socket
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-from kubectl_localize.cli.client import ANSWER_SECONDS, Control, another, connect, spawn, wait_ended
+from kubectl_localize.cli.client import ANSWER_SECONDS, Control
+from kubectl_localize.cli.reach import another, connect, spawn, wait_ended
 from kubectl_localize.cli.release import wait_for_release
 from kubectl_localize.cli.terminal import Steps
 from kubectl_localize.errors import LocalizeError
@@ -78,8 +80,13 @@ class Holder(ABC):
         self.nothing_happened = True  # nor is there a log worth keeping
         self._control: Control | None = None
 
-    def run_request(self, request: StartRequest | ExposeRequest | RestoreRequest) -> int:
+    def run_request(
+        self, request: StartRequest | ExposeRequest | RestoreRequest, connection: socket.socket | None = None
+    ) -> int:
         """Send the request to the running supervisor or a new one, and carry it through to the end.
+
+        Args:
+            connection: to the supervisor, if it has been reached already.
 
         Returns:
             The exit code.
@@ -87,7 +94,7 @@ class Holder(ABC):
         Raises:
             LocalizeError: the supervisor refuses, breaks off, or cannot put everything back.
         """
-        self._control = connect(self.paths) or spawn(self.paths)
+        self._control = Control(connection or connect(self.paths) or spawn(self.paths))
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, _as_ctrl_c)
@@ -95,7 +102,7 @@ class Holder(ABC):
         try:
             while (outcome := self._ask(self._control, request)) is None:
                 self._control.close()
-                self._control = another(self.paths)
+                self._control = Control(another(self.paths))
             live = True
             return self.go_on(outcome, self._control)
         except FinishedError as finished:

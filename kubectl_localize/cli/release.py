@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from kubectl_localize.cli.client import ANSWER_SECONDS, Control, wait_ended
+from kubectl_localize.cli.client import ANSWER_SECONDS, Control
+from kubectl_localize.cli.reach import wait_ended
 from kubectl_localize.cli.terminal import Console, Steps
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths

@@ -8,11 +8,12 @@ import sys
 
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.client import Control, connect, discard_new_state_dirs
+from kubectl_localize.cli.client import Control
 from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.file_cache import FileCache
 from kubectl_localize.cli.holder import FinishedError, Holder, Outcome, Question
 from kubectl_localize.cli.job import Command, check
+from kubectl_localize.cli.reach import connect, discard_new_state_dirs
 from kubectl_localize.cli.release import wait_for_release
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
@@ -174,13 +175,14 @@ def stop(args: Arguments, paths: RunPaths, services: tuple[ServiceKey, ...]) -> 
     Raises:
         LocalizeError: one of them does not run, or as `wait_for_release`.
     """
-    control = connect(paths)
-    if control is None:
+    connection = connect(paths)
+    if connection is None:
         raise LocalizeError(
             f"{services[0]} is not exposed from here: nothing runs for this context",
             "`kubectl localize restore` undoes what a crashed run left",
         )
     steps = terminal.Steps(terminal.stderr_console(args.no_color), timed=True)
+    control = Control(connection)
     control.send(UnexposeRequest(services))
     try:
         wait_for_release(control, paths, steps, until=Restored)

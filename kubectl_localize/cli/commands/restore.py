@@ -7,10 +7,11 @@ import sys
 
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.client import Control, discard_new_state_dirs, wait_ended
+from kubectl_localize.cli.client import Control
 from kubectl_localize.cli.commands.stop import sweep
 from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.holder import Holder, Outcome, Question
+from kubectl_localize.cli.reach import discard_new_state_dirs, wait_ended
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import owner

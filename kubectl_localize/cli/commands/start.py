@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
-from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from kubectl_localize.cli import terminal
-from kubectl_localize.cli.arguments import Arguments, did_you_mean_command
-from kubectl_localize.cli.client import Control, discard_new_state_dirs
+from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.file_cache import FileCache
-from kubectl_localize.cli.holder import Holder, Outcome, Question
-from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import Paths, RunPaths
-from kubectl_localize.ls_document import ForwardItem, LsDocument
-from kubectl_localize.model import Connection, Options, Selection, Status
-from kubectl_localize.protocol import ExposureOver, Failed, PrivilegesNeeded, Ready, StartRequest
+from kubectl_localize.cli.reach import connect, discard_new_state_dirs, spawn
+from kubectl_localize.host.paths import Paths
+from kubectl_localize.model import Options, Selection
+
+if TYPE_CHECKING:
+    from kubectl_localize.cli.forwards import Forwards
 
 
 def run(args: Arguments) -> int:
@@ -36,80 +33,20 @@ def run(args: Arguments) -> int:
     cache = FileCache(Paths.from_env(os.environ).root)
     connection = resolve(args, cache)
     paths = run_paths(connection)
-    start = Start(args, connection, paths, forward_options)
-    with discard_new_state_dirs(paths, lambda: start.nothing_happened):
+    forwards: Forwards | None = None
+    with discard_new_state_dirs(paths, lambda: forwards is None or forwards.nothing_happened):
+        supervisor = connect(paths) or spawn(paths)
+        # Not at the top: a supervisor that has just been spawned takes longer to start than these imports.
+        from kubectl_localize.cli.forwards import Forwards
+        from kubectl_localize.protocol import StartRequest
+
+        forwards = Forwards(args, connection, paths, forward_options)
+        request = StartRequest(connection, selection(args), forward_options, args.detach)
         try:
-            return start.run_request(StartRequest(connection, selection(args), forward_options, args.detach))
+            return forwards.run_request(request, supervisor)
         finally:
-            if not start.nothing_happened:
+            if not forwards.nothing_happened:
                 cache.save()
-
-
-class Start(Holder):
-    """One run of the command.
-
-    Args:
-        args: the command line.
-        connection: the cluster.
-        paths: the files of its supervisor.
-        forward_options: the options that `args` hold.
-    """
-
-    while_it = "started"
-    ended_hint = "its log says why: {log}"
-    release_text = "cleaning up"
-    outcomes = (Ready,)
-
-    def __init__(self, args: Arguments, connection: Connection, paths: RunPaths, forward_options: Options) -> None:
-        super().__init__(paths, terminal.Steps(terminal.stderr_console(args.no_color), plain=True))
-        self._args = args
-        self._context = connection.context
-        self._options = forward_options
-
-    def go_on(self, outcome: Outcome, control: Control) -> int:
-        assert isinstance(outcome, Ready)
-        if self._args.detach:
-            said = summary(outcome.document, self._context)
-            self.console.line(f"{said}; `kubectl localize ls` lists, `kubectl localize stop` ends")
-            return 0
-        self._show(outcome.document)
-        if self.hold(control):
-            return 0
-        raise LocalizeError(
-            "the supervisor has crashed or was killed",
-            "what it held is cleaned up; start it again, and see what `kubectl localize logs` says last",
-        )
-
-    def answer(self, question: Question) -> bool:
-        if self._args.no_sudo or not isinstance(question, PrivilegesNeeded):
-            return False
-        from kubectl_localize.cli.privileges import start_helper
-
-        return start_helper(question, self._options, self.paths, self.console)
-
-    def hint(self, failure: Failed) -> str:
-        """A first word that is nearly a command was probably meant as one."""
-        command = did_you_mean_command(self._args.words[0]) if self._args.words else None
-        return f"did you mean `kubectl localize {command}`?" if command else failure.hint
-
-    def over(self, event: ExposureOver) -> None:
-        if event.message:
-            self.console.warning(event.message)
-
-    def _show(self, document: LsDocument) -> None:
-        from kubectl_localize.cli.listing.table import render_table
-
-        sys.stdout.write(
-            render_table(
-                document,
-                wide=False,
-                color=terminal.stdout_color(self._args.no_color),
-                width=terminal.stdout_width(),
-                now=datetime.now(UTC),
-            )
-        )
-        sys.stdout.flush()
-        self.console.line("Ctrl-C ends it")
 
 
 def selection(args: Arguments) -> Selection:
@@ -138,25 +75,3 @@ def options(args: Arguments) -> Options:
         max_children=args.max_children or default.max_children,
         wait_timeout_seconds=default.wait_timeout_seconds if wait is None else wait,
     )
-
-
-def summary(document: LsDocument, context: str) -> str:
-    """How many Services are forwarded, and how many are not: they cannot be, or no port of theirs is free here."""
-    forwards = [item for item in document.items if isinstance(item, ForwardItem)]
-    possible = [item for item in forwards if item.status is not Status.SKIPPED]
-    deaf = sum(_listens_nowhere(item) for item in possible)
-    skipped = len(forwards) - len(possible)
-    more = [f"{skipped} more cannot be forwarded"] if skipped else []
-    more += [f"{deaf} more cannot listen here"] if deaf else []
-    forwarded = f"{_count(len(possible) - deaf, 'Service')} of context {context} forwarded"
-    return f"{forwarded} ({', '.join(more)})" if more else forwarded
-
-
-def _listens_nowhere(item: ForwardItem) -> bool:
-    """Whether no port of a Service could be bound; a port that waits for its first pod has not failed."""
-    ports = [port for port in item.ports if port.status is not Status.SKIPPED]
-    return all(port.status is Status.BACKOFF and not port.local_port for port in ports)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

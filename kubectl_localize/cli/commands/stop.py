@@ -8,9 +8,10 @@ import os
 from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.client import reach
+from kubectl_localize.cli.client import Control
 from kubectl_localize.cli.connection import current_run
 from kubectl_localize.cli.listing.document import other_version
+from kubectl_localize.cli.reach import reach
 from kubectl_localize.cli.release import wait_for_release, warn_of_leftovers
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
@@ -64,8 +65,8 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
         LocalizeError: as `reach` and `wait_for_release`.
     """
     ran = owner(run.pidfile) is not None
-    control = reach(run)
-    if control is None:
+    connection = reach(run)
+    if connection is None:
         sweep(run)
         warn_of_leftovers(run, console)
         return ran  # and was ending already
@@ -73,6 +74,7 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
     if supervisor is not None and (other := other_version(supervisor, __version__)):
         console.warning(other)
     steps = terminal.Steps(console)
+    control = Control(connection)
     control.send(StopRequest())
     try:
         wait_for_release(control, run, steps, until=Ended)

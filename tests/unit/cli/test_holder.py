@@ -10,7 +10,7 @@ import pytest
 
 from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.commands.expose import Expose, expose_request
-from kubectl_localize.cli.commands.start import Start
+from kubectl_localize.cli.forwards import Forwards
 from kubectl_localize.cli.holder import CTRL_C
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
@@ -27,7 +27,7 @@ CART = (ServiceKey("shop", "cart"),)
 
 
 def _start(paths: RunPaths) -> int:
-    return Start(Arguments(), CONNECTION, paths, Options()).run_request(
+    return Forwards(Arguments(), CONNECTION, paths, Options()).run_request(
         StartRequest(CONNECTION, Selection(), Options())
     )
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.client import Control, connect
+from kubectl_localize.cli.client import Control
 from kubectl_localize.cli.commands import expose
 from kubectl_localize.cli.commands.stop import stop
+from kubectl_localize.cli.reach import connect
 from kubectl_localize.cli.release import wait_for_release
 from kubectl_localize.cli.terminal import Console, Steps
 from kubectl_localize.errors import LocalizeError
@@ -33,9 +34,9 @@ KEYS = (ServiceKey("shop", "cart"),)
 
 
 def _connected(run: RunPaths) -> Control:
-    control = connect(run)
-    assert control is not None
-    return control
+    connection = connect(run)
+    assert connection is not None
+    return Control(connection)
 
 
 def _stop(run: RunPaths) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.commands.start import Start, summary
+from kubectl_localize.cli.forwards import Forwards, summary
 from kubectl_localize.cli.privileges import describe
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
@@ -77,7 +77,7 @@ def _signals() -> Iterator[None]:
 
 
 def _start(run: RunPaths) -> int:
-    return Start(Arguments(), CONNECTION, run, Options()).run_request(REQUEST)
+    return Forwards(Arguments(), CONNECTION, run, Options()).run_request(REQUEST)
 
 
 def test_it_lets_go_when_told_to_end(tmp_path: Path) -> None:
@@ -123,17 +123,24 @@ def test_the_log_of_a_supervisor_that_broke_off_stays(tmp_path: Path) -> None:
     run = RunPaths(tmp_path / "k")
     refused: Event = {"event": "error", "message": "no Service is called cartt", "hint": ""}
     with scripted(run, {"start": [ACCEPTED, refused], "release": [ACCEPTED, GONE]}):
-        start = Start(Arguments(), CONNECTION, run, Options())
+        start = Forwards(Arguments(), CONNECTION, run, Options())
         with pytest.raises(LocalizeError):
             start.run_request(REQUEST)
         assert not start.nothing_happened
 
 
+def _imported(*modules: str) -> set[str]:
+    """What is imported with these modules."""
+    program = "import sys\n" + "".join(f"import {module}\n" for module in modules) + "print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=60)
+    return set(done.stdout.split())
+
+
 def test_a_start_imports_nothing_that_it_does_not_need() -> None:
-    program = (
-        "import sys\nimport kubectl_localize.cli.main, kubectl_localize.cli.commands.start\n"
-        "slow = {'sh', 'yaml', 'psutil', 'tabulate', 'argcomplete', 'asyncio', 'kubectl_localize.supervisor'}\n"
-        "print(sorted(slow & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
-    assert done.stdout == b"[]\n"
+    slow = {"sh", "yaml", "psutil", "tabulate", "argcomplete", "asyncio", "kubectl_localize.supervisor"}
+    assert not slow & _imported("kubectl_localize.cli.main", "kubectl_localize.cli.forwards")
+
+
+def test_the_supervisor_is_spawned_before_the_rest_is_imported() -> None:
+    later = {"kubectl_localize.protocol", "kubectl_localize.cli.holder", "kubectl_localize.cli.terminal"}
+    assert not later & _imported("kubectl_localize.cli.main", "kubectl_localize.cli.commands.start")

@@ -1,0 +1,128 @@
+"""Reaches the supervisor of a context, starts one, and waits for its end.
+
+A start imports this first, so that the supervisor is on its way while the rest of the command is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, make_private
+from kubectl_localize.host.process import module_argv, owner, wait_released
+from kubectl_localize.host.sockets import socket_address
+
+END_SECONDS = 30.0
+POLL_SECONDS = 0.02
+
+
+def connect(run: RunPaths) -> socket.socket | None:
+    """Connect to the supervisor that runs there; None if none answers."""
+    with contextlib.ExitStack() as failing:
+        connection = failing.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        try:
+            with socket_address(run.control) as address:
+                connection.connect(address)
+        except (OSError, LocalizeError):
+            return None
+        failing.pop_all()
+    return connection
+
+
+def spawn(run: RunPaths) -> socket.socket:
+    """Start a supervisor in a session of its own, connected to this command from its first moment.
+
+    Raises:
+        LocalizeError: it cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs, os.fdopen(os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+            subprocess.Popen(
+                module_argv("kubectl_localize.supervisor", str(theirs.fileno()), run.key),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                cwd="/",
+                env={**os.environ, HOME_VARIABLE: str(run.directory.parent)},  # absolute: it is elsewhere
+            )
+    except OSError as error:
+        ours.close()
+        raise LocalizeError(f"the supervisor cannot be started: {error.strerror or error}") from error
+    return ours
+
+
+def reach(run: RunPaths) -> socket.socket | None:
+    """Connect to the supervisor that runs there, and wait if it is just starting or ending.
+
+    Returns:
+        None if none runs, or it has just ended.
+
+    Raises:
+        LocalizeError: it neither answers nor ends in half a minute.
+    """
+    deadline = time.monotonic() + END_SECONDS
+    while time.monotonic() < deadline:
+        connection = connect(run)
+        if connection is not None:
+            return connection
+        if owner(run.pidfile) is None:
+            return None
+        time.sleep(POLL_SECONDS)
+    pid = owner(run.pidfile)
+    raise LocalizeError(
+        f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
+    )
+
+
+def another(run: RunPaths) -> socket.socket:
+    """Connect to the supervisor that is just starting there, or start a new one if it is just ending.
+
+    Raises:
+        LocalizeError: as `reach` and `spawn`.
+    """
+    return reach(run) or spawn(run)
+
+
+def wait_ended(run: RunPaths) -> bool:
+    """Wait until the supervisor that holds the pidfile now has ended.
+
+    Returns:
+        False if it still runs after half a minute.
+    """
+    return wait_released(run.pidfile, END_SECONDS)
+
+
+@contextlib.contextmanager
+def discard_new_state_dirs(paths: RunPaths, unused: Callable[[], bool]) -> Iterator[None]:
+    """Make the state directories, and remove the new ones if the command fails before anybody has used them.
+
+    Args:
+        paths: of the context.
+        unused: whether the command itself has left nothing there that explains the failure, such as a log.
+
+    Raises:
+        LocalizeError: they cannot be made private.
+    """
+    directory = paths.directory
+    new = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        make_private(directory.parent)
+        make_private(directory)
+        yield
+    except LocalizeError:
+        used = not unused() or paths.exposures.exists() or owner(paths.pidfile) is not None
+        if directory in new and not used:
+            shutil.rmtree(directory, ignore_errors=True)
+        for path in new[1:]:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        raise
