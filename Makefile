@@ -1,6 +1,6 @@
 # `make demo` shows the product on a real cluster, `make test` tests it there; `make help` says the rest.
 
-# A Python of 3.11 or later: the distribution's where it is new enough.
+# A Python of 3.11 or later: the distribution's if it is new enough.
 PYTHON := $(shell for python in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do \
 	if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo "$$python"; break; fi; done)
 # pip leaves nothing outside the cache either.

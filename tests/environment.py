@@ -34,7 +34,7 @@ class Environment:
 
     Args:
         python: what the product runs on; every user can run it.
-        given_kubectl: a certain kubectl; the machine's where there is none.
+        given_kubectl: a certain kubectl; the machine's if there is none.
     """
 
     root: Path

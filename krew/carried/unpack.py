@@ -24,7 +24,7 @@ CTRL_C = 130
 WAIT_SECONDS = 20.0  # unpacking takes half a second
 POLL_SECONDS = 0.02
 OTHERS_WRITE = 0o022  # the mode's bits for group and all
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names and Go's, where they differ
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}  # uname's names and Go's, if they differ
 HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
 
 

@@ -227,7 +227,7 @@ class Node:
             os.chown(self.kubeconfig, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]))
 
     def down(self) -> None:
-        """Take the node away, with every trace; nothing happens where there is none."""
+        """Take the node away, with every trace; nothing happens if there is none."""
         record = self.record
         holder = self._holder
         for process in ([holder] if holder else []) + running(self._init_argv):
@@ -286,7 +286,7 @@ class Node:
             self.inside("iptables", "-w", "-I", chain, direction, "eth0", "-j", "DROP")
 
     def mend(self) -> None:
-        """Let packets through again; nothing happens where the link is whole."""
+        """Let packets through again; nothing happens if the link is whole."""
         for chain, direction in (("INPUT", "-i"), ("OUTPUT", "-o")):
             rule = (chain, direction, "eth0", "-j", "DROP")
             while succeeds(*self.inside_argv(), "iptables", "-w", "-C", *rule):

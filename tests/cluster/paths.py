@@ -47,7 +47,7 @@ class Cache:
         return self.root / f"oldkubectl-{key}" / "kubectl"
 
     def kubectl_of(self, minor: str) -> Path:
-        """A kubectl of `1.27` and the like, where it was built here."""
+        """A kubectl of `1.27` and the like, if it was built here."""
         source = HERE / "oldkubectl" / minor
         key = _digest(source / "go.sum", source / "go.mod", source / "main.go")
         return self.root / f"oldkubectl-{minor}-{key}" / "kubectl"

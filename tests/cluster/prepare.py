@@ -96,7 +96,7 @@ class Preparation:
         return self.cache.older_python
 
     def kubectl_of(self, minor: str) -> Path:
-        """Build a kubectl of `1.27` and the like where it is not there yet; two minutes. ClusterError: none of ours."""
+        """Build a kubectl of `1.27` and the like if it is not there yet; two minutes. ClusterError: none of ours."""
         if minor == OLD_MINOR:
             return self.old_kubectl()
         module = HERE / "oldkubectl" / minor / "go.mod"
@@ -230,7 +230,7 @@ class Preparation:
         """Build Go programs, fetching their modules, unless these very versions are built already.
 
         Args:
-            target: the program, or, where there are several, the directory that holds them.
+            target: the program, or, if there are several, the directory that holds them.
             source: the directory of ours with the go.mod.
             packages: the programs; our own one unless others are named.
         """

@@ -53,7 +53,7 @@ def workloads(namespace: str) -> list[str]:
 
 
 def visits(context: str, names: set[str]) -> list[Visit]:
-    """The addresses, short and long; a bare name only where no other context has it."""
+    """The addresses, short and long; a bare name only if no other context has it."""
     return [visit for visit in _visits(context) if "." in visit.host or visit.host in names]
 
 

@@ -6,7 +6,7 @@
     report          write docs/compatibility.md from the results that are kept, of these very sources
 
 A node of its own is started and taken down; LOCALIZE_TEST_NODE names one that is up already and stays up. Exit code 1
-where a test failed, or where a kubectl that has to run could not be had.
+if a test failed, or if a kubectl that has to run could not be had.
 """
 
 from __future__ import annotations

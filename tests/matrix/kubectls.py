@@ -50,7 +50,7 @@ def candidates(minor: str, places: Sequence[Path]) -> list[Path]:
 
 
 def version(binary: Path) -> str:
-    """What a kubectl says of itself, such as `v1.27.3`; empty where it does not run."""
+    """What a kubectl says of itself, such as `v1.27.3`; empty if it does not run."""
     try:
         answer = json.loads(run(binary, "version", "--client", "-o", "json", env={**os.environ, "KUBERC": "off"}))
         return str(answer["clientVersion"]["gitVersion"])
@@ -59,6 +59,6 @@ def version(binary: Path) -> str:
 
 
 def minor_of(said: str) -> str:
-    """`1.27` of `v1.27.3-suffix`; empty where it says no version."""
+    """`1.27` of `v1.27.3-suffix`; empty if it says no version."""
     found = re.match(r"v(\d+\.\d+)\.", said)
     return found[1] if found else ""

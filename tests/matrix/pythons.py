@@ -33,7 +33,7 @@ def python(minor: str, copies: Path) -> Path:
 
 
 def version(interpreter: Path) -> str:
-    """What it says, such as `3.12.1`; empty where it does not run."""
+    """What it says, such as `3.12.1`; empty if it does not run."""
     try:
         return run(interpreter, "-I", "-c", "import platform; print(platform.python_version())").strip()
     except (ClusterError, OSError):

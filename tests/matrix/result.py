@@ -17,7 +17,7 @@ class Result:
     Args:
         kubectl, python: what these say of themselves.
         passed, failed: how many tests; an error outside of a test counts as failed.
-        not_run: why this combination could not be had; empty where it could.
+        not_run: why this combination could not be had; empty if it could.
         date: the day, in UTC.
         others: what the rest says of itself: the server, ssh.
         key: of the sources that were tested.

@@ -79,7 +79,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs control of the node, or sudo, where there is none."""
+    """Leave out what needs control of the node, or sudo, if there is none."""
     lacking = {name for name, lacks in (("node", os.environ.get(FOREIGN)), ("sudo", os.geteuid() != 0)) if lacks}
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in lacking)]
     if left_out:

@@ -138,7 +138,7 @@ class Client:
 
     Where there are several targets, it asks them in turn: that loads the machine as one does.
     Its log has a line for each attempt, so it goes on while this machine is cut off. Its clock is the monotonic one of
-    its node, which is this machine's where the node is ours.
+    its node, which is this machine's if the node is ours.
     """
 
     def __init__(self, cluster: Cluster, namespace: str, *targets: str, name: str = "client") -> None:
@@ -165,7 +165,7 @@ class Client:
 
         Args:
             since: leaves out those that began before that moment (the monotonic clock).
-            tail: only that many, the ones that ended last; all where it is -1.
+            tail: only that many, the ones that ended last; all if it is -1.
         """
         try:
             log = self._cluster.kubectl("logs", *self._place, f"--tail={tail}")
@@ -175,7 +175,7 @@ class Client:
         return [one for one in found if one.began >= since]
 
     def settled_since(self, body: str) -> float | None:
-        """The moment from which every answer is this one, as it looks now; None where the last one is another."""
+        """The moment from which every answer is this one, as it looks now; None if the last one is another."""
         return settled_since(self.attempts(), body)
 
     def wait_settled(self, body: str, seconds: float = 30, answers: int = PER_SECOND) -> float:
@@ -204,7 +204,7 @@ class Client:
 
 
 def settled_since(attempts: Sequence[Attempt], body: str) -> float | None:
-    """The moment from which every attempt got this answer; None where the last one did not."""
+    """The moment from which every attempt got this answer; None if the last one did not."""
     last = list(itertools.takewhile(lambda one: one.body == body, reversed(attempts)))
     return last[-1].began if last else None
 

@@ -64,7 +64,7 @@ def plan_for(cluster: Cluster, namespace: str, name: str, *ports: tuple[int, tup
 
 
 def with_failsafe(plan: ExposurePlan, after_seconds: int, *targets: tuple[WorkloadRef, int]) -> ExposurePlan:
-    """The plan with a failsafe of its own, for its workloads where no others are given."""
+    """The plan with a failsafe of its own, for its workloads if no others are given."""
     whose = targets or tuple((workload.ref, workload.replicas) for workload in plan.workloads)
     account = failsafe.account_name(plan.session)
     return replace(plan, failsafe=FailsafePlan(after_seconds, plan.image, account, True, whose))

@@ -56,7 +56,7 @@ class Prompt:
         self._terminal.send(line)
         self._terminal.expect(re.escape(line.split()[-1]))
         start = time.monotonic()
-        # bash shows nothing at the first where there are several, and fish a few
+        # bash shows nothing at the first Tab if there are several, and fish a few
         self._terminal.send(_TAB if self.shell == "zsh" else _TAB + _TAB)
         shown = self._terminal.expect_all([rf"(?<![\w/-]){re.escape(word)}(?![\w/-])" for word in expected])
         seconds = time.monotonic() - start

@@ -1,4 +1,4 @@
-"""The archive as one file: how it starts, unpacks and cleans up, and what it says where it cannot."""
+"""The archive as one file: how it starts, unpacks and cleans up, and what it says if it cannot."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def test_under_sudo_it_refuses_and_leaves_nothing(copied: Copied) -> None:
     assert not (copied.home / ".kube").exists()
 
 
-# Where the disk is full or may not be written to ----------------------------------------------------------------
+# If the disk is full or may not be written to ----------------------------------------------------------------
 
 
 @pytest.fixture

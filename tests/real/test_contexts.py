@@ -31,7 +31,7 @@ def test_two_contexts_side_by_side(shop: Shop, product: Product) -> None:
     items = {item["context"]: item for item in product.document()["items"]}
     assert items.keys() == {first, SECOND}
     assert items[first]["address"] != items[SECOND]["address"]
-    # The names that every context has for itself, and the plain ones where they are free.
+    # The names that every context has for itself, and the plain ones if they are free.
     assert items[SECOND]["hostnames"] == [f"web.{shop.namespace}.{SLUG}"]
     assert sandbox.resolve(f"web.{shop.namespace}.{SLUG}") == [items[SECOND]["address"]]
     assert sandbox.resolve(f"web.{shop.namespace}") == [items[first]["address"]]

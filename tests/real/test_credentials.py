@@ -13,7 +13,7 @@ from tests.real.cluster import Cluster
 from tests.real.manifests import deployment, service
 from tests.real.product import Product
 
-# Asks its user where it has no cached credentials (that takes a moment, and is noted), like those of cloud providers.
+# Asks its user if it has no cached credentials (that takes a moment, and is noted), like those of cloud providers.
 PLUGIN = """#!/usr/bin/python3
 import pathlib, sys, time
 here = pathlib.Path(__file__).parent

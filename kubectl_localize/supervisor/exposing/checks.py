@@ -25,7 +25,7 @@ from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.runtime import Runtime
 
 Json = dict[str, Any]
-Rules = asyncio.Task[list[Json]]  # awaited only where they are needed
+Rules = asyncio.Task[list[Json]]  # awaited only when they are needed
 
 SESSION_CHARACTERS = "bcdfghjkmnpqrstvwxz2456789"  # none that make words or are taken for one another
 SESSION_LENGTH = 6

@@ -107,7 +107,7 @@ class ExposurePods:
         try:
             await api.create(path, self._on_trial(pod.UID), dry_run=True)
         except (InvalidError, ForbiddenError):
-            # Where admission hands out user numbers (OpenShift), it refuses ours and tells its own.
+            # If admission assigns user numbers (OpenShift), it refuses ours and answers with its own.
             answer = await api.create(path, self._on_trial(None), dry_run=True)
             given = _given_uid(answer)
             if given is None:
