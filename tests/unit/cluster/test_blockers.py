@@ -26,9 +26,9 @@ def autoscaler(called: str = "busy", /, *, namespace: str = "shop", **target: st
     }
 
 
-def only(found: list[Blocker]) -> Blocker:
-    (one,) = found
-    return one
+def only(result: list[Blocker]) -> Blocker:
+    (blocker,) = result
+    return blocker
 
 
 def test_nothing_speaks_against_an_ordinary_workload() -> None:
@@ -61,18 +61,18 @@ def test_nothing_speaks_against_an_ordinary_workload() -> None:
     ],
 )  # fmt: skip
 def test_gitops_tools_are_named_once_with_the_evidence(meta: dict[str, Any], words: str) -> None:
-    found = only(blockers(workload(**meta), []))
+    result = only(blockers(workload(**meta), []))
     message = f"Deployment shop/cart is managed by {words}, which may scale it up again at any time"
-    assert (found.message, found.forcible) == (message, True)
-    assert "--force" in found.hint
-    assert "--keep" in found.hint
+    assert (result.message, result.forcible) == (message, True)
+    assert "--force" in result.hint
+    assert "--keep" in result.hint
 
 
 def test_an_operator_is_named() -> None:
     owner = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "cart", "uid": "1", "controller": True}
-    found = only(blockers(workload("ReplicaSet", ownerReferences=[owner]), []))
-    assert found.message.startswith("ReplicaSet shop/cart is controlled by Rollout argoproj.io/v1alpha1 cart, ")
-    assert found.forcible
+    result = only(blockers(workload("ReplicaSet", ownerReferences=[owner]), []))
+    assert result.message.startswith("ReplicaSet shop/cart is controlled by Rollout argoproj.io/v1alpha1 cart, ")
+    assert result.forcible
     assert blockers(workload(ownerReferences=[{**owner, "controller": False}]), []) == []
 
 
@@ -88,12 +88,12 @@ def test_an_operator_is_named() -> None:
     ],
 )
 def test_an_autoscaler_counts_for_its_target_alone(target: dict[str, str], counts: bool) -> None:
-    found = blockers(workload(), [autoscaler(**target)])
+    result = blockers(workload(), [autoscaler(**target)])
     expected = (
         "HorizontalPodAutoscaler busy scales Deployment shop/cart:"
         " scaling to zero switches it off until the workload is scaled up again"
     )
-    assert [(one.message, one.forcible) for one in found] == ([(expected, True)] if counts else [])
+    assert [(blocker.message, blocker.forcible) for blocker in result] == ([(expected, True)] if counts else [])
 
 
 def test_an_autoscaler_of_another_namespace_does_not_count() -> None:
@@ -103,9 +103,9 @@ def test_an_autoscaler_of_another_namespace_does_not_count() -> None:
 def test_keda_is_told_from_a_plain_autoscaler() -> None:
     keda = autoscaler("keda-hpa-orders")
     keda["metadata"]["labels"] = {"scaledobject.keda.sh/name": "orders"}
-    found = only(blockers(workload(), [keda, autoscaler(name="web")]))
-    assert found.message.startswith("KEDA scales Deployment shop/cart (ScaledObject orders)")
-    assert found.forcible
+    result = only(blockers(workload(), [keda, autoscaler(name="web")]))
+    assert result.message.startswith("KEDA scales Deployment shop/cart (ScaledObject orders)")
+    assert result.forcible
 
 
 @pytest.mark.parametrize(
@@ -117,27 +117,27 @@ def test_keda_is_told_from_a_plain_autoscaler() -> None:
     ],
 )
 def test_volumes_are_never_lost(policy: dict[str, str] | None, counts: bool) -> None:
-    found = blockers(workload("StatefulSet", spec={"persistentVolumeClaimRetentionPolicy": policy}), [])
-    assert [one.forcible for one in found] == ([False] if counts else [])
-    assert all("would delete its volumes" in one.message and "--keep" in one.hint for one in found)
-    assert all("--force" not in one.hint for one in found)
+    result = blockers(workload("StatefulSet", spec={"persistentVolumeClaimRetentionPolicy": policy}), [])
+    assert [blocker.forcible for blocker in result] == ([False] if counts else [])
+    assert all("would delete its volumes" in blocker.message and "--keep" in blocker.hint for blocker in result)
+    assert all("--force" not in blocker.hint for blocker in result)
 
 
 def test_what_has_no_replicas_cannot_be_replaced() -> None:
-    found = only(blockers(workload(replicas=0), []))
-    assert (found.message, found.forcible) == ("Deployment shop/cart has no replicas", False)
+    result = only(blockers(workload(replicas=0), []))
+    assert (result.message, result.forcible) == ("Deployment shop/cart has no replicas", False)
 
 
 def test_what_cannot_be_overruled_comes_first() -> None:
     spec = {"persistentVolumeClaimRetentionPolicy": {"whenScaled": "Delete"}}
     many = workload("StatefulSet", 0, spec, labels={"helm.toolkit.fluxcd.io/name": "cart"})
-    found = blockers(many, [autoscaler(kind="StatefulSet")])
-    assert [one.forcible for one in found] == [False, False, True, True]
+    result = blockers(many, [autoscaler(kind="StatefulSet")])
+    assert [blocker.forcible for blocker in result] == [False, False, True, True]
 
 
 def test_pods_that_cannot_be_scaled() -> None:
-    found = foreign(Owners((workload(),), ("DaemonSet logs", "no owner (pod cart-1)")))
-    assert found is not None
-    assert found.message == "not all pods can be scaled down: DaemonSet logs, no owner (pod cart-1)"
-    assert not found.forcible
-    assert "--keep" in found.hint
+    result = foreign(Owners((workload(),), ("DaemonSet logs", "no owner (pod cart-1)")))
+    assert result is not None
+    assert result.message == "not all pods can be scaled down: DaemonSet logs, no owner (pod cart-1)"
+    assert not result.forcible
+    assert "--keep" in result.hint

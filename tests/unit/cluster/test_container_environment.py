@@ -99,7 +99,7 @@ def resource_ref(name: str, resource: str, **more: str) -> Json:
 
 def test_config_maps_and_secrets_are_read_once_each_and_at_the_same_time() -> None:
     server = Server({"configmaps/settings": config_map(SETTINGS), "secrets/db": secret({"password": b"s3cret"})})
-    found = server.environment(
+    result = server.environment(
         container(
             {"name": "PASSWORD", **key_ref("secret", "db", "password")},
             {"name": "LEVEL_AGAIN", **key_ref("configMap", "settings", "LEVEL")},
@@ -110,21 +110,21 @@ def test_config_maps_and_secrets_are_read_once_each_and_at_the_same_time() -> No
             ],
         )
     )
-    assert dict(found.variables) == {
+    assert dict(result.variables) == {
         **SETTINGS,
         **{f"P_{key}": value for key, value in SETTINGS.items()},
         "DB_password": "s3cret",
         "PASSWORD": "s3cret",
         "LEVEL_AGAIN": "debug",
     }
-    assert found.unresolved == ()
+    assert result.unresolved == ()
     assert sorted(server.asked) == ["configmaps/settings", "secrets/db"]
     assert server.at_once == 2
-    assert "s3cret" not in repr(found)
+    assert "s3cret" not in repr(result)
 
 
 def test_what_is_not_there() -> None:
-    found = Server({"secrets/db": secret({})}).environment(
+    result = Server({"secrets/db": secret({})}).environment(
         container(
             {"name": "A", **key_ref("secret", "db", "password")},
             {"name": "B", **key_ref("secret", "db", "password", optional=True)},
@@ -134,8 +134,8 @@ def test_what_is_not_there() -> None:
             envFrom=[{"secretRef": {"name": "gone"}}, {"configMapRef": {"name": "never", "optional": True}}],
         )
     )
-    assert found.variables == ()
-    assert found.unresolved == (
+    assert result.variables == ()
+    assert result.unresolved == (
         "envFrom: there is no Secret gone",
         "A: there is no Secret db with a key password",
         "C: there is no ConfigMap none with a key key",
@@ -151,7 +151,7 @@ def test_what_may_not_be_read_is_an_error() -> None:
 
 def test_later_sources_win_and_an_optional_one_that_is_not_there_leaves_the_earlier() -> None:
     maps = {("configmaps", "one"): {"A": "1", "B": "1", "C": "1", "D": "1"}, ("configmaps", "two"): {"B": "2"}}
-    found = resolved(
+    result = resolved(
         container(
             {"name": "C", "value": "3"},
             {"name": "D", **key_ref("configMap", "two", "none", optional=True)},
@@ -160,11 +160,11 @@ def test_later_sources_win_and_an_optional_one_that_is_not_there_leaves_the_earl
         ),
         maps,
     )
-    assert dict(found.variables) == {"A": "1", "B": "2", "C": "3", "D": "1", "EMPTY": ""}
+    assert dict(result.variables) == {"A": "1", "B": "2", "C": "3", "D": "1", "EMPTY": ""}
 
 
 def test_one_that_is_not_there_does_not_leave_an_earlier_value() -> None:
-    found = resolved(
+    result = resolved(
         container(
             {"name": "A", **key_ref("secret", "db", "none")},
             {"name": "B", "value": "$(A)"},
@@ -172,7 +172,7 @@ def test_one_that_is_not_there_does_not_leave_an_earlier_value() -> None:
         ),
         {("secrets", "db"): {"A": "old"}},
     )
-    assert found == Environment((), ("A: there is no Secret db with a key none", "B: $(A) has no value here"))
+    assert result == Environment((), ("A: there is no Secret db with a key none", "B: $(A) has no value here"))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_expand(text: str, expanded: str) -> None:
 
 
 def test_references_see_what_came_before_and_only_that() -> None:
-    found = resolved(
+    result = resolved(
         container(
             {"name": "EARLY", "value": "$(LATE)"},
             {"name": "LATE", "value": "$(HOST):80"},
@@ -206,18 +206,18 @@ def test_references_see_what_came_before_and_only_that() -> None:
         ),
         {("configmaps", "one"): {"HOST": "old", "RAW": "$(HOST)"}},
     )
-    assert dict(found.variables) == {
+    assert dict(result.variables) == {
         "EARLY": "$(LATE)", "LATE": "old:80", "TWICE": "old:80/$(LATE)", "HOST": "new", "RAW": "$(HOST)",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["WEB_SERVICE_HOST", "WEB_SERVICE_PORT_HTTP", "WEB_PORT", "WEB_PORT_80_TCP_ADDR"])
 def test_a_services_variable_has_no_value_here(name: str) -> None:
-    found = resolved(
+    result = resolved(
         container({"name": "URL", "value": f"http://$({name})"}, {"name": "SHOWN", "value": f"$$({name})"})
     )
-    assert dict(found.variables) == {"SHOWN": f"$({name})"}
-    assert found.unresolved == (f"URL: $({name}) has no value here",)
+    assert dict(result.variables) == {"SHOWN": f"$({name})"}
+    assert result.unresolved == (f"URL: $({name}) has no value here",)
     known = resolved(container({"name": name, "value": "1"}, {"name": "URL", "value": f"http://$({name})"}))
     assert dict(known.variables)["URL"] == "http://1"
 
@@ -250,8 +250,8 @@ def test_annotations_are_fields_too() -> None:
 
 def test_fields_that_a_pod_has_not() -> None:
     main = container(field_ref("IP", "status.podIP"), field_ref("ODD", "spec.containers"))
-    found = resolve({**pod(main), "status": {}}, main, {})
-    assert found == Environment((), ("IP: the pod has no status.podIP", "ODD: the pod has no spec.containers"))
+    result = resolve({**pod(main), "status": {}}, main, {})
+    assert result == Environment((), ("IP: the pod has no status.podIP", "ODD: the pod has no spec.containers"))
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,8 @@ def test_resources(reference: dict[str, str], value: str) -> None:
 
 
 def test_without_a_limit_the_node_decides() -> None:
-    found = resolved(container(resource_ref("X", "limits.memory")))
-    assert found == Environment((), ("X: container main has no limit for memory, so its node's capacity would count",))
+    result = resolved(container(resource_ref("X", "limits.memory")))
+    assert result == Environment((), ("X: container main has no limit for memory, so its node's capacity would count",))
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_no_quantity() -> None:
 
 
 def test_what_makes_no_sense_on_another_machine() -> None:
-    found = resolved(
+    result = resolved(
         container(
             {"name": "PATH", "value": "/app/bin"},
             {"name": "TOOLS", "value": "$(PATH)/tools"},
@@ -315,8 +315,8 @@ def test_what_makes_no_sense_on_another_machine() -> None:
         ),
         {("secrets", "blob"): {"key": "a\0b"}},
     )
-    assert found.variables == (("TOOLS", "/app/bin/tools"),)
-    assert found.unresolved == (
+    assert result.variables == (("TOOLS", "/app/bin/tools"),)
+    assert result.unresolved == (
         "FILE: fileKeyRef cannot be resolved here",
         "BLOB: its value is binary, and an environment variable cannot hold that",
         "PATH: this machine's own value is kept",
@@ -325,8 +325,8 @@ def test_what_makes_no_sense_on_another_machine() -> None:
 
 def test_bytes_of_a_secret_that_are_no_text_survive() -> None:
     server = Server({"secrets/db": secret({"key": b"\xff\xfe"})})
-    found = server.environment(container({"name": "X", **key_ref("secret", "db", "key")}))
-    assert found.variables[0][1].encode(errors="surrogateescape") == b"\xff\xfe"
+    result = server.environment(container({"name": "X", **key_ref("secret", "db", "key")}))
+    assert result.variables[0][1].encode(errors="surrogateescape") == b"\xff\xfe"
 
 
 def carried(number: int, *names: str, asked: bool = True) -> CarriedPort:
@@ -348,10 +348,10 @@ def carried(number: int, *names: str, asked: bool = True) -> CarriedPort:
     ],
 )
 def test_pick_container(ports: list[CarriedPort], annotations: dict[str, str], name: str) -> None:
-    found = pod(
+    result = pod(
         {"name": "proxy"},
         {"name": "web", "ports": [{"containerPort": 8080, "name": "http"}, {"containerPort": 53, "protocol": "UDP"}]},
         {"name": "metrics", "ports": [{"containerPort": 9090, "name": "metrics"}]},
         annotations=annotations,
     )
-    assert pick_container(found, ports)["name"] == name
+    assert pick_container(result, ports)["name"] == name

@@ -46,17 +46,17 @@ def test_the_current_context_and_what_it_leaves_out() -> None:
 
 
 def test_a_named_context_with_namespace_and_proxy() -> None:
-    found = connection(VIEW, kubectl=KUBECTL, kubeconfig=CONFIG, context="staging")
-    assert (found.context, found.namespace, found.server) == ("staging", "shop", "https://far:6443")
-    assert found.proxy == "socks5://localhost:1080"
+    result = connection(VIEW, kubectl=KUBECTL, kubeconfig=CONFIG, context="staging")
+    assert (result.context, result.namespace, result.server) == ("staging", "shop", "https://far:6443")
+    assert result.proxy == "socks5://localhost:1080"
 
 
 def test_flags_go_before_the_context() -> None:
-    found = connection(
+    result = connection(
         VIEW, kubectl=KUBECTL, kubeconfig=CONFIG, cluster="far", user="u", impersonate="i", impersonate_groups=["g"]
     )
-    assert (found.context, found.server, found.cluster) == ("dev", "https://far:6443", "far")
-    assert (found.user, found.impersonate, found.impersonate_groups) == ("u", "i", ("g",))
+    assert (result.context, result.server, result.cluster) == ("dev", "https://far:6443", "far")
+    assert (result.user, result.impersonate, result.impersonate_groups) == ("u", "i", ("g",))
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,10 @@ def test_the_first_file_wins(tmp_path: Path) -> None:
 
 def test_it_is_what_a_connection_is_made_of(tmp_path: Path) -> None:
     files = _files(tmp_path, FIRST, SECOND)
-    found = connection(read_view(files), kubectl="kubectl", kubeconfig=files)
-    assert (found.context, found.server, found.namespace) == ("dev", "https://here:6443", "shop")
-    found = connection(read_view(files), kubectl="kubectl", kubeconfig=files, context="prod")
-    assert (found.server, found.namespace) == ("https://there", "default")
+    result = connection(read_view(files), kubectl="kubectl", kubeconfig=files)
+    assert (result.context, result.server, result.namespace) == ("dev", "https://here:6443", "shop")
+    result = connection(read_view(files), kubectl="kubectl", kubeconfig=files, context="prod")
+    assert (result.server, result.namespace) == ("https://there", "default")
 
 
 def test_credentials_are_not_kept(tmp_path: Path) -> None:

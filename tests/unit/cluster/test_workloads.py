@@ -45,22 +45,22 @@ def find(stage: Answering, *pods: dict[str, Any]) -> Owners:
     return asyncio.run(owners(stage.api, "shop", pods))
 
 
-def names(found: Owners) -> list[str]:
-    return [str(workload.ref) for workload in found.workloads]
+def names(result: Owners) -> list[str]:
+    return [str(workload.ref) for workload in result.workloads]
 
 
 def test_a_deployment_is_found_through_all_its_replica_sets_and_everything_is_asked_for_once() -> None:
     stage = cluster({DEPLOYMENT: None, **dict.fromkeys(REPLICA_SETS, DEPLOYMENT)})
-    found = find(
+    result = find(
         stage,
         owned("cart-2-a", REPLICA_SETS[1]),
         owned("cart-1-a", REPLICA_SETS[0]),
         owned("cart-1-b", REPLICA_SETS[0]),
     )
-    (cart,) = found.workloads
+    (cart,) = result.workloads
     assert (cart.ref, cart.uid, cart.replicas) == (WorkloadRef("apps/v1", "Deployment", "shop", "cart"), "cart-uid", 2)
     assert cart.object["metadata"]["name"] == "cart"
-    assert found.others == ()
+    assert result.others == ()
     assert sorted(stage.requests) == [
         f"{APPS}/deployments/cart", f"{APPS}/replicasets/cart-1", f"{APPS}/replicasets/cart-2"
     ]  # fmt: skip
@@ -76,8 +76,8 @@ def hashed(name: str, owner: Owner) -> dict[str, Any]:
 
 def test_the_deployment_that_a_pod_is_called_after_is_fetched_beside_its_replica_set() -> None:
     stage = cluster({DEPLOYMENT: None, **dict.fromkeys(REPLICA_SETS, DEPLOYMENT)})
-    found = find(stage, hashed("cart-1-a", REPLICA_SETS[0]), hashed("cart-2-a", REPLICA_SETS[1]))
-    assert names(found) == ["Deployment shop/cart"]
+    result = find(stage, hashed("cart-1-a", REPLICA_SETS[0]), hashed("cart-2-a", REPLICA_SETS[1]))
+    assert names(result) == ["Deployment shop/cart"]
     assert len(stage.requests) == stage.at_once == 3
 
 
@@ -117,8 +117,8 @@ def test_every_kind_that_can_be_scaled_in_a_fixed_order() -> None:
 def test_a_workload_of_an_operator_stays_the_workload() -> None:
     rollout = ("argoproj.io/v1alpha1", "Rollout", "cart")
     stage = cluster({REPLICA_SETS[0]: rollout, STATEFUL_SET: ("example.com/v1", "Database", "db")})
-    found = find(stage, owned("cart-1-a", REPLICA_SETS[0]), owned("db-0", STATEFUL_SET))
-    assert (names(found), found.others) == (["ReplicaSet shop/cart-1", "StatefulSet shop/db"], ())
+    result = find(stage, owned("cart-1-a", REPLICA_SETS[0]), owned("db-0", STATEFUL_SET))
+    assert (names(result), result.others) == (["ReplicaSet shop/cart-1", "StatefulSet shop/db"], ())
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_what_cannot_be_scaled_is_said_and_not_asked_for(owner: Owner | None, wo
 
 
 def test_an_owner_that_is_no_controller_does_not_count() -> None:
-    found = find(cluster({STATEFUL_SET: None}), owned("db-0", STATEFUL_SET, controller=False))
-    assert found == Owners((), ("no owner (pod db-0)",))
+    result = find(cluster({STATEFUL_SET: None}), owned("db-0", STATEFUL_SET, controller=False))
+    assert result == Owners((), ("no owner (pod db-0)",))
 
 
 def test_a_namesake_of_a_deleted_owner_is_not_the_owner() -> None:
     stage = cluster({STATEFUL_SET: None})
-    found = find(stage, owned("db-0", STATEFUL_SET, uid="of-yesterday"), owned("db-1", STATEFUL_SET))
-    assert (names(found), found.others) == (["StatefulSet shop/db"], ("the deleted StatefulSet db",))
+    result = find(stage, owned("db-0", STATEFUL_SET, uid="of-yesterday"), owned("db-1", STATEFUL_SET))
+    assert (names(result), result.others) == (["StatefulSet shop/db"], ("the deleted StatefulSet db",))
     assert find(stage, owned("db-0", STATEFUL_SET, uid="of-yesterday")).workloads == ()
 
 
@@ -181,10 +181,11 @@ def test_what_may_not_be_read_is_an_error() -> None:
 def test_each_pod_is_accounted_for_and_each_object_read_once(direct: list[Owner | None]) -> None:
     stage = cluster({DEPLOYMENT: None, REPLICA_SETS[0]: DEPLOYMENT, REPLICA_SETS[1]: None, STATEFUL_SET: None,
                      REPLICATION: None})  # fmt: skip
-    found = find(stage, *(owned(f"pod-{number}", owner) for number, owner in enumerate(direct)))
+    result = find(stage, *(owned(f"pod-{number}", owner) for number, owner in enumerate(direct)))
     top = {DEPLOYMENT if owner == REPLICA_SETS[0] else owner for owner in direct if owner}
-    assert {(one.ref.api_version, one.ref.kind, one.ref.name) for one in found.workloads} == {
-        owner for owner in top if owner[1] != "DaemonSet"
-    }
-    assert len(found.others) == direct.count(None) + any(owner[1] == "DaemonSet" for owner in top)
+    assert {
+        (owning_workload.ref.api_version, owning_workload.ref.kind, owning_workload.ref.name)
+        for owning_workload in result.workloads
+    } == {owner for owner in top if owner[1] != "DaemonSet"}
+    assert len(result.others) == direct.count(None) + any(owner[1] == "DaemonSet" for owner in top)
     assert len(set(stage.requests)) == len(stage.requests)

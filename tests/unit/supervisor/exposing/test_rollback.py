@@ -439,11 +439,15 @@ def test_journals_are_found_in_some_namespaces_or_in_all() -> None:
     elsewhere = entry(workload=WorkloadRef("apps/v1", "Deployment", "other", "cart"))
     cluster.put(elsewhere.path, journal_manifest(elsewhere))
     found = asyncio.run(journals(cluster.api, []))
-    assert [one.path for one in found] == sorted(one.path for one in (entry(), entry("web"), elsewhere))
-    assert [one.name for one in asyncio.run(journals(cluster.api, ["shop"]))] == [
+    assert [journal_entry.path for journal_entry in found] == sorted(
+        journal_entry.path for journal_entry in (entry(), entry("web"), elsewhere)
+    )
+    assert [journal_entry.name for journal_entry in asyncio.run(journals(cluster.api, ["shop"]))] == [
         "localize-deployment-cart", "localize-deployment-web"
     ]  # fmt: skip
-    assert [one.namespace for one in asyncio.run(journals(cluster.api, ["other", "nowhere"]))] == ["other"]
+    assert [journal_entry.namespace for journal_entry in asyncio.run(journals(cluster.api, ["other", "nowhere"]))] == [
+        "other"
+    ]
     assert asyncio.run(journal_at(cluster.api, f"{LEASES}/somebody-elses")) is None
     assert asyncio.run(journal_at(cluster.api, f"{LEASES}/none")) is None
 

@@ -34,15 +34,15 @@ def elsewhere(name: str) -> Entry:
 
 def three_namespaces() -> Cluster:
     cluster = Cluster()
-    for one in (entry(), elsewhere("other"), elsewhere("secret")):
-        write(cluster, one)
+    for journal_entry in (entry(), elsewhere("other"), elsewhere("secret")):
+        write(cluster, journal_entry)
     return cluster
 
 
 def test_the_whole_cluster_where_it_may_be_listed() -> None:
-    found = asyncio.run(survey_cluster(three_namespaces().api, ["shop"]))
-    assert [one.namespace for one in found.entries] == ["other", "secret", "shop"]
-    assert found.namespaces is None
+    survey = asyncio.run(survey_cluster(three_namespaces().api, ["shop"]))
+    assert [journal_entry.namespace for journal_entry in survey.entries] == ["other", "secret", "shop"]
+    assert survey.namespaces is None
 
 
 def test_else_the_namespaces_that_may_be_listed_each_once() -> None:
@@ -54,11 +54,11 @@ def test_else_the_namespaces_that_may_be_listed_each_once() -> None:
         return FORBIDDEN if path == EVERYWHERE or "/secret/" in path else ""
 
     cluster.fails = fails
-    found = asyncio.run(survey_cluster(cluster.api, ["secret", "shop", "nowhere", "shop"]))
-    assert [one.namespace for one in found.entries] == ["shop"]
-    assert found.namespaces == frozenset({"shop", "nowhere"})
+    survey = asyncio.run(survey_cluster(cluster.api, ["secret", "shop", "nowhere", "shop"]))
+    assert [journal_entry.namespace for journal_entry in survey.entries] == ["shop"]
+    assert survey.namespaces == frozenset({"shop", "nowhere"})
     assert len(asked) == 4
-    assert asyncio.run(survey_namespaces(cluster.api, ["secret", "shop", "nowhere"])) == found
+    assert asyncio.run(survey_namespaces(cluster.api, ["secret", "shop", "nowhere"])) == survey
 
 
 def test_a_server_that_does_not_answer_is_an_error() -> None:
@@ -72,23 +72,23 @@ def test_a_server_that_does_not_answer_is_an_error() -> None:
 def test_a_lease_that_cannot_be_read_is_seen_all_the_same() -> None:
     cluster = three_namespaces()
     write_unreadable(cluster, entry("web", session="xyz98"))
-    found = asyncio.run(survey_cluster(cluster.api, []))
-    assert {one.session for one in found.entries} == {"abc12"}
-    assert found.unread == {"xyz98"}
+    survey = asyncio.run(survey_cluster(cluster.api, []))
+    assert {journal_entry.session for journal_entry in survey.entries} == {"abc12"}
+    assert survey.unread == {"xyz98"}
 
 
 def test_only_what_was_looked_for_and_not_seen_is_gone() -> None:
-    found = Survey((entry(),), frozenset({"xyz98"}), frozenset({"shop"}))
-    assert found.is_gone("none1", "shop")
-    assert not found.is_gone("none1", "secret"), "nobody has looked there"
-    assert not found.is_gone("abc12", "shop")
-    assert not found.is_gone("xyz98", "shop"), "there is something of it"
+    survey = Survey((entry(),), frozenset({"xyz98"}), frozenset({"shop"}))
+    assert survey.is_gone("none1", "shop")
+    assert not survey.is_gone("none1", "secret"), "nobody has looked there"
+    assert not survey.is_gone("abc12", "shop")
+    assert not survey.is_gone("xyz98", "shop"), "there is something of it"
     assert Survey((), frozenset(), None).is_gone("none1", "secret"), "they have looked everywhere"
 
 
 def test_what_is_in_doubt_is_said_with_what_to_do() -> None:
-    found = Survey((entry(),), frozenset({"xyz98"}), frozenset({"shop"}))
-    hidden, unread = found.doubts({"none1": "secret", "abc12": "shop", "xyz98": "shop", "gone1": "shop"})
+    survey = Survey((entry(),), frozenset({"xyz98"}), frozenset({"shop"}))
+    hidden, unread = survey.doubts({"none1": "secret", "abc12": "shop", "xyz98": "shop", "gone1": "shop"})
     assert hidden.message == (
         "the exposure none1 in namespace secret may still be there: you may not list Leases there"
     )  # fmt: skip

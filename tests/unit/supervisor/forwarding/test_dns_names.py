@@ -27,8 +27,8 @@ def names_of(*pairs: tuple[str, str], rules: NameRules = RULES) -> dict[str, tup
     """Names by `namespace/service[/label]`, whose address is that text itself."""
     named = [Named(ServiceKey(namespace, name.partition("/")[0]), f"{namespace}/{name}", name.partition("/")[2])
              for namespace, name in pairs]  # fmt: skip
-    found = assign_names(named, {entry.key for entry in named}, rules)
-    return {line.address: line.names for line in found.lines}
+    result = assign_names(named, {entry.key for entry in named}, rules)
+    return {line.address: line.names for line in result.lines}
 
 
 def test_a_service_has_its_names_in_the_cluster_and_one_that_every_context_has_for_itself() -> None:
@@ -57,8 +57,8 @@ def test_a_pod_has_them_below_its_service() -> None:
     ],
 )
 def test_who_has_the_bare_name(pairs: list[tuple[str, str]], holder: str | None) -> None:
-    found = names_of(*pairs)
-    assert {address for address, names in found.items() if "web" in names} == ({holder} if holder else set())
+    result = names_of(*pairs)
+    assert {address for address, names in result.items() if "web" in names} == ({holder} if holder else set())
 
 
 def test_services_that_are_not_forwarded_count_when_a_name_has_to_be_the_only_one() -> None:
@@ -71,19 +71,19 @@ def test_services_that_are_not_forwarded_count_when_a_name_has_to_be_the_only_on
 
 def test_a_name_that_something_else_has_is_left_alone_and_said() -> None:
     rules = replace(RULES, taken={"web": "the hosts file"}, public={"web.shop"})
-    found = assign_names([Named(ServiceKey("shop", "web"), "127.64.0.1")], [ServiceKey("shop", "web")], rules)
-    assert found.of("127.64.0.1") == ("web.shop.svc", "web.shop.svc.cluster.local", "web.shop.dev")
-    assert found.warnings == (
+    result = assign_names([Named(ServiceKey("shop", "web"), "127.64.0.1")], [ServiceKey("shop", "web")], rules)
+    assert result.of("127.64.0.1") == ("web.shop.svc", "web.shop.svc.cluster.local", "web.shop.dev")
+    assert result.warnings == (
         "the name web is left alone: the hosts file has it",
         "the name web.shop is left alone: public DNS has it",
     )
 
 
 def test_a_services_name_goes_before_a_pods() -> None:
-    found = names_of(("a", "db"), ("a", "db/web"), ("db", "web"))
-    assert "web.db" in found["db/web"]
-    assert "web.db" not in found["a/db/web"]
-    assert "web.db.a" in found["a/db/web"]
+    result = names_of(("a", "db"), ("a", "db/web"), ("db", "web"))
+    assert "web.db" in result["db/web"]
+    assert "web.db" not in result["a/db/web"]
+    assert "web.db.a" in result["a/db/web"]
 
 
 def test_pods_that_share_an_address_and_a_label_have_one_line() -> None:
@@ -136,14 +136,14 @@ def test_no_name_leads_to_two_addresses_and_everything_has_its_full_name(
 ) -> None:
     named = [Named(ServiceKey(space, name), f"127.64.0.{at}", label) for at, (space, name, label) in enumerate(things)]
     rules = replace(RULES, taken=dict.fromkeys(taken, "the hosts file"))
-    found = assign_names(named, {entry.key for entry in named}, rules)
-    count = Counter(name for line in found.lines for name in line.names)
+    result = assign_names(named, {entry.key for entry in named}, rules)
+    count = Counter(name for line in result.lines for name in line.names)
     assert all(times == 1 for times in count.values())
     assert not taken & set(count)
     for entry in named:
         if not entry.label:
-            assert f"{entry.key.name}.{entry.key.namespace}.svc.cluster.local" in found.of(entry.address)
-    assert len({line.address for line in found.lines}) == len(found.lines)
+            assert f"{entry.key.name}.{entry.key.namespace}.svc.cluster.local" in result.of(entry.address)
+    assert len({line.address for line in result.lines}) == len(result.lines)
 
 
 def test_names_that_may_be_in_public_dns() -> None:
