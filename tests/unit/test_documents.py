@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_localize.protocol import Event, Request
+
 CHECKOUT = Path(__file__).parent.parent.parent
 PACKAGE = CHECKOUT / "kubectl_localize"
 NAMED = re.compile(r"`((?:[\w-]+/)*[\w-]+\.(?:py|yaml)|(?:[\w-]+/){2,})`")
+LINE = re.compile(r'^    [<>] \{"(op|event)": "(\w+)"', re.MULTILINE)
 METHOD = re.compile(r"`([A-Z]\w+)\.(\w+)`")
 
 
@@ -35,3 +38,10 @@ def test_every_method_that_a_trip_goes_through_exists() -> None:
     named = METHOD.findall((CHECKOUT / "docs/how-it-works.md").read_text())
     assert [method for method in named if method not in methods] == []
     assert len(named) > 20
+
+
+def test_every_line_of_a_conversation_is_one_of_the_protocol() -> None:
+    known = {("op", kind.op) for kind in Request.__args__} | {("event", kind.event) for kind in Event.__args__}
+    lines = LINE.findall((CHECKOUT / "docs/how-it-works.md").read_text())
+    assert set(lines) - known == set()
+    assert len(lines) > 20
