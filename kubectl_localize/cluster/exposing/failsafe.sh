@@ -10,8 +10,9 @@
 # second one tells of it once the session is there, and counts by uptime, which no wall clock moves.
 # A session that has not come in time, and that nothing was taken away for yet, may still come: it goes on waiting, but
 # no longer than any way up takes, so that a zero which somebody else wants later stays.
-# When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once.
-after=$1 way_up=$2 listening=$3 url=$4 ending= told= scaled=
+# When the pod itself is ended while the session is gone, nobody else is left who could act: it acts at once. If the
+# session was there until a moment ago, its supervisor lives, and has another pod take over.
+after=$1 way_up=$2 listening=$3 url=$4 ending= told= scaled= heard=
 shift 4
 account=/run/failsafe/account state=/run/failsafe/state
 case $KUBERNETES_SERVICE_HOST in
@@ -80,9 +81,11 @@ while :; do
   nap=0.2
   [ -z "$told" ] || nap=1
   if grep -qs "$listening" /proc/net/tcp /proc/net/tcp6; then
-    seen=$now
+    seen=$now heard=yes
     [ -z "$ending" ] || exit 0
     [ -n "$told" ] || ! tell || told=yes
+  elif [ -n "$ending" ] && [ -n "$heard" ] && [ $((now - seen)) -lt 4 ]; then
+    exit 0
   elif [ -n "$ending" ] || [ $((now - seen)) -ge "$after" ]; then
     if ! each restore "$@"; then
       echo "$failed" >&2

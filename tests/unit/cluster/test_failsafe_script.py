@@ -266,6 +266,24 @@ def test_it_does_not_fire_while_the_session_listens(machine: Machine) -> None:
     assert machine.message == ""
 
 
+@pytest.mark.parametrize(("silent_seconds", "count"), [(1, 0), (4, 2)])
+def test_a_pod_that_is_ended_acts_only_if_the_session_was_gone_before(
+    machine: Machine, silent_seconds: int, count: int
+) -> None:
+    """A pod that was deleted without grace loses its session too, and the supervisor makes another one."""
+    (machine.directory / "state" / "proven").touch()
+    machine.counts[SCALE] = 0
+    machine.set_uptime(100)
+    session = Session()
+    with machine.start(3600, failsafe.listens(session.port), f"{SCALE}=2", told=session.told) as process:
+        with serving(session):
+            wait_until("look", lambda: session.heard != [], 30)
+        machine.set_uptime(100 + silent_seconds)
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert machine.counts == {SCALE: count}
+
+
 def test_the_time_counts_from_the_sessions_end(machine: Machine) -> None:
     (machine.directory / "state" / "proven").touch()
     machine.counts[SCALE] = 0
