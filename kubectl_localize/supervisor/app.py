@@ -37,9 +37,9 @@ from kubectl_localize.protocol import (
     Warn,
 )
 from kubectl_localize.supervisor.control_server import Client, ControlServer
+from kubectl_localize.supervisor.lifetime import Lifetime
 from kubectl_localize.supervisor.processes.process import Groups
 from kubectl_localize.supervisor.reporter import Reporter
-from kubectl_localize.supervisor.requests import failed, until_left
 from kubectl_localize.supervisor.runtime import RuntimeSource
 from kubectl_localize.supervisor.state_file import StateFile
 from kubectl_localize.supervisor.tasks import Tasks
@@ -69,12 +69,11 @@ class App:
         self._reporter = Reporter(self._control)
         self._state = StateFile(run.state, write_atomic, self, Clock(time.monotonic, asyncio.sleep), self._reporter)
         self._tasks = Tasks()
-        self._ending = asyncio.Event()
+        self._lifetime = Lifetime()
         self._runtimes = RuntimeSource(run, groups)
         self._session: Session | None = None
         self._exposures: Exposures | None = None
         self._shows_state = False
-        self._detached = False
         self._starting = asyncio.Lock()
         self._since = datetime.now(UTC)
 
@@ -89,10 +88,10 @@ class App:
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._ending.set)
+            loop.add_signal_handler(number, self._lifetime.end)
         await self._control.start()
         await self._control.adopt(inherited)
-        await self._ending.wait()
+        await self._lifetime.wait_ending()
         log.info("ending")
         self._control.stop_listening()
         await self._end()
@@ -121,7 +120,7 @@ class App:
 
     async def _carry_out(self, client: Client, request: Request) -> None:
         match request:
-            case StartRequest() | ExposeRequest() | RestoreRequest() if self._ending.is_set():
+            case StartRequest() | ExposeRequest() | RestoreRequest() if self._lifetime.is_ending:
                 client.send(Taken())  # a command that comes so late has to ask the next supervisor
             case StartRequest():
                 await self._start(client, request)
@@ -138,54 +137,46 @@ class App:
                 await self._release(client)
             case StopRequest():
                 client.send(Accepted())
-                self._ending.set()
+                self._lifetime.end()
 
     def _exposing(self) -> Exposures:
         """The exposures, whose many imports a supervisor that only forwards does without."""
         if self._exposures is None:
             from kubectl_localize.supervisor.exposing.exposures import Exposures
 
-            self._exposures = Exposures(
-                self._run, self._runtimes, self._control, self._ending, end_if_free=self._end_if_free
-            )
+            self._exposures = Exposures(self._run, self._runtimes, self._control, self._lifetime)
         return self._exposures
 
     # -- who holds the supervisor -------------------------------------------------------------------------------------
     async def _release(self, client: Client) -> None:
         for failure in await self._let_go(client):
             client.fail(failure)
-        client.send(Released(self._ending.is_set()))
+        client.send(Released(self._lifetime.is_ending))
 
     async def _let_go(self, client: Client) -> list[LocalizeError]:
         """Take back what this command holds. Returns what could not be taken back."""
         failures = await self._exposures.let_go(client) if self._exposures is not None else []
-        client.holds = False
-        self._end_if_free()
+        self._lifetime.release(client)
         return failures
-
-    def _end_if_free(self) -> None:
-        held = any(client.holds for client in self._control.clients())
-        exposing = self._exposures is not None and self._exposures.busy
-        if not self._detached and not held and not exposing:
-            self._ending.set()
 
     # -- forwards -----------------------------------------------------------------------------------------------------
     async def _start(self, client: Client, request: StartRequest) -> None:
         """Start the forwards, or join those that run; give up if the command lets go or is gone."""
-        client.holds = True
+        self._lifetime.hold(client)
         client.send(Accepted())
         work = asyncio.create_task(self._start_or_join(client, request))
-        await until_left(client, work, self._ending)
+        await self._lifetime.until_left(client, work)
         if not work.done():
             work.cancel()
             await asyncio.wait((work,))
         if work.cancelled():
             await self._release(client)
-        elif failed(client, work):
-            self._end_if_free()
+        elif (failure := work.exception()) is not None:
+            client.fail(failure)
+            self._lifetime.release(client)
         elif request.detach:
-            self._detached = True
-            client.holds = False
+            self._lifetime.hold(self._session)
+            self._lifetime.release(client)
 
     async def _start_or_join(self, client: Client, request: StartRequest) -> None:
         async with self._starting:

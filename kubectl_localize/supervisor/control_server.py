@@ -53,7 +53,6 @@ class Client:
         self._numbers = count(1)
         self._questions: dict[int, asyncio.Future[bool]] = {}
         self.leaving = asyncio.Event()
-        self.holds = False
 
     async def read(self) -> None:
         """Take requests and answers in until the command is gone, or sends what this version does not know."""

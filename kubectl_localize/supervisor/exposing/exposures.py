@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 
 from kubectl_localize.cluster.exposing.journal import Owner
@@ -37,7 +37,7 @@ from kubectl_localize.supervisor.exposing.progress import (
 from kubectl_localize.supervisor.exposing.recovery import Recovery
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.sessions import Judge
-from kubectl_localize.supervisor.requests import failed, until_left
+from kubectl_localize.supervisor.lifetime import Lifetime
 from kubectl_localize.supervisor.runtime import Runtime, RuntimeSource
 from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.timing import first_of
@@ -53,8 +53,7 @@ class Exposures:
     Args:
         run: this context's files.
         runtimes: reaches the cluster, once a request names it.
-        ending: set when the supervisor is to end.
-        end_if_free: called when an exposure has ended; nobody may hold the supervisor any more.
+        lifetime: is held by each exposure, and by each command while it is worked for.
     """
 
     def __init__(
@@ -62,15 +61,12 @@ class Exposures:
         run: RunPaths,
         runtimes: RuntimeSource,
         control: ControlServer,
-        ending: asyncio.Event,
-        *,
-        end_if_free: Callable[[], None],
+        lifetime: Lifetime,
     ) -> None:
         self._run = run
         self._runtimes = runtimes
         self._control = control
-        self._ending = ending
-        self._end_if_free = end_if_free
+        self._lifetime = lifetime
         self._ledger = SessionLedger(run.exposures, run.exposures_lock)
         self._holders: dict[Exposure, Client | None] = {}  # None: it stays when the command has gone
         self._tasks = Tasks()
@@ -89,20 +85,20 @@ class Exposures:
             return False
         if request.dry_run:
             client.send(PlanReady(work.result()))
-            self._set_free(client)
+            self._lifetime.release(client)
             return False
         if request.detach:
             for exposure in self._of(client):
                 self._holders[exposure] = None
-            client.holds = False
+            self._lifetime.release(client)
         return True
 
     async def restore(self, client: Client, request: RestoreRequest) -> None:
         """Undo what crashed runs left in the cluster; the command hears what is done, and what is left alone."""
         work = asyncio.create_task(self._restore(client, request))
         had_leftovers = work.result() if await self._carry_out(client, work) else True
-        self._set_free(client)
-        client.send(RestoreDone(had_leftovers, self._ending.is_set()))
+        self._lifetime.release(client)
+        client.send(RestoreDone(had_leftovers, self._lifetime.is_ending))
 
     async def unexpose(self, client: Client, request: UnexposeRequest) -> None:
         """End the exposures of some Services; the command hears when their workloads are back.
@@ -122,8 +118,8 @@ class Exposures:
         failures = await self._end(exposures, progress)
         if failures:
             raise failures[0]
-        self._end_if_free()
-        client.send(Restored(self._ending.is_set()))
+        self._lifetime.release(client)  # it may have held nothing, and nobody else does
+        client.send(Restored(self._lifetime.is_ending))
 
     async def let_go(self, client: Client) -> list[LocalizeError]:
         """End what a command holds, and wait until everything is back.
@@ -145,26 +141,25 @@ class Exposures:
         Returns:
             Whether it was done; if not, the command has heard why, and everything is as before.
         """
-        client.holds = True
+        self._lifetime.hold(client)
         client.send(Accepted())
-        await until_left(client, work, self._ending)
+        await self._lifetime.until_left(client, work)
         if not work.done():
             failures = await self.let_go(client)
             work.cancel()  # its exposures have ended, its checks change nothing, and a recovery is ended first
             await asyncio.wait((work,))
+            if not work.cancelled() and (error := work.exception()) is not None:
+                log.info("given up: %s", error)
             for failure in failures:
                 client.fail(failure)
-            self._set_free(client)
-            client.send(Released(self._ending.is_set()))
+            self._lifetime.release(client)
+            client.send(Released(self._lifetime.is_ending))
             return False
-        if failed(client, work):
-            self._end_if_free()
+        if (error := work.exception()) is not None:
+            client.fail(error)
+            self._lifetime.release(client)
             return False
         return True
-
-    def _set_free(self, client: Client) -> None:
-        client.holds = False
-        self._end_if_free()
 
     async def _expose(self, client: Client, request: ExposeRequest) -> tuple[str, ...]:
         """Check, begin, and return when it is live; with `dry_run` only check, and return what would be done.
@@ -207,6 +202,7 @@ class Exposures:
     async def _begin(self, exposures: Sequence[Exposure], client: Client) -> None:
         for exposure in exposures:
             self._holders[exposure] = client
+            self._lifetime.hold(exposure)
             self._tasks.start(self._live_out(exposure), f"exposing {exposure.plan.services[0]}")
         settled = [asyncio.create_task(_settled(exposure)) for exposure in exposures]
         pending = set(settled)
@@ -232,9 +228,9 @@ class Exposures:
         failure = exposure.failure
         if exposure.exposed.is_set():  # its holder has to hear of it, also if another command has ended it
             message, hint = (failure.message, failure.hint) if failure is not None else ("", "")
-            self._control.broadcast(ExposureOver(services, message, hint, self._ending.is_set()))
+            self._control.broadcast(ExposureOver(services, message, hint, self._lifetime.is_ending))
         log.info("exposure of %s is over: %s", ", ".join(services), failure or "as asked")
-        self._end_if_free()
+        self._lifetime.release(exposure)
 
     async def _restore(self, client: Client, request: RestoreRequest) -> bool:
         _, recovery = await self._reach(request.connection)
@@ -301,11 +297,6 @@ class Exposures:
                 progress.fail(failure)
 
     # -- what the supervisor asks -------------------------------------------------------------------------------------
-    @property
-    def busy(self) -> bool:
-        """Whether there are exposures, which keep the supervisor."""
-        return bool(self._holders)
-
     def items(self) -> list[ExposureItem]:
         """The exposures' items of the `ls` document, by namespace and name."""
         runtime = self._runtimes.runtime

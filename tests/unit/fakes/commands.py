@@ -25,7 +25,6 @@ class RecordedClient(Client):
         self.events: list[Event] = []
         self.questions: list[Question] = []
         self.leaving = asyncio.Event()
-        self.holds = False
 
     async def ask(self, question: Question) -> bool:
         self.questions.append(question)

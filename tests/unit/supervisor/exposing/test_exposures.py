@@ -27,6 +27,7 @@ from kubectl_localize.protocol import (
 )
 from kubectl_localize.supervisor.control_server import ControlServer
 from kubectl_localize.supervisor.exposing.exposures import Exposures
+from kubectl_localize.supervisor.lifetime import Lifetime
 from kubectl_localize.supervisor.runtime import Runtime, RuntimeSource
 from tests.unit.cluster.samples import CLOSED_PORT, CONNECTION
 from tests.unit.fakes.cluster import APPS, Cluster
@@ -67,8 +68,7 @@ class Stage:
 
     Attributes:
         client: the command that asks.
-        ending: set when the supervisor is to end.
-        freed: how often it was told that nobody may hold the supervisor any more.
+        lifetime: of a supervisor that somebody else holds as well.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -77,18 +77,14 @@ class Stage:
         add(self.cluster, "cart")
         self.cluster.objects[CART_PATH]["status"] = {"readyReplicas": 2, "observedGeneration": 1}
         self.client = RecordedClient()
-        self.ending = asyncio.Event()
-        self.freed = 0
+        self.lifetime = Lifetime()
+        self.lifetime.hold(self)
         self.exposures = Exposures(
             self.paths,
             OneRuntime(runtime(self.cluster, directory)),
             RecordedControl(self.client),
-            self.ending,
-            end_if_free=self.free,
+            self.lifetime,
         )
-
-    def free(self) -> None:
-        self.freed += 1
 
     def files(self) -> list[str]:
         """What there is in the supervisor's directory."""
@@ -117,8 +113,7 @@ async def test_a_dry_run_says_the_plan_and_leaves_nothing(tmp_path: Path) -> Non
         (plan,) = given.client.told(PlanReady)
         assert isinstance(plan, PlanReady)
         assert "scale Deployment shop/cart from 2 to 0, and back at the end" in plan.lines
-        assert (given.cluster.story, given.client.holds, given.freed) == ([], False, 1)
-        assert not given.exposures.busy
+        assert (given.cluster.story, given.lifetime.holders) == ([], {given})
         assert given.files() == []
 
 
@@ -126,7 +121,7 @@ async def test_what_the_checks_refuse_is_told_and_changes_nothing(tmp_path: Path
     async with stage(tmp_path) as given:
         assert not await given.exposures.expose(given.client, ExposeRequest(CONNECTION, (ServiceKey("shop", "gone"),)))
         assert [type(event) for event in given.client.events] == [Accepted, Failed]
-        assert (given.cluster.story, given.client.holds, given.freed) == ([], False, 1)
+        assert (given.cluster.story, given.lifetime.holders) == ([], {given})
 
 
 async def test_a_command_that_leaves_gets_everything_back(tmp_path: Path) -> None:
@@ -134,14 +129,14 @@ async def test_a_command_that_leaves_gets_everything_back(tmp_path: Path) -> Non
     async with stage(tmp_path) as given:
         work = asyncio.create_task(given.exposures.expose(given.client, ExposeRequest(CONNECTION, (CART,))))
         await until(lambda: "POST secrets" in " ".join(given.cluster.changes) or work.done())
-        assert given.exposures.busy
+        assert given.lifetime.holders > {given, given.client}
         given.client.leaving.set()
         assert not await work
         assert [event for event in given.client.events if isinstance(event, Failed)] == []
         assert given.client.told(Released) == [Released(False)]
         assert given.cluster.replicas(CART_PATH) == 2
         assert [path for path in given.cluster.objects if "leases" in path or "secrets" in path] == []
-        assert not given.exposures.busy
+        assert given.lifetime.holders == {given}
 
 
 async def test_restore_tells_what_it_leaves_alone_and_that_it_is_done(tmp_path: Path) -> None:
@@ -151,7 +146,7 @@ async def test_restore_tells_what_it_leaves_alone_and_that_it_is_done(tmp_path: 
         assert given.client.events[0] == Accepted()
         assert given.client.events[-1] == RestoreDone(had_leftovers=True)
         assert not given.paths.exposures.exists(), "what certainly is gone is forgotten"
-        assert (given.client.holds, given.freed) == (False, 1)
+        assert given.lifetime.holders == {given}
 
 
 async def test_a_restore_that_cannot_ask_the_cluster_ends_all_the_same(tmp_path: Path) -> None:
