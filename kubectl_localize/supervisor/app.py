@@ -65,7 +65,7 @@ class App:
     def __init__(self, paths: Paths, run: RunPaths, groups: Groups) -> None:
         self._paths = paths
         self._run = run
-        self._control = ControlServer(run.control, self._serve)
+        self._control = ControlServer(run.control, self)
         self._reporter = Reporter(self._control)
         self._state = StateFile(run.state, write_atomic, self, Clock(time.monotonic, asyncio.sleep), self._reporter)
         self._tasks = Tasks()
@@ -111,7 +111,8 @@ class App:
                 steps.push_async_callback(self._exposures.close)
 
     # -- requests -----------------------------------------------------------------------------------------------------
-    async def _serve(self, client: Client) -> None:
+    async def serve(self, client: Client) -> None:
+        """Carry out one command's requests, one after the other, and take back what it holds when it goes."""
         try:
             while (request := await client.receive()) is not None:
                 await self._carry_out(client, request)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Protocol
 
 from kubectl_localize import __version__
 from kubectl_localize.codec import CodecError
@@ -124,11 +123,21 @@ class Client:
         return await self._requests.get()
 
     async def close(self) -> None:
-        """Close the connection after what is still to be sent."""
+        """Close the connection when all events are sent; a command that reads none is not waited for."""
         self._writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
+        try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._writer.wait_closed()
+        except TimeoutError:  # it reads nothing
+            self._writer.transport.abort()
+        except OSError:
+            pass
+
+
+class Handler(Protocol):
+    """Carries out what commands ask for (`app.App`)."""
+
+    async def serve(self, client: Client) -> None: ...
 
 
 class ControlServer:
@@ -136,12 +145,12 @@ class ControlServer:
 
     Args:
         path: the control socket.
-        serve: handles a client to its end.
+        handler: serves each command to its end.
     """
 
-    def __init__(self, path: Path, serve: Callable[[Client], Awaitable[None]]) -> None:
+    def __init__(self, path: Path, handler: Handler) -> None:
         self._path = path
-        self._serve = serve
+        self._handler = handler
         self._server: asyncio.Server | None = None
         self._clients: dict[Client, asyncio.Task[None]] = {}
 
@@ -163,10 +172,6 @@ class ControlServer:
         """Serve the connection that the starting command made before there was a supervisor."""
         reader, writer = await asyncio.open_connection(sock=inherited, limit=REQUEST_BYTES)
         self._connected(reader, writer)
-
-    def clients(self) -> list[Client]:
-        """The commands that are connected now."""
-        return list(self._clients)
 
     def broadcast(self, event: Event) -> None:
         """Send an event to every connected command."""
@@ -198,7 +203,7 @@ class ControlServer:
     async def _handle(self, client: Client) -> None:
         reading = asyncio.create_task(client.read())
         try:
-            await self._serve(client)
+            await self._handler.serve(client)
         except Exception as error:  # no request may end without an answer, whatever went wrong here
             client.fail(error)
         finally:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from kubectl_localize.errors import LocalizeError
@@ -39,6 +40,12 @@ def probe_address(connection: Connection) -> tuple[str, int]:
     return url.hostname or "localhost", port or default
 
 
+class Renewable(Protocol):
+    """Has connections to the cluster that are to be made anew after an outage or a sleep."""
+
+    def renew(self) -> None: ...
+
+
 class ApiServerProbe:
     """Probes the API server and says when it comes back after having been away.
 
@@ -46,7 +53,7 @@ class ApiServerProbe:
         resolve: a host's addresses; empty if nobody knows it.
         boot_ahead: seconds by which boot time is ahead of monotonic time; it jumps when the machine has slept.
         changed: fired when the link goes away or comes back.
-        renewed: called when it is back, after an outage or a sleep.
+        renewable: is renewed when it is back, after an outage or a sleep.
     """
 
     def __init__(
@@ -56,13 +63,13 @@ class ApiServerProbe:
         resolve: Callable[[str], Awaitable[list[str]]],
         boot_ahead: Callable[[], float],
         changed: Notifier,
-        renewed: Callable[[], None],
+        renewable: Renewable,
     ) -> None:
         self._address = address
         self._resolve = resolve
         self._boot_ahead = boot_ahead
         self._changed = changed
-        self._renewed = renewed
+        self._renewable = renewable
         self._slept = boot_ahead()
         self._resolved: list[str] = []
         self._proven = False
@@ -101,7 +108,7 @@ class ApiServerProbe:
         elif reached and (not self.up or slept > SLEEP_SECONDS):
             log.warning("the API server at %s:%d answers again", *self._address)
             self.up = True
-            self._renewed()
+            self._renewable.renew()
             self._changed.fire()
 
     async def _probe(self) -> bool:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api import Api
@@ -21,7 +21,7 @@ from kubectl_localize.host.sockets import socket_address
 from kubectl_localize.host.system import this_system
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.kubeconfig_monitor import KubeconfigMonitor
-from kubectl_localize.supervisor.probe import ApiServerProbe, probe_address
+from kubectl_localize.supervisor.probe import ApiServerProbe, Renewable, probe_address
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder
 from kubectl_localize.supervisor.processes.process import Groups, Spawner
@@ -29,12 +29,6 @@ from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.server import RefusalLog
 from kubectl_localize.timing import Clock, Notifier
-
-
-class Renewable(Protocol):
-    """Has connections to the cluster that are to be made anew after an outage or a sleep."""
-
-    def renew(self) -> None: ...
 
 
 class Runtime:
@@ -80,7 +74,7 @@ class Runtime:
             resolve=addresses,
             boot_ahead=self.system.boot_ahead,
             changed=self.changed,
-            renewed=self._renew,
+            renewable=self,
         )
         self._kubeconfig = KubeconfigMonitor(connection, self, self.clock)
         self._renewables: list[Renewable] = []
@@ -114,7 +108,8 @@ class Runtime:
         """Have it renewed no more."""
         self._renewables.remove(renewable)
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """Make every connection to the cluster anew: what looks connected may be dead."""
         self.transport.renew()
         for renewable in list(self._renewables):
             renewable.renew()

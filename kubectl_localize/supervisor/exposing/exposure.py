@@ -83,8 +83,8 @@ class Exposure:
         self._ledger = ledger
         self._workloads = ScaledWorkloads(runtime.api, plan.workloads)
         entries = journal_entries(plan, owner, self.since)
-        self._journals = Journals(entries, plan.services[0], runtime, judge, lost=self._end_with)
         self._waiter = Waiter(runtime.changed, runtime.clock.now)
+        self._journals = Journals(entries, plan.services[0], runtime, judge, self._waiter)
         self._ends = LocalEnds(plan.ports, runtime)
         provenance = Provenance(str(owner), owner.login, rfc3339(self.since), self._journals.undo)
         self._pods = ExposurePods(plan, runtime, provenance, self._ends)
@@ -128,7 +128,7 @@ class Exposure:
             self.exposed.set()
             await self._stay()
         except EndingError:
-            pass
+            self.failure = self._waiter.failure
         except Exception as error:
             self._fail(error)
         finally:
@@ -151,10 +151,6 @@ class Exposure:
         async with AsyncExitStack() as stack:
             stack.callback(self._pods.remove_keys)
             stack.push_async_callback(self._ends.close)
-
-    def _end_with(self, failure: LocalizeError) -> None:
-        self.failure = failure
-        self.end()
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, LocalizeError):
@@ -233,7 +229,7 @@ class Exposure:
                 stack.push_async_callback(self._informer.end)
                 stack.push_async_callback(self._pods.disconnect)
                 self._show(Status.RESTORING, "")
-                self._journals.stop()
+                await self._journals.stop()
                 if self.exposed.is_set() and self._ends.nothing_listens():
                     stack.push_async_callback(_cancelled, self._hand_over())
                 try:

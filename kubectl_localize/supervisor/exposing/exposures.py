@@ -255,7 +255,7 @@ class Exposures:
         if self._recovery is None:
             self._recovery = Recovery(
                 runtime.api, self._ledger, self._run.directory, judge=self._judge(runtime), clock=runtime.clock,
-                live=lambda: {exposure.plan.session for exposure in self._holders},
+                live=self,
             )  # fmt: skip
             runtime.renew_too(self)
         return runtime, self._recovery
@@ -297,6 +297,10 @@ class Exposures:
                 progress.fail(failure)
 
     # -- what the supervisor asks -------------------------------------------------------------------------------------
+    def live_sessions(self) -> set[str]:
+        """The sessions of all exposures, which no recovery may touch."""
+        return {exposure.plan.session for exposure in self._holders}
+
     def items(self) -> list[ExposureItem]:
         """The exposures' items of the `ls` document, by namespace and name."""
         runtime = self._runtimes.runtime

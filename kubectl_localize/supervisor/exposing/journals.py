@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,9 @@ from kubectl_localize.cluster.exposing.journal import Entry, by_hand, exposed_al
 from kubectl_localize.errors import AlreadyExistsError, ConflictError, KubectlError, LocalizeError, NotFoundError
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.sessions import Judge
+from kubectl_localize.supervisor.exposing.waiter import Waiter
 from kubectl_localize.supervisor.runtime import Runtime
+from kubectl_localize.supervisor.tasks import Tasks
 
 Json = dict[str, Any]
 
@@ -25,7 +26,7 @@ class Journals:
 
     Args:
         asked: the Service that an error speaks of.
-        lost: called once when one of them is gone, with the error that says so.
+        waiter: the exposure's; it is ended when one of them is gone.
     """
 
     def __init__(
@@ -34,30 +35,27 @@ class Journals:
         asked: ServiceKey,
         runtime: Runtime,
         judge: Judge,
-        *,
-        lost: Callable[[LocalizeError], None],
+        waiter: Waiter,
     ) -> None:
         self._entries = list(entries)
         self._asked = asked
         self._runtime = runtime
         self._judge = judge
-        self._lost = lost
-        self._renewing: asyncio.Task[None] | None = None
+        self._waiter = waiter
+        self._tasks = Tasks()
         self.undo = by_hand(entries)
         self.written: list[Entry] = []
 
-    async def write(self, may_go_on: Callable[[], None]) -> None:
+    async def write(self) -> None:
         """Write all journals, and renew them from then on. `written` holds those that may exist, at any moment.
 
-        Args:
-            may_go_on: called before each; raises what ends the writing.
-
         Raises:
+            EndingError: the exposure is to end.
             LocalizeError: somebody else has one of the workloads.
             KubectlError: a Lease cannot be written.
         """
         for number, entry in enumerate(self._entries):
-            may_go_on()
+            self._waiter.go_on()
             self.written.append(entry)
             try:
                 manifest = journal.manifest(entry, self.undo)
@@ -67,7 +65,7 @@ class Journals:
             self._entries[number] = self.written[-1] = replace(
                 entry, lease_uid=lease["metadata"]["uid"], version=lease["metadata"]["resourceVersion"]
             )
-        self._renewing = asyncio.create_task(self._renew())
+        self._tasks.start(self._renew(), f"renewing the journals for {self._asked}")
 
     async def must_be_there(self) -> None:
         """Make sure that all of them are still there.
@@ -79,10 +77,9 @@ class Journals:
         for entry in self._entries:
             await self._look(entry)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Renew them no more."""
-        if self._renewing is not None:
-            self._renewing.cancel()
+        await self._tasks.end()
 
     async def _ours(self, entry: Entry) -> Json:
         """The Lease that is there already, if it is our own, of an attempt whose answer was lost.
@@ -118,7 +115,7 @@ class Journals:
                 except KubectlError as error:
                     log.info("renewing the journal of %s: %s", entry.workload, error.message)
                 except LocalizeError as error:
-                    self._lost(error)
+                    self._waiter.end(error)
                     return
 
     async def _renewed(self, entry: Entry) -> Entry:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.errors import LocalizeError
@@ -41,6 +41,12 @@ class Undone:
     failures: tuple[LocalizeError, ...] = ()
 
 
+class LiveSessions(Protocol):
+    """Has sessions at work (`exposures.Exposures`)."""
+
+    def live_sessions(self) -> set[str]: ...
+
+
 class Recovery:
     """Undoes dead sessions, one pass after the other.
 
@@ -48,7 +54,7 @@ class Recovery:
         ledger: the sessions that this machine has begun.
         directory: where the sessions' keys are.
         judge: tells which sessions are dead.
-        live: returns the sessions that this supervisor runs itself; they are never undone.
+        live: knows the sessions that this supervisor runs itself; they are never undone.
     """
 
     def __init__(
@@ -59,7 +65,7 @@ class Recovery:
         *,
         judge: Judge,
         clock: Clock,
-        live: Callable[[], set[str]],
+        live: LiveSessions,
     ) -> None:
         self._api = api
         self._ledger = ledger
@@ -160,7 +166,7 @@ class Recovery:
     # -- what is dead -------------------------------------------------------------------------------------------------
     def _recorded(self) -> dict[str, str]:
         """The sessions of the ledger, with their namespaces, but those that are at work here."""
-        live = self._live()
+        live = self._live.live_sessions()
         return {session: place for session, place in self._ledger.sessions().items() if session not in live}
 
     # -- what is told -------------------------------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
 from kubectl_localize.errors import ConflictError, KubectlError, LocalizeError
+from kubectl_localize.supervisor.exposing.waiter import Waiter
 
 
 class ScaledWorkloads:
@@ -25,21 +26,22 @@ class ScaledWorkloads:
         """Their names."""
         return ", ".join(str(workload.ref) for workload in self._workloads)
 
-    async def scale_down(self, may_go_on: Callable[[], None]) -> str:
+    async def scale_down(self, waiter: Waiter) -> str:
         """Scale all of them to zero, each only if it still has the replicas that the checks saw.
 
         Args:
-            may_go_on: called before each; raises what ends it.
+            waiter: the exposure's.
 
         Returns:
             What was done, in a sentence.
 
         Raises:
+            EndingError: the exposure is to end.
             LocalizeError: somebody else scales one of them.
             KubectlError: the API server does not answer, or refuses it.
         """
         for workload in self._workloads:
-            may_go_on()
+            waiter.go_on()
             self._scaled.add(workload.ref)  # before it is done: if the answer is lost, it may have been
             try:
                 replicas = await self._api.scale(

@@ -128,7 +128,7 @@ class Takeover:
         await self._progress.start_command(environment.variables)
 
     async def _make_pod(self) -> None:
-        await self._journals.write(self._waiter.go_on)
+        await self._journals.write()
         self._waiter.go_on()
         await self._pods.make_secret()
         self._waiter.go_on()
@@ -190,7 +190,7 @@ class Takeover:
     async def _scale_down(self) -> None:
         if not self._plan.workloads:
             return
-        done = await self._workloads.scale_down(self._waiter.go_on)
+        done = await self._workloads.scale_down(self._waiter)
         self._progress.doing(f"waiting for the pods of {self._workloads.names} to end")
         await self._until(lambda: not self._informer.others(self._plan.services), LEAVE_SECONDS, "the only endpoint")
         self._progress.doing("waiting until the nodes have followed")  # they tell nobody

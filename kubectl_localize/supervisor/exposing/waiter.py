@@ -27,9 +27,15 @@ class Waiter:
         self._changed = changed
         self._now = now
         self._ending = asyncio.Event()
+        self.failure: LocalizeError | None = None
 
-    def end(self) -> None:
-        """Nobody is to wait any more."""
+    def end(self, failure: LocalizeError | None = None) -> None:
+        """Nobody is to wait any more.
+
+        Args:
+            failure: why, if it is not as asked; the first one counts.
+        """
+        self.failure = self.failure or failure
         self._ending.set()
         self._changed.fire()
 

@@ -74,7 +74,7 @@ class Session:
             pods=runtime.api,
             clock=runtime.clock.now,
             changed=runtime.changed,
-            warn=reporter.warn,
+            reporter=reporter,
             max_children=options.max_children,
             idle_timeout_seconds=options.idle_timeout_seconds,
         )

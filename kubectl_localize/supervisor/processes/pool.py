@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from kubectl_localize.supervisor.processes.child import Child, Pods
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
+from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.timing import Notifier
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ class Pool:
         pods: knows whether a pod is still there.
         clock: seconds, monotonic.
         changed: fired whenever a child's state changes.
-        warn: takes a sentence for the user.
+        reporter: hears of the soft limit.
         max_children: a soft limit: if all are busy, another starts anyway, with a warning.
         idle_timeout_seconds: how long a child without connections lives on.
     """
@@ -37,7 +38,7 @@ class Pool:
         pods: Pods,
         clock: Callable[[], float],
         changed: Notifier,
-        warn: Callable[[str], None],
+        reporter: Reporter,
         max_children: int,
         idle_timeout_seconds: float,
     ) -> None:
@@ -45,7 +46,7 @@ class Pool:
         self._pods = pods
         self._clock = clock
         self._changed = changed
-        self._warn = warn
+        self._reporter = reporter
         self._max_children = max_children
         self._idle_timeout = idle_timeout_seconds
         self._children: dict[Target, Child] = {}
@@ -146,4 +147,4 @@ class Pool:
         if idle:
             self._leave(min(idle, key=lambda child: child.idle_since).target)
         else:
-            self._warn(f"all {self._max_children} children (--max-children) are busy; starting one more")
+            self._reporter.warn(f"all {self._max_children} children (--max-children) are busy; starting one more")

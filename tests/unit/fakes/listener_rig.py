@@ -28,6 +28,7 @@ from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.groups import Groups
 from tests.unit.fakes.peers import NamedPeers
+from tests.unit.fakes.reporter import NotingReporter
 from tests.unit.supervisor.loop import Clock
 
 REFUSALS_SECONDS = 3600.0  # no test waits for it
@@ -62,7 +63,7 @@ class Rig:
         self.changed = Notifier()
         self.groups = Groups()
         self.refusals = RefusalLog(REFUSALS_SECONDS)
-        self.warnings: list[str] = []
+        self.reporter = NotingReporter()
         self.started: list[str] = []
         self.gone: set[str] = set()
         self.failure: Exception | None = None
@@ -72,14 +73,14 @@ class Rig:
         self.may_start = asyncio.Event()
         self.may_start.set()
         self.link = ApiServerProbe(
-            ("127.0.0.1", 1), resolve=addresses, boot_ahead=lambda: 0.0, changed=self.changed, renewed=lambda: None
+            ("127.0.0.1", 1), resolve=addresses, boot_ahead=lambda: 0.0, changed=self.changed, renewable=self
         )
         self.pool = Pool(
             forwarder=PortForwarder(CONNECTION, self),
             pods=self,
             clock=self.clock,
             changed=self.changed,
-            warn=self.warnings.append,
+            reporter=self.reporter,
             max_children=max_children,
             idle_timeout_seconds=60.0,
         )
@@ -95,6 +96,9 @@ class Rig:
         )
         self.listener = Listener(self.config, "shop")
         self.ready(*pods)
+
+    def renew(self) -> None:
+        """Nothing is to be renewed here."""
 
     async def spawn(self, argv: Sequence[str], on_error_line: Callable[[str], None] | None = None) -> Process:
         """Start the stand-in for the kubectl that a command line asks for (`ProcessSpawner`)."""

@@ -12,7 +12,7 @@ class NotingReporter(Reporter):
     """A reporter to nobody; `changes` and `warnings` have what was said, in order."""
 
     def __init__(self) -> None:
-        super().__init__(ControlServer(Path("/nowhere"), _serve_nobody))
+        super().__init__(ControlServer(Path("/nowhere"), self))
         self.changes: list[str] = []
         self.warnings: list[str] = []
 
@@ -22,6 +22,5 @@ class NotingReporter(Reporter):
     def warn(self, text: str) -> None:
         self.warnings.append(text)
 
-
-async def _serve_nobody(client: Client) -> None:
-    raise AssertionError("nobody can connect")
+    async def serve(self, client: Client) -> None:
+        raise AssertionError("nobody can connect")

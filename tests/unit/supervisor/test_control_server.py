@@ -67,12 +67,14 @@ class Stage:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.clients: list[Client] = []
         self.served: list[Request | None] = []
         self.answers: list[bool] = []
         self.failures: list[LocalizeError] = []
-        self.server = ControlServer(path, self._serve)
+        self.server = ControlServer(path, self)
 
-    async def _serve(self, client: Client) -> None:
+    async def serve(self, client: Client) -> None:
+        self.clients.append(client)
         while (request := await client.receive()) is not None:
             self.served.append(request)
             if request == FAIL:
@@ -118,9 +120,8 @@ async def test_requests_come_in_and_events_go_out() -> None:
         assert await command.event() == Accepted()
         command.writer.write(line[5:])
         assert await command.event() == Accepted()
-        assert len(stage.server.clients()) == 1
         await command.close()
-        await until(lambda: not stage.server.clients())
+        await until(lambda: None in stage.served)
         assert stage.served == [StopRequest(), StopRequest(), None]
 
 
@@ -182,7 +183,7 @@ async def test_to_let_go_is_heard_while_something_else_is_done() -> None:
         await command.event()
         command.send(ReleaseRequest())
         assert await command.event() == Accepted()
-        [client] = stage.server.clients()
+        [client] = stage.clients
         assert client.leaving.is_set()
         await command.close()
 
@@ -222,7 +223,7 @@ async def test_the_starting_commands_socket_is_adopted() -> None:
 async def test_who_does_not_read_does_not_fill_our_memory() -> None:
     async with listening() as stage:
         command = await stage.connect()
-        await until(stage.server.clients)
+        await until(lambda: stage.clients)
         for _ in range(200):
             stage.server.broadcast(Change("x" * 100_000))
         closing = asyncio.create_task(stage.server.close())
@@ -234,7 +235,7 @@ async def test_who_does_not_read_does_not_fill_our_memory() -> None:
 async def test_the_socket_goes_and_a_stale_one_is_replaced() -> None:
     async with listening() as stage:
         command = await stage.connect()
-        await until(stage.server.clients)
+        await until(lambda: stage.clients)
         stage.server.stop_listening()
         assert not stage.path.exists()
         command.send(StopRequest())
@@ -245,3 +246,13 @@ async def test_the_socket_goes_and_a_stale_one_is_replaced() -> None:
         stage.path.touch()
         await stage.server.start()
         await (await stage.connect()).close()
+
+
+async def test_a_command_that_reads_nothing_keeps_no_descriptor_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kubectl_localize.supervisor.control_server.CLOSE_SECONDS", 0.01)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        client = Client(*await asyncio.open_connection(sock=ours))
+        client.send(Change("x" * REQUEST_BYTES))
+        await client.close()
+        await until(lambda: ours.fileno() == -1)

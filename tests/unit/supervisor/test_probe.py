@@ -77,7 +77,7 @@ class Stage:
         self.ahead = 0.0
         self.changed = Notifier()
         self.link = ApiServerProbe(
-            address, resolve=self._resolve, boot_ahead=lambda: self.ahead, changed=self.changed, renewed=self._renewed
+            address, resolve=self._resolve, boot_ahead=lambda: self.ahead, changed=self.changed, renewable=self
         )
         self.looked_up: list[str] = []
         self.move_to: tuple[str, int] | None = None  # where it is moved to while the next host is looked up
@@ -90,7 +90,7 @@ class Stage:
             self.move_to = None
         return list(self._addresses) or [host]
 
-    def _renewed(self) -> None:
+    def renew(self) -> None:
         self.renewals += 1
 
 
@@ -155,9 +155,7 @@ def test_an_address_that_has_never_answered_proves_nothing() -> None:
             asked += 1
             return ["127.0.0.1"]
 
-        link = ApiServerProbe(
-            address, resolve=resolve, boot_ahead=lambda: 0.0, changed=stage.changed, renewed=lambda: None
-        )
+        link = ApiServerProbe(address, resolve=resolve, boot_ahead=lambda: 0.0, changed=stage.changed, renewable=stage)
         running = asyncio.create_task(link.run())
         await until(lambda: asked == 3)
         assert link.up, "kubectl may get there by another way"

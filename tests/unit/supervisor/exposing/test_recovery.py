@@ -72,8 +72,11 @@ class Stage:
                 HERE, lambda pid, started: pid in self.alive, lambda: NOW + timedelta(seconds=self.cluster.now)
             ),
             clock=self.cluster.clock,
-            live=lambda: self.live,
+            live=self,
         )
+
+    def live_sessions(self) -> set[str]:
+        return self.live
 
     def run(self) -> frozenset[str]:
         """One pass of a supervisor that closes then; the Services that were undone."""

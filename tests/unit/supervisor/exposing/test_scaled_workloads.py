@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,8 @@ from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
 from kubectl_localize.errors import LocalizeError, UnreachableError
 from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
+from kubectl_localize.supervisor.exposing.waiter import Waiter
+from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import NO_ROUTE
 from tests.unit.fakes.cluster import APPS, Cluster
 from tests.unit.fakes.progress import RecordedProgress
@@ -21,8 +24,9 @@ CART, WEB = f"{APPS}/deployments/cart", f"{APPS}/deployments/web"
 ENTRIES = [entry(), entry("web", replicas=1)]
 
 
-def go_on() -> None:
+def waiter() -> Waiter:
     """Nothing ends it."""
+    return Waiter(Notifier(), time.monotonic)
 
 
 def stage() -> tuple[Cluster, ScaledWorkloads]:
@@ -63,7 +67,7 @@ def counts(cluster: Cluster) -> tuple[int, int]:
 def test_all_of_them_are_scaled_down_and_brought_back() -> None:
     cluster, replaced = stage()
     asked = listen(cluster)
-    said = asyncio.run(replaced.scale_down(go_on))
+    said = asyncio.run(replaced.scale_down(waiter()))
     assert asked == [f"PUT {CART}/scale", f"PUT {WEB}/scale"], "they were looked at by the checks"
     assert said == "Deployment shop/cart (2), Deployment shop/web (1) scaled down"
     assert counts(cluster) == (0, 0)
@@ -77,7 +81,7 @@ def test_what_a_colleague_scales_before_us_is_left_as_they_want_it(theirs: int) 
     cluster, replaced = stage()
     cluster.scale(WEB, theirs)
     with pytest.raises(LocalizeError, match="somebody else is scaling Deployment shop/web right now"):
-        asyncio.run(replaced.scale_down(go_on))
+        asyncio.run(replaced.scale_down(waiter()))
     undo(cluster, replaced)
     assert (counts(cluster), cluster.left("abc12")) == ((2, theirs), [])
 
@@ -97,7 +101,7 @@ def test_what_a_colleague_scales_to_zero_in_the_very_moment_stays_at_zero() -> N
 
     cluster.fails = race
     with pytest.raises(LocalizeError, match="somebody else is scaling Deployment shop/web"):
-        asyncio.run(replaced.scale_down(go_on))
+        asyncio.run(replaced.scale_down(waiter()))
     assert len(puts) == 2
     cluster.fails = lambda now, method, path: ""
     undo(cluster, replaced)
@@ -122,7 +126,7 @@ def test_where_the_answer_is_lost_it_may_have_been_scaled() -> None:
 
     cluster.fails = lost
     with pytest.raises(UnreachableError):
-        asyncio.run(replaced.scale_down(go_on))
+        asyncio.run(replaced.scale_down(waiter()))
     cluster.fails = lambda now, method, path: ""
     undo(cluster, replaced)
     assert counts(cluster) == (2, 1)
@@ -130,7 +134,7 @@ def test_where_the_answer_is_lost_it_may_have_been_scaled() -> None:
 
 def test_what_others_make_of_them_meanwhile() -> None:
     cluster, replaced = stage()
-    asyncio.run(replaced.scale_down(go_on))
+    asyncio.run(replaced.scale_down(waiter()))
     assert asyncio.run(replaced.scaled_by_others()) == ""
     cluster.scale(WEB, 3)
     assert asyncio.run(replaced.scaled_by_others()) == "scaled to 3 by others; traffic is shared"
@@ -140,6 +144,6 @@ def test_what_others_make_of_them_meanwhile() -> None:
 
 def test_a_workload_is_known_by_all_of_its_name() -> None:
     _, replaced = stage()
-    asyncio.run(replaced.scale_down(go_on))
+    asyncio.run(replaced.scale_down(waiter()))
     other = entry(workload=WorkloadRef("apps/v1", "StatefulSet", "shop", "cart"))
     assert replaced.to_undo([other]) == [replace(other, replicas=None)]

@@ -78,7 +78,7 @@ async def test_the_longest_idle_child_makes_room(tmp_path: Path) -> None:
         assert (first.phase in (Phase.STOPPING, Phase.IDLE), second.phase, third.phase) == (
             True, Phase.RUNNING, Phase.RUNNING,
         )  # fmt: skip
-        assert stage.warnings == []
+        assert stage.reporter.warnings == []
 
 
 async def test_where_all_are_busy_one_more_is_started_with_a_warning(tmp_path: Path) -> None:
@@ -88,14 +88,14 @@ async def test_where_all_are_busy_one_more_is_started_with_a_warning(tmp_path: P
         await reader.readexactly(1)
         await running(stage, "b")
         assert stage.child("a").phase is Phase.RUNNING
-        assert stage.warnings == ["all 1 children (--max-children) are busy; starting one more"]
+        assert stage.reporter.warnings == ["all 1 children (--max-children) are busy; starting one more"]
 
 
 async def test_nobody_is_ended_only_to_spread_connections(tmp_path: Path) -> None:
     async with rig({"a": "pod", "b": "pod"}, tmp_path, max_children=1) as stage:
         assert [await stage.ask("x") for _ in range(3)] == [stage.started[0]] * 3
         assert len(stage.started) == 1
-        assert stage.warnings == []
+        assert stage.reporter.warnings == []
 
 
 async def test_children_of_pods_that_are_not_wanted_any_more_end(tmp_path: Path) -> None:
