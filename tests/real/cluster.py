@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.commands import without_proxy_for
+from tests.cluster.commands import wait_until, without_proxy_for
 from tests.cluster.node import Node
 from tests.cluster.paths import CHECKOUT
 from tests.environment import Environment
@@ -76,6 +76,16 @@ class Cluster:
         for workload in workloads:
             arguments = ("rollout", "status", workload, f"--namespace={namespace}", f"--timeout={seconds:g}s")
             self.kubectl(*arguments, timeout_seconds=seconds + 10)
+
+    def wait_endpoints(self, namespace: str, name: str) -> None:
+        """Wait until a Service sends to a Ready pod: its EndpointSlice comes a moment after the pod is Ready."""
+        arguments = (f"--namespace={namespace}", f"--selector=kubernetes.io/service-name={name}")
+
+        def are_there() -> bool:
+            items = self.get("endpointslices", *arguments)["items"]
+            return any(endpoint["conditions"]["ready"] for item in items for endpoint in item["endpoints"] or ())
+
+        wait_until(f"endpoint of {namespace}/{name}", are_there, 30)
 
     def pods(self, namespace: str, app: str) -> list[str]:
         """The names of the pods with app=APP that are Ready and not on their way out, sorted."""

@@ -38,6 +38,7 @@ def low(cluster: Cluster) -> Iterator[str]:
     try:
         cluster.apply(name, deployment("web"), service("web", dict.fromkeys((*LOW, HIGH), "http")))
         cluster.wait_ready(name, "deployment/web")
+        cluster.wait_endpoints(name, "web")
         yield name
     finally:
         cluster.kubectl("delete", "namespace", name, "--wait=false")
