@@ -22,12 +22,15 @@ PERSONAL_VARIABLES = (
 def pytest_configure() -> None:
     """Set signals, umask and environment as a fresh terminal has them; workers and children inherit them.
 
-    A script's `make test &` hands SIGINT and SIGQUIT down ignored. A proxy stays, since downloads may need it.
+    A script's `make test &` hands SIGINT and SIGQUIT down ignored, and nohup SIGHUP: that one still does not end the
+    tests, but what they start. A proxy stays, since downloads may need it.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda number, frame: None)  # a handler ends with exec, other than SIG_IGN
     os.umask(0o022)
     for name in PERSONAL_VARIABLES:
         os.environ.pop(name, None)
