@@ -176,6 +176,29 @@ class LsDocument:
         return cls.from_json(data)
 
 
+@dataclass(frozen=True)
+class ForwardCounts:
+    """How many Services of a document are forwarded, cannot be forwarded, or cannot listen on this machine."""
+
+    forwarded: int = 0
+    skipped: int = 0
+    deaf: int = 0
+
+    @classmethod
+    def of(cls, document: LsDocument) -> ForwardCounts:
+        """Those of a document."""
+        forwards = [item for item in document.items if isinstance(item, ForwardItem)]
+        possible = [item for item in forwards if item.status is not Status.SKIPPED]
+        deaf = sum(_listens_nowhere(item) for item in possible)
+        return cls(len(possible) - deaf, len(forwards) - len(possible), deaf)
+
+
+def _listens_nowhere(item: ForwardItem) -> bool:
+    """Whether no port of a Service could be bound; a port that waits for its first pod has not failed."""
+    ports = [port for port in item.ports if port.status is not Status.SKIPPED]
+    return all(port.status is Status.BACKOFF and not port.local_port for port in ports)
+
+
 def _item(data: Any) -> Item:
     kinds: dict[str, type[Item]] = {ForwardItem.kind: ForwardItem, ExposureItem.kind: ExposureItem}
     kind = kinds.get(data.get("kind", "")) if isinstance(data, dict) else None
@@ -186,4 +209,4 @@ def _item(data: Any) -> Item:
 
 def rfc3339(moment: datetime) -> str:
     """A moment in UTC with whole seconds, as Kubernetes writes it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"  # strftime takes 20 times as long

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from kubectl_localize.codec import CodecError, from_json, to_json
-from kubectl_localize.ls_document import LsDocument
+from kubectl_localize.ls_document import ForwardCounts, LsDocument
 from kubectl_localize.model import Connection, Options, PortMap, Selection, ServiceKey
 
 FAILSAFE_SECONDS = 600.0
@@ -209,10 +209,16 @@ class ConfirmationNeeded:
 
 @dataclass(frozen=True)
 class Ready:
-    """Everything that was selected is forwarded."""
+    """Everything that was selected is forwarded.
+
+    Args:
+        counts: how many Services that are.
+        document: what `ls` shows; None after a request with `detach`, whose command shows the counts only.
+    """
 
     event: ClassVar = "ready"
-    document: LsDocument
+    counts: ForwardCounts
+    document: LsDocument | None
 
 
 @dataclass(frozen=True)

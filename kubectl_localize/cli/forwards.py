@@ -12,8 +12,8 @@ from kubectl_localize.cli.holder import Holder, Outcome, Question
 from kubectl_localize.cli.privileges import start_helper
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
-from kubectl_localize.ls_document import ForwardItem, LsDocument
-from kubectl_localize.model import Connection, Options, Status
+from kubectl_localize.ls_document import ForwardCounts, LsDocument
+from kubectl_localize.model import Connection, Options
 from kubectl_localize.protocol import ExposureOver, Failed, PrivilegesNeeded, Ready
 
 
@@ -40,8 +40,8 @@ class Forwards(Holder):
 
     def go_on(self, outcome: Outcome, control: Control) -> int:
         assert isinstance(outcome, Ready)
-        if self._args.detach:
-            said = summary(outcome.document, self._context)
+        if outcome.document is None:
+            said = summary(outcome.counts, self._context)
             self.console.line(f"{said}; `kubectl localize ls` lists, `kubectl localize stop` ends")
             return 0
         self._show(outcome.document)
@@ -82,22 +82,12 @@ class Forwards(Holder):
         self.console.line("Ctrl-C ends it")
 
 
-def summary(document: LsDocument, context: str) -> str:
+def summary(counts: ForwardCounts, context: str) -> str:
     """How many Services are forwarded, and how many are not: they cannot be, or no port of theirs is free here."""
-    forwards = [item for item in document.items if isinstance(item, ForwardItem)]
-    possible = [item for item in forwards if item.status is not Status.SKIPPED]
-    deaf = sum(_listens_nowhere(item) for item in possible)
-    skipped = len(forwards) - len(possible)
-    more = [f"{skipped} more cannot be forwarded"] if skipped else []
-    more += [f"{deaf} more cannot listen here"] if deaf else []
-    forwarded = f"{_count(len(possible) - deaf, 'Service')} of context {context} forwarded"
+    more = [f"{counts.skipped} more cannot be forwarded"] if counts.skipped else []
+    more += [f"{counts.deaf} more cannot listen here"] if counts.deaf else []
+    forwarded = f"{_count(counts.forwarded, 'Service')} of context {context} forwarded"
     return f"{forwarded} ({', '.join(more)})" if more else forwarded
-
-
-def _listens_nowhere(item: ForwardItem) -> bool:
-    """Whether no port of a Service could be bound; a port that waits for its first pod has not failed."""
-    ports = [port for port in item.ports if port.status is not Status.SKIPPED]
-    return all(port.status is Status.BACKOFF and not port.local_port for port in ports)
 
 
 def _count(number: int, noun: str) -> str:

@@ -17,6 +17,7 @@ _PUBLIC_SECONDS = 2.0
 _ADDRESS_SECONDS = 5.0
 # A resolver that does not read the hosts file asks the network for each name, and may take seconds for it.
 _MOST_UNRESOLVED = 5
+_MOST_LINES_TRIED = 16
 
 
 def lookup(name: str) -> frozenset[str]:
@@ -31,7 +32,8 @@ async def unresolved(
 ) -> list[str]:
     """Return names that do not lead to their addresses.
 
-    Only the last name of each line is tried: a resolver that knows one has read the line.
+    Only the last name of a few lines is tried, the last line among them: a resolver that knows these has read the
+    block. To ask for every line of a thousand takes 0.1 s.
 
     Args:
         lines: what the managed block says.
@@ -41,7 +43,7 @@ async def unresolved(
 
     def missing_names() -> list[str]:
         missing: list[str] = []
-        for line in lines:
+        for line in reversed(lines[:: -max(1, len(lines) // _MOST_LINES_TRIED)]):
             if line.names and line.address not in resolver(line.names[-1]):
                 missing.append(line.names[-1])
                 if len(missing) >= limit:

@@ -14,6 +14,8 @@ from kubectl_localize.host.guard import Guard
 
 LOG_BYTES = 1024 * 1024
 LOG_FILES = 3
+# Python's default, 700, has it look for cycles hundreds of times while a thousand Services are read, and find none.
+OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 
 def main(argv: list[str]) -> int:
@@ -22,6 +24,7 @@ def main(argv: list[str]) -> int:
     Args:
         argv: the descriptor of the starting command's socket, and the context's key.
     """
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     os.umask(0o077)
     inherited = socket.socket(fileno=int(argv[0]))
     inherited.set_inheritable(False)

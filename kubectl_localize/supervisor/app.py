@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kubectl_localize import __version__
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
-from kubectl_localize.ls_document import LsDocument, SupervisorItem, rfc3339
+from kubectl_localize.ls_document import ForwardCounts, LsDocument, SupervisorItem, rfc3339
 from kubectl_localize.protocol import (
     Accepted,
     Ended,
@@ -43,7 +43,7 @@ from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.runtime import RuntimeSource
 from kubectl_localize.supervisor.state_file import StateFile
 from kubectl_localize.supervisor.tasks import Tasks
-from kubectl_localize.timing import Clock
+from kubectl_localize.timing import Clock, all_of
 
 if TYPE_CHECKING:
     from kubectl_localize.supervisor.exposing.exposures import Exposures
@@ -127,8 +127,7 @@ class App:
                 await self._start(client, request)
             case ExposeRequest():
                 if await self._exposing().expose(client, request):
-                    self._show_state()
-                    client.send(Exposed(self.document()))
+                    client.send(Exposed(self._show_state()))
             case UnexposeRequest():
                 client.send(Accepted())
                 await self._exposing().unexpose(client, request)
@@ -185,10 +184,10 @@ class App:
                 warnings = await self._open(client, request)
             else:
                 warnings = await self._join(client, self._session, request)
-            self._show_state()
+            document = self._show_state()
         for warning in warnings:
             client.send(Warn(warning))
-        client.send(Ready(self.document()))
+        client.send(Ready(ForwardCounts.of(document), None if request.detach else document))
         if self._run.exposures.exists():  # a crashed run left something
             self._exposing().recover(request.connection)
 
@@ -201,7 +200,8 @@ class App:
         session = Session(request, runtime, self._paths, self._reporter)
         async with AsyncExitStack() as failing:
             failing.push_async_callback(session.end)
-            await self._ask(client, await session.begin())
+            if needs := await session.begin():
+                await all_of(self._ask(client, needs), session.open_unprivileged())
             client.send(Progress("opening forwards"))
             warnings = await session.open()
             self._session = session
@@ -227,16 +227,16 @@ class App:
 
     async def _ask(self, client: Client, needs: PrivilegeRequest) -> None:
         """Have the command, which has the terminal, start the privileged helper; if it cannot, we go on without."""
-        if needs:
-            await client.ask(PrivilegesNeeded(0, needs.hosts, needs.ports, needs.addresses))
+        await client.ask(PrivilegesNeeded(0, needs.hosts, needs.ports, needs.addresses))
 
     # -- what ls shows ------------------------------------------------------------------------------------------------
-    def _show_state(self) -> None:
-        """Write the state file, and keep it true from now on."""
-        self._state.update()
+    def _show_state(self) -> LsDocument:
+        """Write the state file, and keep it true from now on. Returns what it says."""
+        document = self._state.update()
         if not self._shows_state:
             self._shows_state = True
             self._tasks.start(self._state.run(), "the state file")
+        return document
 
     def activity(self) -> tuple[int, int]:
         """Two numbers that grow, the first with every change, the second with every read of relayed bytes."""

@@ -69,11 +69,15 @@ class StateFile:
                 written = activity
                 self.update()
 
-    def update(self) -> None:
-        """Write what the source says now, unless the file says it already. A failure is said once."""
-        text = json.dumps(self._source.document().to_json(), separators=(",", ":"))
-        if text == self._last:
-            return
+    def update(self) -> LsDocument:
+        """Write what the source says now, unless the file says it already, and return it. A failure is said once."""
+        document = self._source.document()
+        text = json.dumps(document.to_json(), separators=(",", ":"))
+        if text != self._last:
+            self._replace(text)
+        return document
+
+    def _replace(self, text: str) -> None:
         try:
             self._write(self._path, text)
         except OSError as error:

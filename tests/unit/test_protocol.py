@@ -10,6 +10,7 @@ from kubectl_localize.codec import CodecError
 from kubectl_localize.ls_document import (
     ExposureItem,
     ExposurePort,
+    ForwardCounts,
     ForwardItem,
     ForwardPort,
     LsDocument,
@@ -73,7 +74,7 @@ def test_a_request_arrives_as_it_was_sent(request_: Request) -> None:
         Failed("it failed", "do this"),
         PrivilegesNeeded(7, hosts=True, ports=(80, 443)),
         CommandWanted(1, (("A", "1"), ("B", "=\n"))),
-        Ready(DOCUMENT),
+        Ready(ForwardCounts(3, 1), DOCUMENT),
         Released(ending=True),
     ],
 )

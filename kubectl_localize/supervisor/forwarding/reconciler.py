@@ -95,14 +95,21 @@ class Reconciler:
             if forward is not None and forward.spec != spec:
                 forward.follow(spec)
 
-    async def reconcile(self) -> None:
+    async def reconcile(self, first_port: int = 0) -> None:
         """Make what runs equal to what the cluster has.
 
         Endpoints come first, then what has its addresses already: another process may hold the registry for a while.
+
+        Args:
+            first_port: leave Services alone that have a port below this one.
         """
         self.follow()
         async with self._busy:
-            changed = [spec.key for spec in self.specs() if self._applied(spec.key) != spec]
+            changed = [
+                spec.key
+                for spec in self.specs()
+                if self._applied(spec.key) != spec and all(binding.number >= first_port for binding in spec.bindings)
+            ]
             for key in [key for key in self._forwards if key not in self._specs]:
                 await self._forwards.pop(key).close()
                 self._reporter.change(f"{key}: the Service is gone")
@@ -113,7 +120,7 @@ class Reconciler:
                 await self._assign_addresses()
                 await self._apply(new)
             self._tell_others()
-            self._begun = True
+            self._begun = not first_port
 
     async def reopen(self) -> bool:
         """Try again what could not be bound or had no address; whether anything changed."""

@@ -138,6 +138,11 @@ class Session:
         hosts = self._helpers.needs_root_for_hosts()
         return PrivilegeRequest(hosts, tuple(sorted(ports)), self._helpers.needs_root_for_addresses())
 
+    async def open_unprivileged(self) -> None:
+        """Listen where no helper is needed: there is time for that while the user is asked for one."""
+        if not self._helpers.needs_root_for_addresses():
+            await self._reconciler.reconcile(first_port=self._helpers.first_unprivileged_port())
+
     def needs(self) -> PrivilegeRequest:
         """What is missing now: names that are not written, ports that were moved up."""
         ports = {port for pairs in self._reconciler.moved().values() for port, _ in pairs}

@@ -23,6 +23,7 @@ from tests.unit.cluster.samples import CONNECTION
 ACCEPTED: Event = {"event": "accepted"}
 RELEASED: Event = {"event": "released", "ending": False}
 REFUSED: Event = {"event": "error", "message": "it cannot be", "hint": "do something else"}
+NOTHING = {"forwarded": 0, "skipped": 0, "deaf": 0}
 CART = (ServiceKey("shop", "cart"),)
 
 
@@ -72,7 +73,7 @@ def test_an_ignored_signal_stays_ignored(
     op: str, command: Callable[[RunPaths], int], live: str, number: signal.Signals, paths: RunPaths
 ) -> None:
     signal.signal(number, signal.SIG_IGN)
-    up = {"event": live, "document": LsDocument().to_json()}
+    up = {"event": live, "counts": NOTHING, "document": LsDocument().to_json()}
     with scripted(paths, {op: [ACCEPTED, {"event": "signal", "number": number}, up, {"event": "ended"}]}) as supervisor:
         assert command(paths) == 0
         assert supervisor.asked == [op]
@@ -93,7 +94,7 @@ def test_a_refusal_is_released_before_it_is_said(
 def test_a_supervisor_that_is_just_ending_is_not_the_one_to_ask(
     op: str, command: Callable[[RunPaths], int], live: str, paths: RunPaths
 ) -> None:
-    up = {"event": live, "document": LsDocument().to_json()}
+    up = {"event": live, "counts": NOTHING, "document": LsDocument().to_json()}
     scripts = [{op: [{"event": "ended"}]}, {op: [{"event": "taken"}]}, {op: [ACCEPTED, up, {"event": "ended"}]}]
     with scripted(paths, *scripts) as supervisor:
         assert command(paths) == 0
@@ -105,7 +106,7 @@ def test_a_question_that_nobody_can_answer_is_answered_with_no(
     op: str, command: Callable[[RunPaths], int], live: str, paths: RunPaths
 ) -> None:
     question: Event = {"event": "confirm", "question": 7, "text": "undo it?"}
-    up = {"event": live, "document": LsDocument().to_json()}
+    up = {"event": live, "counts": NOTHING, "document": LsDocument().to_json()}
     with scripted(paths, {op: [ACCEPTED, question], "answer": [up, {"event": "ended"}]}) as supervisor:
         assert command(paths) == 0
         assert supervisor.asked == [op, "answer"]

@@ -47,7 +47,20 @@ async def test_unresolved_tries_the_last_name_of_each_line() -> None:
 
 async def test_unresolved_stops_at_its_limit() -> None:
     lines = [HostsLine("127.64.0.1", (f"n{number}",)) for number in range(100)]
-    assert await unresolved(lines, lambda name: frozenset(), limit=3) == ["n0", "n1", "n2"]
+    assert await unresolved(lines, lambda name: frozenset(), limit=3) == ["n3", "n9", "n15"]
+
+
+async def test_of_many_lines_a_few_are_tried_and_the_last_one_is_among_them() -> None:
+    lines = [HostsLine("127.64.0.1", (f"n{number}",)) for number in range(1000)]
+    asked: list[str] = []
+
+    def resolver(name: str) -> frozenset[str]:
+        asked.append(name)
+        return frozenset({"127.64.0.1"})
+
+    assert await unresolved(lines, resolver) == []
+    assert len(asked) < 20
+    assert asked[-1] == "n999"
 
 
 async def test_a_name_exists_publicly_when_the_resolver_knows_its_absolute_form() -> None:

@@ -19,7 +19,7 @@ import pytest
 from kubectl_localize import __version__
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.sockets import socket_address
-from kubectl_localize.ls_document import ForwardItem, LsDocument
+from kubectl_localize.ls_document import ForwardCounts, ForwardItem, LsDocument
 from kubectl_localize.model import HostsState, Options, Selection, ServiceKey, Status
 from kubectl_localize.protocol import (
     Accepted,
@@ -186,6 +186,8 @@ async def test_a_start_forwards_and_the_release_takes_everything_back(api_server
         events, ready = await until_outcome(first)
         assert events[0] == Accepted()
         assert isinstance(ready, Ready), ready
+        assert ready.counts == ForwardCounts(forwarded=1)
+        assert ready.document is not None
         [own], [web] = ready.document.supervisors, ready.document.items
         assert (own.context, own.pid, own.hosts) == ("dev", os.getpid(), HostsState.WRITTEN)
         assert isinstance(web, ForwardItem)
@@ -209,7 +211,7 @@ async def test_a_second_command_joins_what_is_the_same_and_hears_what_is_not(
         await until_outcome(first)
         second, third = await stage.command(), await stage.command()
         second.send(replace(request, detach=True))
-        assert isinstance((await until_outcome(second))[1], Ready)
+        assert (await until_outcome(second))[1] == Ready(ForwardCounts(forwarded=1), None)
         third.send(start_request(api_server, tmp_path, "web"))
         _, failed = await until_outcome(third)
         assert isinstance(failed, Failed)

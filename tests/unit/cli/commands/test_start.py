@@ -16,6 +16,7 @@ from kubectl_localize.cli.privileges import describe
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
+from kubectl_localize.ls_document import ForwardCounts
 from kubectl_localize.model import Options, Selection
 from kubectl_localize.protocol import PrivilegesNeeded, StartRequest
 from kubectl_localize.status import Status
@@ -42,7 +43,8 @@ TAKEN = {"status": Status.BACKOFF, "reason": "127.71.4.19:80 is in use", "local_
 
 
 def test_the_summary_counts_forwards_once_and_names_what_cannot_be() -> None:
-    assert summary(webshop(), "kind-dev") == "3 Services of context kind-dev forwarded (1 more cannot be forwarded)"
+    counts = ForwardCounts.of(webshop())
+    assert summary(counts, "kind-dev") == "3 Services of context kind-dev forwarded (1 more cannot be forwarded)"
 
 
 def test_the_summary_does_not_count_services_whose_ports_are_all_taken() -> None:
@@ -55,12 +57,12 @@ def test_the_summary_does_not_count_services_whose_ports_are_all_taken() -> None
         forward("shop", "waiting", port(80, "http", status=Status.WAITING, reason="no Ready pod", local_port=0)),
         exposure("shop", "waiting"),
     )
-    assert summary(found, "dev") == "3 Services of context dev forwarded (1 more cannot listen here)"
+    assert summary(ForwardCounts.of(found), "dev") == "3 Services of context dev forwarded (1 more cannot listen here)"
 
 
 def test_the_summary_of_nothing_but_taken_ports_is_none() -> None:
     found = document(forward("shop", "taken", port(80, 80, **TAKEN)))
-    assert summary(found, "dev") == "0 Services of context dev forwarded (1 more cannot listen here)"
+    assert summary(ForwardCounts.of(found), "dev") == "0 Services of context dev forwarded (1 more cannot listen here)"
 
 
 ACCEPTED: Event = {"event": "accepted"}

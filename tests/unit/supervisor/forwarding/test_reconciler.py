@@ -280,6 +280,21 @@ async def test_a_port_that_had_to_be_moved_up_goes_back_once_there_is_a_helper(t
         assert (await stage.listens(moved), await stage.listens(OTHER_PORT)) == (False, True)
 
 
+async def test_what_needs_no_helper_is_opened_before_there_is_one(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    low = Service(ServiceKey("shop", "low"), "ClusterIP", False, True, (ServicePort("http", 80, 8080),))
+    stage.put(SERVICE, "a")
+    stage.put(low, "a")
+    await stage.reconciler.reconcile(first_port=1024)
+    assert [item.name for item in stage.reconciler.items()] == ["web"]
+    assert await stage.listens()
+    await stage.reconcile()
+    assert [item.name for item in stage.reconciler.items()] == ["low", "web"]
+    assert stage.reporter.changes == [], "neither of them is news"
+    await stage.reconciler.end()
+    await stage.rig.pool.end()
+
+
 class OvertakenHelper(NotingHelper):
     """Binds a port on which somebody else, who has bound it as well, listens first."""
 
