@@ -209,6 +209,7 @@ class App:
         return warnings
 
     async def _join(self, client: Client, session: Session, request: StartRequest) -> list[str]:
+        await self._runtimes.get(request.connection)
         known = session.request.connection  # the server's address may have changed since
         connection = replace(request.connection, server=known.server, proxy=known.proxy)
         from kubectl_localize.cluster.selection import describe

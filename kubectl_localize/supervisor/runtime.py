@@ -86,7 +86,6 @@ class Runtime:
         self._stack.callback(self.refusals.close)
         self._stack.push_async_callback(self.transport.close)
         self._stack.push_async_callback(self._tasks.end)
-        await self.transport.begin()
         self._tasks.start(self.probe.run(), "probing the API server")
         self._tasks.start(self._kubeconfig.run(), "following the kubeconfig")
         return self
@@ -113,6 +112,10 @@ class Runtime:
         self.transport.renew()
         for renewable in list(self._renewables):
             renewable.renew()
+
+    def follow_kubeconfig(self) -> None:
+        """Use what the kubeconfig says by now: a command has just read something else in it."""
+        self._kubeconfig.check()
 
     def move(self, connection: Connection) -> None:
         """Use what the kubeconfig says now; port-forwards that run go on with what they have."""
@@ -158,7 +161,10 @@ class RuntimeSource:
         """
         if self.runtime is None:
             self.runtime = Runtime(connection, self._paths, self._groups)
-            await self._stack.enter_async_context(self.runtime)
+            await self._stack.enter_async_context(self.runtime)  # at once: nobody sees half a runtime
+            await self.runtime.transport.begin()
+        elif connection.server != self.runtime.connection.server:
+            self.runtime.follow_kubeconfig()
         if not self.runtime.connection.reaches_the_same(connection):
             raise LocalizeError(
                 f"context {connection.context} is already in use by pid {os.getpid()},"

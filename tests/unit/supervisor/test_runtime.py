@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import sys
@@ -127,3 +128,29 @@ async def test_a_server_that_cannot_be_leaves_nothing_open(tmp_path: Path) -> No
         with pytest.raises(LocalizeError, match="which is invalid"):
             await stage.source.get(replace(stage.connection, server="https://10.0.0.1:x"))
         assert stage.source.runtime is None
+
+
+async def test_a_first_command_that_leaves_at_once_leaves_a_whole_runtime_to_the_next(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        getting = asyncio.create_task(stage.source.get(stage.connection))
+        await asyncio.sleep(0)  # it is starting the proxy
+        getting.cancel()
+        await asyncio.wait((getting,))
+        runtime = await stage.source.get(stage.connection)
+        await runtime.transport.request("GET", "/version")
+    started = {pgid for what, pgid in stage.groups.story if what == "add"}
+    assert started == {pgid for what, pgid in stage.groups.story if what == "remove"}
+
+
+async def test_a_command_that_has_read_another_server_has_the_kubeconfig_read_at_once(tmp_path: Path) -> None:
+    """`minikube start` has moved the port, and the next look of the monitor is a second away."""
+    async with staged(tmp_path) as stage:
+        file = tmp_path / "config"
+        first = replace(stage.connection, kubeconfig=(str(file),), identity="host:127.0.0.1")
+        runtime = await stage.source.get(first)
+        moved = replace(first, server="https://127.0.0.1:2")
+        cluster = {"name": "c", "cluster": {"server": moved.server}}
+        context = {"name": first.context, "context": {"cluster": "c", "user": "u"}}
+        file.write_text(json.dumps({"clusters": [cluster], "contexts": [context], "users": []}))
+        await stage.source.get(moved)
+        assert runtime.connection.server == moved.server
