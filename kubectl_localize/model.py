@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from kubectl_localize.status import HostsState as HostsState
-from kubectl_localize.status import Status as Status
-
 
 @dataclass(frozen=True, order=True)
 class ServiceKey:

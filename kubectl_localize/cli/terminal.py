@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import select
 import sys
 import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from kubectl_localize.text import one_line
+
 _STYLES = {"red": "31", "green": "32", "yellow": "33", "dim": "2"}
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f]+")
 _CLEAR_LINE = "\r\x1b[2K"
 
 
@@ -31,11 +31,6 @@ def paint(text: str, style: str) -> str:
     """Text in red, green, yellow or dim; any other style leaves it as it is."""
     code = _STYLES.get(style)
     return f"\x1b[{code}m{text}\x1b[0m" if code else text
-
-
-def one_line(text: str) -> str:
-    """Text without line breaks and control characters, so that nobody's words can steer a terminal."""
-    return _CONTROL.sub(" ", text).strip()
 
 
 class Console:

@@ -11,11 +11,22 @@ import sys
 from logging.handlers import RotatingFileHandler
 
 from kubectl_localize.host.guard import Guard
+from kubectl_localize.text import one_line
 
 LOG_BYTES = 1024 * 1024
 LOG_FILES = 3
 # Python's default, 700, has it look for cycles hundreds of times while a thousand Services are read, and find none.
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class LogFormatter(logging.Formatter):
+    """Keeps what others say from steering the terminal that `logs` prints to: kubectl, ssh, the API server, pods."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.msg, record.args = one_line(record.getMessage()), ()
+        lines = super().format(record).splitlines()  # more than one if it has a stack trace
+        return "\n".join(line if line.isprintable() else one_line(line) for line in lines)
 
 
 def main(argv: list[str]) -> int:
@@ -44,9 +55,8 @@ def main(argv: list[str]) -> int:
         guard.close()
         return 0
     handler = RotatingFileHandler(run.log, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
-    logging.basicConfig(
-        level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    handler.setFormatter(LogFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     raise_descriptor_limit()
     gc.freeze()
     try:

@@ -16,7 +16,7 @@ from kubectl_localize.ls_document import (
     LsDocument,
     SupervisorItem,
 )
-from kubectl_localize.model import Connection, HostsState, Options, PortMap, Selection, ServiceKey, Status
+from kubectl_localize.model import Connection, Options, PortMap, Selection, ServiceKey
 from kubectl_localize.protocol import (
     Accepted,
     Answer,
@@ -34,6 +34,7 @@ from kubectl_localize.protocol import (
     request_from_line,
     to_line,
 )
+from kubectl_localize.status import HostsState, Status
 
 CONNECTION = Connection("/usr/bin/kubectl", ("/home/ada/.kube/config",), "kind-dev", "shop", "https://127.0.0.1:6443")
 WEB_PORT = ForwardPort("http", 80, 8080, "http", "TCP", Status.ACTIVE)

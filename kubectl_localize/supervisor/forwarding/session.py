@@ -16,8 +16,8 @@ from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.resolve import exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.ls_document import ForwardItem, SupervisorItem
-from kubectl_localize.model import HostsState
 from kubectl_localize.protocol import StartRequest
+from kubectl_localize.status import HostsState
 from kubectl_localize.supervisor.forwarding.helpers import Helpers, PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.informer import Informer

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from kubectl_localize.cli.terminal import Console, Steps, color_wanted, one_line, paint
+from kubectl_localize.cli.terminal import Console, Steps, color_wanted, paint
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,6 @@ from kubectl_localize.cli.terminal import Console, Steps, color_wanted, one_line
 )
 def test_color_wanted(terminal: bool, no_color: bool, environ: dict[str, str], expected: bool) -> None:
     assert color_wanted(terminal, no_color, environ) is expected
-
-
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [("a\nb\r\nc", "a b c"), ("\x1b[31mred\x1b[0m", "red"), ("a\x07\x9bb", "a b"), ("naïve …", "naïve …")],
-)
-def test_one_line(text: str, line: str) -> None:
-    assert one_line(text) == line
 
 
 def test_plain_has_no_control_characters() -> None:

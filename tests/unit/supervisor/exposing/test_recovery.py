@@ -382,12 +382,12 @@ def test_a_session_of_the_ledger_is_known_in_its_own_namespace_only(tmp_path: Pa
 
 
 def test_what_a_journal_says_reaches_no_terminal_as_it_is(tmp_path: Path) -> None:
-    """Line breaks, escape sequences, C1 controls and bidirectional overrides come out as blanks."""
+    """Escape sequences are left out; line breaks, C1 controls and bidirectional overrides come out as blanks."""
     stage = Stage(tmp_path)
     nasty = "eve\x1b[2J\x9b31m\r\nerror: all is lost\u202e\u2066"
     write(stage.cluster, entry(owner=replace(OWNER, machine="another", user=nasty, login=nasty)))
     assert stage.restore()
-    assert "eve [2J 31m error: all is lost (eve" in stage.progress.steps[0]
+    assert "eve error: all is lost (eve" in stage.progress.steps[0]
     assert all(text.isprintable() for text in stage.progress.steps)
 
 
