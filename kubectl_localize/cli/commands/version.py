@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kubectl_localize import __version__
@@ -12,6 +13,7 @@ from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.errors import LocalizeError
 
 NOT_FOUND = "not found"
+_LABELS = {"localize": "kubectl localize", "kubectl": "kubectl", "ssh": "ssh", "server": "server"}
 _TIMEOUT_SECONDS = 20
 _SERVER_TIMEOUT = "--request-timeout=10s"
 
@@ -133,7 +135,12 @@ def text_of(versions: Versions, output: str, *, client_only: bool) -> str:
         import yaml
 
         return str(yaml.safe_dump(document, sort_keys=False))
-    labels = {"localize": "kubectl localize", "kubectl": "kubectl", "ssh": "ssh", "server": "server"}
-    return "".join(
-        f"{label + ':':<18}{document[key] or NOT_FOUND}\n" for key, label in labels.items() if key in document
-    )
+    return _table([(f"{label}:", document[key] or NOT_FOUND) for key, label in _LABELS.items() if key in document])
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> str:
+    """Rows in columns with one blank between them."""
+    from tabulate import DataRow, TableFormat, tabulate
+
+    one_blank = TableFormat(None, None, None, None, None, DataRow("", " ", ""), padding=0, with_header_hide=None)
+    return tabulate(rows, tablefmt=one_blank, disable_numparse=True) + "\n"
