@@ -284,15 +284,15 @@ class Exposures:
         return [exposure.failure for exposure in exposures if exposure.failure is not None]
 
     async def close(self) -> None:
-        """Bring everything back; every connected command hears of it."""
+        """Bring everything back; every connected command hears of it.
+
+        What is alive comes first: to undo what a crashed run left may take minutes, and is waited for at the end.
+        """
         progress = SharedProgress(self._control)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._tasks.end)
             if self._recovery is not None:
                 stack.push_async_callback(self._recovery.close)
-            if self._recovering is not None:
-                self._recovering.cancel()
-                await asyncio.wait((self._recovering,))
             for failure in await self._end(list(self._holders), progress):
                 progress.fail(failure)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.identity import here
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.model import Connection, ServiceKey
 from kubectl_localize.protocol import (
@@ -71,9 +73,9 @@ class Stage:
         lifetime: of a supervisor that somebody else holds as well.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, cluster: Cluster | None = None) -> None:
         self.paths = RunPaths(directory)
-        self.cluster = Cluster()
+        self.cluster = cluster or Cluster()
         add(self.cluster, "cart")
         self.cluster.objects[CART_PATH]["status"] = {"readyReplicas": 2, "observedGeneration": 1}
         self.client = RecordedClient()
@@ -168,3 +170,43 @@ async def test_what_a_crash_left_is_looked_for_in_the_background(tmp_path: Path)
         given.crashed()
         given.exposures.recover(CONNECTION)
         await until(lambda: not given.paths.exposures.exists())
+
+
+class HeldCluster(Cluster):
+    """Answers no PUT of a scale until it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_scale = asyncio.Event()
+        self.held = asyncio.Event()
+
+    async def request(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_seconds: float = 0.0
+    ) -> dict[str, Any]:
+        if method == "PUT" and "/scale" in path:
+            self.held.set()
+            await self.may_scale.wait()
+        return await super().request(method, path, body, timeout_seconds=timeout_seconds)
+
+
+async def test_at_the_end_what_is_alive_does_not_wait_for_what_a_crash_left(tmp_path: Path) -> None:
+    cluster, process = HeldCluster(), here()
+    made = Stage(tmp_path, cluster)
+    asking = asyncio.create_task(made.exposures.expose(made.client, ExposeRequest(CONNECTION, (CART,))))
+    await until(lambda: "POST secrets" in " ".join(cluster.changes))
+    cluster.workload("web", 0)
+    owner = Owner(
+        "ada", process.login, process.machine, process.uid, process.pid, process.started, process.pid_namespace
+    )  # fmt: skip
+    write(cluster, entry("web", owner=owner))
+    recorded = json.loads(made.paths.exposures.read_text())["sessions"]
+    made.paths.exposures.write_text(json.dumps({"sessions": {**recorded, "abc12": "shop"}}))
+    made.exposures.recover(CONNECTION)
+    await cluster.held.wait()
+    closing = asyncio.create_task(made.exposures.close())
+    await asking
+    assert not any("secrets" in path for path in cluster.objects)
+    assert not closing.done()
+    cluster.may_scale.set()
+    await closing
+    assert cluster.replicas(f"{APPS}/deployments/web") == 2
