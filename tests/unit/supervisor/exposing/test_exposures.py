@@ -28,6 +28,7 @@ from kubectl_localize.protocol import (
     UnexposeRequest,
 )
 from kubectl_localize.supervisor.control_server import ControlServer
+from kubectl_localize.supervisor.exposing import takeover
 from kubectl_localize.supervisor.exposing.exposures import Exposures
 from kubectl_localize.supervisor.lifetime import Lifetime
 from kubectl_localize.supervisor.runtime import Runtime, RuntimeSource
@@ -189,7 +190,10 @@ class HeldCluster(Cluster):
         return await super().request(method, path, body, timeout_seconds=timeout_seconds)
 
 
-async def test_at_the_end_what_is_alive_does_not_wait_for_what_a_crash_left(tmp_path: Path) -> None:
+async def test_at_the_end_what_is_alive_does_not_wait_for_what_a_crash_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(takeover, "POD_SECONDS", 1e9)  # it is still on its way up at the end
     cluster, process = HeldCluster(), here()
     made = Stage(tmp_path, cluster)
     asking = asyncio.create_task(made.exposures.expose(made.client, ExposeRequest(CONNECTION, (CART,))))
@@ -205,6 +209,7 @@ async def test_at_the_end_what_is_alive_does_not_wait_for_what_a_crash_left(tmp_
     await cluster.held.wait()
     closing = asyncio.create_task(made.exposures.close())
     await asking
+    assert made.client.told(Failed) == [Failed("the exposure was ended before it was live", "")]
     assert not any("secrets" in path for path in cluster.objects)
     assert not closing.done()
     cluster.may_scale.set()
