@@ -10,12 +10,33 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any, ClassVar
 
 from kubectl_localize.codec import CodecError, from_json, to_json
-from kubectl_localize.status import HostsState, Status
 
 API_VERSION = "localize/v1"
+
+
+class Status(StrEnum):
+    """What `ls` shows of a Service or of one of its ports."""
+
+    IDLE = "Idle"
+    ACTIVE = "Active"
+    WAITING = "Waiting"
+    BACKOFF = "Backoff"
+    SKIPPED = "Skipped"
+    EXPOSING = "Exposing"
+    EXPOSED = "Exposed"
+    RESTORING = "Restoring"
+
+
+class HostsState(StrEnum):
+    """Whether the names of this context stand in the hosts file."""
+
+    WRITTEN = "written"
+    OFF = "off"
+    DENIED = "denied"
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ from kubectl_localize.timing import Clock, all_of
 
 if TYPE_CHECKING:
     from kubectl_localize.supervisor.exposing.exposures import Exposures
+    from kubectl_localize.supervisor.forwarding.forwards import Forwards
     from kubectl_localize.supervisor.forwarding.helpers import PrivilegeRequest
-    from kubectl_localize.supervisor.forwarding.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class App:
         self._tasks = Tasks()
         self._lifetime = Lifetime()
         self._runtimes = RuntimeSource(run, groups)
-        self._session: Session | None = None
+        self._forwards: Forwards | None = None
         self._exposures: Exposures | None = None
         self._shows_state = False
         self._starting = asyncio.Lock()
@@ -104,8 +104,8 @@ class App:
             steps.callback(self._state.remove)
             steps.push_async_callback(self._runtimes.close)
             await steps.enter_async_context(self._starting)  # a start that is under way gives up first
-            if self._session is not None:
-                steps.push_async_callback(self._session.end)
+            if self._forwards is not None:
+                steps.push_async_callback(self._forwards.end)
             steps.push_async_callback(self._tasks.end)
             if self._exposures is not None:
                 steps.push_async_callback(self._exposures.close)
@@ -175,15 +175,15 @@ class App:
             client.fail(failure)
             self._lifetime.release(client)
         elif request.detach:
-            self._lifetime.hold(self._session)
+            self._lifetime.hold(self._forwards)
             self._lifetime.release(client)
 
     async def _start_or_join(self, client: Client, request: StartRequest) -> None:
         async with self._starting:
-            if self._session is None:
+            if self._forwards is None:
                 warnings = await self._open(client, request)
             else:
-                warnings = await self._join(client, self._session, request)
+                warnings = await self._join(client, self._forwards, request)
             document = self._show_state()
         for warning in warnings:
             client.send(Warn(warning))
@@ -195,36 +195,36 @@ class App:
         client.send(Progress("listing Services"))
         runtime = await self._runtimes.get(request.connection)
         # Not at the top: `kubectl proxy`, which the runtime has just started, takes longer than these imports.
-        from kubectl_localize.supervisor.forwarding.session import Session
+        from kubectl_localize.supervisor.forwarding.forwards import Forwards
 
-        session = Session(request, runtime, self._paths, self._reporter)
+        forwards = Forwards(request, runtime, self._paths, self._reporter)
         async with AsyncExitStack() as failing:
-            failing.push_async_callback(session.end)
-            if needs := await session.begin():
-                await all_of(self._ask(client, needs), session.open_unprivileged())
+            failing.push_async_callback(forwards.end)
+            if needs := await forwards.begin():
+                await all_of(self._ask(client, needs), forwards.open_unprivileged())
             client.send(Progress("opening forwards"))
-            warnings = await session.open()
-            self._session = session
+            warnings = await forwards.open()
+            self._forwards = forwards
             failing.pop_all()
         return warnings
 
-    async def _join(self, client: Client, session: Session, request: StartRequest) -> list[str]:
+    async def _join(self, client: Client, forwards: Forwards, request: StartRequest) -> list[str]:
         await self._runtimes.get(request.connection)
-        known = session.request.connection  # the server's address may have changed since
+        known = forwards.request.connection  # the server's address may have changed since
         connection = replace(request.connection, server=known.server, proxy=known.proxy)
         from kubectl_localize.cluster.selection import describe
 
-        if replace(session.request, detach=False) != replace(request, detach=False, connection=connection):
+        if replace(forwards.request, detach=False) != replace(request, detach=False, connection=connection):
             raise LocalizeError(
                 f"context {request.connection.context} is already forwarded by pid {os.getpid()},"
-                f" with another selection or other options: by `{describe(session.request.selection)}`",
+                f" with another selection or other options: by `{describe(forwards.request.selection)}`",
                 "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
             )
-        needs = session.needs()
+        needs = forwards.needs()
         if needs:
             await self._ask(client, needs)
-            return await session.improve()
-        return session.warnings()
+            return await forwards.improve()
+        return forwards.warnings()
 
     async def _ask(self, client: Client, needs: PrivilegeRequest) -> None:
         """Have the command, which has the terminal, start the privileged helper; if it cannot, we go on without."""
@@ -249,9 +249,9 @@ class App:
         context = runtime.connection.context if runtime is not None else ""
         own = SupervisorItem(context, os.getpid(), rfc3339(self._since), __version__)
         exposures = self._exposures.items() if self._exposures is not None else []
-        if self._session is None:
+        if self._forwards is None:
             return LsDocument((own,), tuple(exposures))
-        return LsDocument((self._session.supervisor_item(own),), (*self._session.items(), *exposures))
+        return LsDocument((self._forwards.supervisor_item(own),), (*self._forwards.items(), *exposures))
 
 
 async def serve(paths: Paths, run: RunPaths, groups: Groups, inherited: socket.socket) -> None:

@@ -17,12 +17,13 @@ from kubectl_localize.ls_document import (
     ForwardItem,
     ForwardPod,
     ForwardPort,
+    HostsState,
     LsDocument,
     PortChild,
+    Status,
     SupervisorItem,
     WorkloadItem,
 )
-from kubectl_localize.status import HostsState, Status
 from tests.state_schema import SCHEMA, check_document, schema
 from tests.unit.cli.samples import document, forward, port, webshop
 

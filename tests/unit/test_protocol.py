@@ -13,7 +13,9 @@ from kubectl_localize.ls_document import (
     ForwardCounts,
     ForwardItem,
     ForwardPort,
+    HostsState,
     LsDocument,
+    Status,
     SupervisorItem,
 )
 from kubectl_localize.model import Connection, Options, PortMap, Selection, ServiceKey
@@ -34,7 +36,6 @@ from kubectl_localize.protocol import (
     request_from_line,
     to_line,
 )
-from kubectl_localize.status import HostsState, Status
 
 CONNECTION = Connection("/usr/bin/kubectl", ("/home/ada/.kube/config",), "kind-dev", "shop", "https://127.0.0.1:6443")
 WEB_PORT = ForwardPort("http", 80, 8080, "http", "TCP", Status.ACTIVE)

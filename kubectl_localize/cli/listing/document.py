@@ -9,8 +9,7 @@ from pathlib import Path
 from kubectl_localize.cli.listing.label_selector import Requirement, matches
 from kubectl_localize.codec import CodecError
 from kubectl_localize.host.paths import Paths, RunPaths
-from kubectl_localize.ls_document import ExposureItem, ForwardItem, Item, LsDocument, SupervisorItem
-from kubectl_localize.status import HostsState
+from kubectl_localize.ls_document import ExposureItem, ForwardItem, HostsState, Item, LsDocument, SupervisorItem
 
 # The pid of the live process that holds a pidfile; None if there is none.
 Owner = Callable[[Path], int | None]

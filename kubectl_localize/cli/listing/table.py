@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kubectl_localize.cli.terminal import paint
-from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, ForwardPort, Item, LsDocument
-from kubectl_localize.status import Status
+from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, ForwardPort, Item, LsDocument, Status
 from kubectl_localize.text import one_line
 
 NONE = "<none>"

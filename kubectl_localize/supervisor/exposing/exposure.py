@@ -14,9 +14,8 @@ from kubectl_localize.cluster.exposing.status import is_lost, is_running, troubl
 from kubectl_localize.cluster.exposing.values import ExposurePlan, Provenance
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import KubectlError, LocalizeError
-from kubectl_localize.ls_document import ExposureItem, ExposurePort, WorkloadItem, rfc3339
+from kubectl_localize.ls_document import ExposureItem, ExposurePort, Status, WorkloadItem, rfc3339
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.status import Status
 from kubectl_localize.supervisor.exposing.handover import hand_over
 from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.journals import Journals

@@ -8,9 +8,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from kubectl_localize.ls_document import ForwardItem, ForwardPod, ForwardPort, PortChild, rfc3339
+from kubectl_localize.ls_document import ForwardItem, ForwardPod, ForwardPort, PortChild, Status, rfc3339
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.status import Status
 from kubectl_localize.supervisor.forwarding.listener import Listener, ListenerConfig
 from kubectl_localize.supervisor.forwarding.spec import Binding, ForwardSpec, PortSpec
 from kubectl_localize.supervisor.processes.port_forward import Target

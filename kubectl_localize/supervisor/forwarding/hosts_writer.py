@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from kubectl_localize.host.helper_client import DeniedError, Helper, HelperError
 from kubectl_localize.host.hosts import HOSTS_FILE, holds_block, may_be_written, names_taken
 from kubectl_localize.host.resolve import unresolved
+from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Connection, HostsLine, Options, ServiceKey
-from kubectl_localize.status import HostsState
 from kubectl_localize.supervisor.forwarding.dns_names import Named, NameRules, Names, assign_names, context_slug
 from kubectl_localize.supervisor.forwarding.helpers import Helpers
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kubectl_localize.ls_document import Status
 from kubectl_localize.model import Endpoint
-from kubectl_localize.status import Status
 from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.lifecycle import Phase

@@ -12,13 +12,14 @@ from kubectl_localize.ls_document import (
     ExposurePort,
     ForwardItem,
     ForwardPort,
+    HostsState,
     Item,
     LsDocument,
     PortChild,
+    Status,
     SupervisorItem,
     WorkloadItem,
 )
-from kubectl_localize.status import HostsState, Status
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 EIGHT_MINUTES_AGO = "2026-01-02T11:52:00Z"

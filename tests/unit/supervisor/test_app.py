@@ -19,7 +19,7 @@ import pytest
 from kubectl_localize import __version__
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.sockets import socket_address
-from kubectl_localize.ls_document import ForwardCounts, ForwardItem, LsDocument
+from kubectl_localize.ls_document import ForwardCounts, ForwardItem, HostsState, LsDocument, Status
 from kubectl_localize.model import Options, Selection, ServiceKey
 from kubectl_localize.protocol import (
     Accepted,
@@ -39,7 +39,6 @@ from kubectl_localize.protocol import (
     event_from_line,
     to_line,
 )
-from kubectl_localize.status import HostsState, Status
 from kubectl_localize.supervisor.app import App
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.api_server import ApiServer, service

@@ -19,9 +19,8 @@ from kubectl_localize.cli.commands.expose import Expose, expose_request
 from kubectl_localize.cli.holder import CTRL_C
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
-from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, LsDocument
+from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, LsDocument, Status
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.status import Status
 from tests.cluster.commands import wait_until
 from tests.unit.cli.scripted import HANG_UP, Event, scripted
 from tests.unit.cluster.samples import CONNECTION

@@ -14,7 +14,7 @@ import yaml
 from kubectl_localize.cli.main import main
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
-from kubectl_localize.status import HostsState
+from kubectl_localize.ls_document import HostsState
 from tests.unit.cli.samples import document, forward, port, webshop
 
 

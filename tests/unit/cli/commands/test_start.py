@@ -16,10 +16,9 @@ from kubectl_localize.cli.privileges import describe
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
-from kubectl_localize.ls_document import ForwardCounts
+from kubectl_localize.ls_document import ForwardCounts, Status
 from kubectl_localize.model import Options, Selection
 from kubectl_localize.protocol import PrivilegesNeeded, StartRequest
-from kubectl_localize.status import Status
 from tests.unit.cli.samples import document, exposure, forward, port, webshop
 from tests.unit.cli.scripted import GONE, NOT_ANY_MORE, TERMINATE, Event, scripted
 from tests.unit.cluster.samples import CONNECTION

@@ -12,8 +12,7 @@ from kubectl_localize.cli.listing.document import Filter, Owner, Reading, StateF
 from kubectl_localize.cli.listing.formats import names
 from kubectl_localize.cli.listing.label_selector import parse_selector
 from kubectl_localize.host.paths import Paths, RunPaths
-from kubectl_localize.ls_document import LsDocument
-from kubectl_localize.status import HostsState
+from kubectl_localize.ls_document import HostsState, LsDocument
 from tests.unit.cli.samples import document, forward, port
 
 

@@ -15,8 +15,7 @@ from kubectl_localize.cli.listing.table import (
     seconds_since,
     size_text,
 )
-from kubectl_localize.ls_document import ForwardPod, ForwardPort, Item
-from kubectl_localize.status import Status
+from kubectl_localize.ls_document import ForwardPod, ForwardPort, Item, Status
 from tests.unit.cli.samples import EIGHT_MINUTES_AGO, NOW, child, document, exposure, forward, port, webshop
 
 CONTRACT = """\

@@ -13,8 +13,7 @@ from kubectl_localize.cli.listing.formats import NOTHING_RUNS, View
 from kubectl_localize.cli.listing.watch import Watch, clipped
 from kubectl_localize.cli.terminal import Console
 from kubectl_localize.host.paths import Paths
-from kubectl_localize.ls_document import Item
-from kubectl_localize.status import Status
+from kubectl_localize.ls_document import Item, Status
 from tests.unit.cli.samples import NOW, document, forward, port
 
 

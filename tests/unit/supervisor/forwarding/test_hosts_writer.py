@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.host.hosts import render_block
+from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Options, ServiceKey
-from kubectl_localize.status import HostsState
 from kubectl_localize.supervisor.forwarding.dns_names import Named
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.status import Status
+from kubectl_localize.ls_document import Status
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from tests.unit.fakes.listener_rig import rig
 from tests.unit.supervisor.loop import until

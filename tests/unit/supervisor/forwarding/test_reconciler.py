@@ -20,8 +20,8 @@ from kubectl_localize.cluster.watch import Put, Removed
 from kubectl_localize.codec import to_json
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.sockets import bind_loopback
+from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Endpoint, EndpointSlice, Options, Selection, Service, ServiceKey, ServicePort
-from kubectl_localize.status import HostsState
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler

@@ -15,9 +15,8 @@ from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.resolve import exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
-from kubectl_localize.ls_document import ForwardItem, SupervisorItem
+from kubectl_localize.ls_document import ForwardItem, HostsState, SupervisorItem
 from kubectl_localize.protocol import StartRequest
-from kubectl_localize.status import HostsState
 from kubectl_localize.supervisor.forwarding.helpers import Helpers, PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.informer import Informer
@@ -39,7 +38,7 @@ REOPEN_SECONDS = 5.0
 SWEEP_SECONDS = 0.5
 
 
-class Session:
+class Forwards:
     """All that runs for one StartRequest.
 
     Args:
