@@ -104,6 +104,9 @@ async def first_of(
                 future.cancel()
             if pending:
                 await asyncio.wait(pending)
+            for future in pending:
+                if not future.cancelled() and (error := future.exception()) is not None:
+                    log.info("failed when it was given up: %s", error)
 
 
 async def all_of(*work: Awaitable[object]) -> None:

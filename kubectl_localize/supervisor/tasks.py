@@ -48,3 +48,15 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s failed", task.get_name(), exc_info=error)
+
+
+async def give_up(task: asyncio.Task[Any], name: str) -> None:
+    """Cancel a task that is not wanted any more, and wait for its end; the log has what it failed with.
+
+    Args:
+        name: what it does, for the log.
+    """
+    task.cancel()
+    await asyncio.wait((task,))
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.info("given up: %s: %s", name, error)

@@ -30,6 +30,7 @@ from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.exposing.takeover import Takeover
 from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
 from kubectl_localize.supervisor.runtime import Runtime
+from kubectl_localize.supervisor.tasks import give_up
 from kubectl_localize.timing import Backoff
 
 log = logging.getLogger(__name__)
@@ -231,7 +232,7 @@ class Exposure:
                 self._show(Status.RESTORING, "")
                 await self._journals.stop()
                 if self.exposed.is_set() and self._ends.nothing_listens():
-                    stack.push_async_callback(_cancelled, self._hand_over())
+                    stack.push_async_callback(give_up, self._hand_over(), "handing over")
                 try:
                     await self._bring_back()
                 except Exception as error:
@@ -295,11 +296,3 @@ class Exposure:
             ),
             since=rfc3339(self.since),
         )
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    """Cancel a task and wait for its end; it has told what it failed with."""
-    task.cancel()
-    await asyncio.wait((task,))
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.warning("handing over: %s", error)

@@ -39,7 +39,7 @@ from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.lifetime import Lifetime
 from kubectl_localize.supervisor.runtime import Runtime, RuntimeSource
-from kubectl_localize.supervisor.tasks import Tasks
+from kubectl_localize.supervisor.tasks import Tasks, give_up
 from kubectl_localize.timing import first_of
 
 log = logging.getLogger(__name__)
@@ -146,10 +146,8 @@ class Exposures:
         await self._lifetime.until_left(client, work)
         if not work.done():
             failures = await self.let_go(client)
-            work.cancel()  # its exposures have ended, its checks change nothing, and a recovery is ended first
-            await asyncio.wait((work,))
-            if not work.cancelled() and (error := work.exception()) is not None:
-                log.info("given up: %s", error)
+            # its exposures have ended, its checks change nothing, and a recovery is brought to its end first
+            await give_up(work, "a command's request")
             for failure in failures:
                 client.fail(failure)
             self._lifetime.release(client)

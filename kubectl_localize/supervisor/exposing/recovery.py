@@ -19,6 +19,7 @@ from kubectl_localize.supervisor.exposing.remote_forward import remove_keys
 from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.sessions import Judge, Judgement, Session, Survey
+from kubectl_localize.supervisor.tasks import give_up
 from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)
@@ -132,8 +133,7 @@ class Recovery:
     async def close(self) -> None:
         """Undo nothing more; what is being undone is brought to its end."""
         if self._later is not None:
-            self._later.cancel()
-            await asyncio.wait((self._later,))
+            await give_up(self._later, "another look at silent sessions")
 
     async def _once_more(self, seconds: float) -> None:
         await self._clock.sleep(seconds)

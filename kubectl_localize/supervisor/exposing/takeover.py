@@ -24,6 +24,7 @@ from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.waiter import LOOK_SECONDS, Waiter
 from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
 from kubectl_localize.supervisor.runtime import Runtime
+from kubectl_localize.supervisor.tasks import give_up
 from kubectl_localize.timing import all_of
 
 POD_SECONDS = 120.0
@@ -156,8 +157,7 @@ class Takeover:
             self._progress.step(f"exposure pod {name} Ready")
             self._progress.step(await proving)
         finally:
-            proving.cancel()
-            await asyncio.wait((proving,))
+            await give_up(proving, "proving that the pod leads here")
 
     async def _prove(self) -> str:
         """Send a nonce to the pod's port; it has to come out at our listener before anything depends on it.

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.timing import Notifier
+from kubectl_localize.timing import Notifier, first_of
 
 LOOK_SECONDS = 0.2
 
@@ -59,16 +59,10 @@ class Waiter:
             EndingError: the exposure is to end.
             Exception: whatever the work raises.
         """
-        task = asyncio.ensure_future(work)
-        ending = asyncio.ensure_future(self._ending.wait())
-        try:
-            await asyncio.wait((task, ending), return_when=asyncio.FIRST_COMPLETED)
-            self.go_on()
-            await task
-        finally:
-            ending.cancel()
-            task.cancel()
-            await asyncio.wait((task,))
+        done = await first_of(work, self._ending.wait())
+        self.go_on()
+        assert done is not None  # there is no time limit
+        done.result()
 
     async def until(
         self,

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from kubectl_localize.supervisor.tasks import Tasks
+from kubectl_localize.supervisor.tasks import Tasks, give_up
 
 
 async def fail() -> None:
@@ -48,3 +48,18 @@ async def test_one_of_them_may_end_the_others() -> None:
     ending = tasks.start(tasks.end(), "ending")
     await ending
     assert other.cancelled()
+
+
+async def test_what_is_given_up_and_fails_at_its_end_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("it cannot be closed")
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    await give_up(task, "proving")
+    assert caplog.messages == ["given up: proving: it cannot be closed"]
