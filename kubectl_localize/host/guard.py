@@ -14,7 +14,7 @@ from kubectl_localize.host.system import this_system
 
 _GRACE_SECONDS = 0.3
 _POLL_SECONDS = 0.01
-_UNKNOWN = "-"
+UNKNOWN = "-"
 
 
 class Guard:
@@ -90,7 +90,7 @@ def is_leader_still(pgid: int, start: str) -> bool:
         leads = os.getpgid(pgid) == pgid
     except OSError:
         return False
-    return leads and (start == _UNKNOWN or this_system().started_at(pgid) == start)
+    return leads and (start == UNKNOWN or this_system().started_at(pgid) == start)
 
 
 def signal_group(pgid: int, number: int, killpg: Callable[[int, int], None] = os.killpg) -> bool:
@@ -111,6 +111,21 @@ def signal_group(pgid: int, number: int, killpg: Callable[[int, int], None] = os
     return True
 
 
+def end_groups(groups: dict[int, str]) -> None:
+    """Send TERM to all groups, wait for 0.3 s, and send KILL to those that are left."""
+    alive = {pgid for pgid, start in groups.items() if is_leader_still(pgid, start)}
+    for pgid in alive:
+        signal_group(pgid, signal.SIGTERM)
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while alive and time.monotonic() < deadline:
+        select.select([], [], [], _POLL_SECONDS)
+        alive = {pgid for pgid in alive if signal_group(pgid, 0)}
+    for pgid in alive:
+        # The number is taken as long as a member lives, but may have gone to another leader since the last poll.
+        if this_system().started_at(pgid) in ("", groups[pgid]) or groups[pgid] == UNKNOWN:
+            signal_group(pgid, signal.SIGKILL)
+
+
 def _be_guard(pipe: int) -> NoReturn:
     """Run as the guard process until the pipe closes; never return into the supervisor's code."""
     try:
@@ -119,7 +134,7 @@ def _be_guard(pipe: int) -> NoReturn:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         _keep_only(pipe)
-        _end_groups(_groups_at_end(pipe))
+        end_groups(_groups_at_end(pipe))
     finally:
         os._exit(0)
 
@@ -145,18 +160,3 @@ def _groups_at_end(pipe: int) -> dict[int, str]:
         for line in lines:
             apply_line(groups, line.decode())
     return groups
-
-
-def _end_groups(groups: dict[int, str]) -> None:
-    """Send TERM to all groups, wait for 0.3 s, and send KILL to those that are left."""
-    alive = {pgid for pgid, start in groups.items() if is_leader_still(pgid, start)}
-    for pgid in alive:
-        signal_group(pgid, signal.SIGTERM)
-    deadline = time.monotonic() + _GRACE_SECONDS
-    while alive and time.monotonic() < deadline:
-        select.select([], [], [], _POLL_SECONDS)
-        alive = {pgid for pgid in alive if signal_group(pgid, 0)}
-    for pgid in alive:
-        # The number is taken as long as a member lives, but may have gone to another leader since the last poll.
-        if this_system().started_at(pgid) in ("", groups[pgid]) or groups[pgid] == _UNKNOWN:
-            signal_group(pgid, signal.SIGKILL)

@@ -56,6 +56,11 @@ class RunPaths:
         return self.directory / "own.sock"
 
     @property
+    def groups(self) -> Path:
+        """The group ledger: the process groups of the supervisor's children."""
+        return self.directory / "groups"
+
+    @property
     def exposures(self) -> Path:
         """The session ledger: the exposures that were begun and not ended."""
         return self.directory / "exposures.json"

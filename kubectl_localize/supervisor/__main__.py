@@ -41,6 +41,7 @@ def main(argv: list[str]) -> int:
     inherited.set_inheritable(False)
     guard = Guard.start()  # before any thread, and before the pidfile, whose lock a fork would share
 
+    from kubectl_localize.host.group_ledger import GroupLedger, end_recorded_groups
     from kubectl_localize.host.paths import Paths
     from kubectl_localize.host.process import Pidfile
     from kubectl_localize.host.sockets import raise_descriptor_limit
@@ -59,11 +60,13 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     raise_descriptor_limit()
     gc.freeze()
+    end_recorded_groups(run.groups)  # of a supervisor that was killed together with its guard
+    groups = GroupLedger(run.groups, guard)
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(serve(paths, run, guard, inherited))
+            runner.run(serve(paths, run, groups, inherited))
     finally:
-        guard.close()
+        groups.close()
         pidfile.leave()
     return 0
 

@@ -14,6 +14,7 @@ from kubectl_localize.cli.listing.document import other_version
 from kubectl_localize.cli.reach import reach
 from kubectl_localize.cli.release import wait_for_release, warn_of_leftovers
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.group_ledger import end_recorded_groups
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import Pidfile, owner
 from kubectl_localize.ls_document import LsDocument, SupervisorItem
@@ -93,11 +94,11 @@ def _supervisor(run: RunPaths) -> SupervisorItem | None:
 
 
 def sweep(run: RunPaths) -> bool:
-    """Remove the files that a killed supervisor left; whether there were any.
+    """End the children and remove the files that a killed supervisor left; whether there were any files.
 
     The pidfile is held meanwhile: a supervisor that is just starting makes such files too.
     """
-    files = [path for path in (run.state, run.control, run.helper_socket, run.own_socket) if path.exists()]
+    files = [path for path in (run.state, run.control, run.helper_socket, run.own_socket, run.groups) if path.exists()]
     if not files and not run.pidfile.exists():
         return False
     try:
@@ -106,6 +107,7 @@ def sweep(run: RunPaths) -> bool:
         return False
     if pidfile is None:
         return False
+    end_recorded_groups(run.groups)
     for path in files:
         with contextlib.suppress(OSError):
             path.unlink()

@@ -23,7 +23,7 @@ STDOUT, STDERR = 1, 2
 
 
 class Groups(Protocol):
-    """Ends our process groups when this process is gone (`host.guard.Guard`)."""
+    """Ends our process groups when this process is gone (`host.group_ledger.GroupLedger`)."""
 
     def add(self, pgid: int) -> None: ...
 
