@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 
 from kubectl_localize.cli.client import ANSWER_SECONDS, Control
-from kubectl_localize.cli.reach import another, connect, spawn, wait_ended
+from kubectl_localize.cli.reach import another, connect, no_answer, spawn, wait_ended
 from kubectl_localize.cli.release import wait_for_release
 from kubectl_localize.cli.terminal import Steps
 from kubectl_localize.errors import LocalizeError
@@ -196,7 +196,7 @@ class Holder(ABC):
         self.nothing_happened = False
         pid = owner(self.paths.pidfile)
         if pid is not None and not answered:
-            return LocalizeError(f"the supervisor with pid {pid} does not answer", "`kubectl localize stop` ends it")
+            return no_answer(pid)
         hint = _hint_with_log(self.ended_hint, self.paths)
         return LocalizeError(f"the supervisor ended while it {self.while_it}", hint)
 

@@ -77,9 +77,15 @@ def reach(run: RunPaths) -> socket.socket | None:
         if owner(run.pidfile) is None:
             return None
         time.sleep(POLL_SECONDS)
-    pid = owner(run.pidfile)
-    raise LocalizeError(
-        f"the supervisor with pid {pid} does not answer", f"`kill {pid}` ends it; what it held is cleaned up then"
+    raise no_answer(owner(run.pidfile) or 0)
+
+
+def no_answer(pid: int) -> LocalizeError:
+    """The error for a supervisor that runs, and does not answer: most likely it was stopped (SIGSTOP)."""
+    return LocalizeError(
+        f"the supervisor with pid {pid} does not answer",
+        f"`kill -CONT {pid}` wakes one that was stopped; `kill -9 {pid}` ends it, and `kubectl localize restore`"
+        " undoes what it leaves",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from kubectl_localize.cli.client import ANSWER_SECONDS, Control
-from kubectl_localize.cli.reach import wait_ended
+from kubectl_localize.cli.reach import no_answer, wait_ended
 from kubectl_localize.cli.terminal import Console, Steps
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
@@ -108,11 +108,7 @@ def _ended(run: RunPaths, failure: LocalizeError | None, console: Console) -> bo
 def _unsaid(run: RunPaths) -> LocalizeError:
     pid = owner(run.pidfile)
     if pid is not None:
-        return LocalizeError(
-            f"the supervisor with pid {pid} does not answer",
-            f"`kill -CONT {pid}` wakes one that was stopped; `kill -9 {pid}` ends it, and `kubectl localize restore`"
-            " undoes what it leaves",
-        )
+        return no_answer(pid)
     return LocalizeError(
         "the supervisor is gone before everything was back", "`kubectl localize restore` undoes what is left"
     )

@@ -81,6 +81,18 @@ def test_a_killed_supervisor_is_cleaned_up_within_a_second(
     assert seconds <= 1
 
 
+def test_children_that_outlived_the_supervisor_and_its_guard_are_ended_by_the_next_command(
+    namespace: str, product: Product, url: str
+) -> None:
+    assert product.fetch_all(url)
+    for pid in find(product, "kubectl_localize.supervisor"):
+        kill(pid)
+    assert find(product, "proxy --unix-socket")
+    assert find(product, "port-forward")
+    product.stop()
+    assert product.sandbox.processes() == []
+
+
 def test_a_terminated_supervisor_cleans_up(namespace: str, product: Product, cluster: Cluster) -> None:
     hosts = product.sandbox.hosts.read_bytes()
     cluster.apply(namespace, deployment("web"), service("web", {PORT: "http"}))

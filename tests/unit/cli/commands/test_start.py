@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_localize.cli import holder
 from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.forwards import Forwards, summary
 from kubectl_localize.cli.privileges import describe
@@ -118,6 +120,20 @@ def test_a_supervisor_that_was_turned_away_from_is_not_asked_to_let_go(tmp_path:
     with scripted(run, {"start": [NOT_ANY_MORE, {"event": "taken"}], "closed": [TERMINATE]}):
         assert _start(run) == 130
     held.release()
+
+
+def test_a_supervisor_that_was_stopped_is_woken_or_killed_not_asked_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunPaths(tmp_path / "k")
+    monkeypatch.setattr(holder, "ANSWER_SECONDS", 0.05)
+    with scripted(run, {}):
+        held = Pidfile.acquire(run.pidfile)
+        assert held is not None
+        with pytest.raises(LocalizeError, match=rf"pid {os.getpid()} does not answer") as caught:
+            _start(run)
+        held.release()
+    assert f"kill -CONT {os.getpid()}" in caught.value.hint
 
 
 def test_the_log_of_a_supervisor_that_broke_off_stays(tmp_path: Path) -> None:
