@@ -119,7 +119,7 @@ def discard_new_state_dirs(paths: RunPaths, unused: Callable[[], bool]) -> Itera
         LocalizeError: they cannot be made private.
     """
     directory = paths.directory
-    new = [path for path in (directory, *directory.parents) if not path.exists()]
+    new = [path for path in (directory, *directory.parents) if not os.path.exists(path)]
     try:
         make_private(directory.parent)
         make_private(directory)

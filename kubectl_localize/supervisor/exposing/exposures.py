@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 
+from kubectl_localize.cluster.explaining import explained
 from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
@@ -81,7 +82,7 @@ class Exposures:
             Whether they are live.
         """
         work: asyncio.Task[tuple[str, ...]] = asyncio.create_task(self._expose(client, request))
-        if not await self._carry_out(client, work):
+        if not await self._carry_out(client, work, request.connection):
             return False
         if request.dry_run:
             client.send(PlanReady(work.result()))
@@ -96,7 +97,7 @@ class Exposures:
     async def restore(self, client: Client, request: RestoreRequest) -> None:
         """Undo what crashed runs left in the cluster; the command hears what is done, and what is left alone."""
         work = asyncio.create_task(self._restore(client, request))
-        had_leftovers = work.result() if await self._carry_out(client, work) else True
+        had_leftovers = work.result() if await self._carry_out(client, work, request.connection) else True
         self._lifetime.release(client)
         client.send(RestoreDone(had_leftovers, self._lifetime.is_ending))
 
@@ -135,8 +136,8 @@ class Exposures:
             self._recovering = self._tasks.start(self._recover(connection), "undoing what a crashed run left")
 
     # -- how a request is carried out ---------------------------------------------------------------------------------
-    async def _carry_out(self, client: Client, work: asyncio.Task[object]) -> bool:
-        """Work for a command until it is done, the command leaves, or the supervisor ends.
+    async def _carry_out(self, client: Client, work: asyncio.Task[object], connection: Connection) -> bool:
+        """Work for a command, at `connection`, until it is done, the command leaves, or the supervisor ends.
 
         Returns:
             Whether it was done; if not, the command has heard why, and everything is as before.
@@ -154,7 +155,7 @@ class Exposures:
             client.send(Released(self._lifetime.is_ending))
             return False
         if (error := work.exception()) is not None:
-            client.fail(error)
+            client.fail(explained(error, connection) if isinstance(error, LocalizeError) else error)
             self._lifetime.release(client)
             return False
         return True
@@ -240,7 +241,7 @@ class Exposures:
             _, recovery = await self._reach(connection)
             await recovery.run(progress)
         except LocalizeError as error:
-            progress.fail(error)
+            progress.fail(explained(error, connection))
 
     # -- the cluster --------------------------------------------------------------------------------------------------
     async def _reach(self, connection: Connection) -> tuple[Runtime, Recovery]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from kubectl_localize.cluster import selection as selecting
 from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.explaining import explained
 from kubectl_localize.cluster.store import ENDPOINT_SLICES, SERVICES, Store
 from kubectl_localize.cluster.watch import Reachability, Requests, Resource, Watch
 from kubectl_localize.errors import (
@@ -136,16 +137,8 @@ def _explained(error: KubectlError, connection: Connection) -> LocalizeError:
     """The error in the user's words, with what to do about it."""
     where = f"context {connection.context}"
     match error:
-        case UnreachableError():
-            return UnreachableError(
-                f"the API server of {where} at {connection.server} does not answer: {error.message}",
-                "check the cluster, VPN and proxy; `kubectl get --raw /readyz` has to work first",
-            )
-        case UnauthorizedError():
-            return UnauthorizedError(
-                f"the API server of {where} does not accept your credentials: {error.message}",
-                "log in again; `kubectl auth whoami` has to work first",
-            )
+        case UnreachableError() | UnauthorizedError():
+            return explained(error, connection)
         case ForbiddenError():
             return ForbiddenError(
                 f"you may not list Services and EndpointSlices: {error.message}",

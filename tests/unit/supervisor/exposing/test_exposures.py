@@ -157,6 +157,10 @@ async def test_a_restore_that_cannot_ask_the_cluster_ends_all_the_same(tmp_path:
         given.cluster.fails = lambda now, method, path: CLOSED_PORT
         await given.exposures.restore(given.client, RestoreRequest(CONNECTION))
         assert [type(event) for event in given.client.events] == [Accepted, Failed, RestoreDone]
+        (failure,) = given.client.told(Failed)
+        assert isinstance(failure, Failed)
+        assert failure.message.startswith("the API server of context dev at https://")
+        assert "readyz" in failure.hint
 
 
 async def test_what_is_not_exposed_cannot_be_ended(tmp_path: Path) -> None:
