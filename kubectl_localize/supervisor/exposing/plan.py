@@ -9,6 +9,7 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe, journal, ports
 from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing.labels import matching, pod_labels
 from kubectl_localize.cluster.exposing.pod import DEFAULT_IMAGE
 from kubectl_localize.cluster.exposing.values import ExposurePlan, FailsafePlan, Workload, WorkloadRef, object_name
 from kubectl_localize.cluster.exposing.workloads import Owners
@@ -72,15 +73,13 @@ def plan(
     templates = [workload.template for workload in _workloads(group)] or [_as_template(group)]
     asked = [requested.service for requested in group]
     if request.keep:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
-        labels = ports.pod_labels([{"metadata": {}}], asked)
-        others = _besides(asked, ports.matching(services, labels))
+        labels = pod_labels([{"metadata": {}}], asked)
+        others = _besides(asked, matching(services, labels))
     else:
         of_templates = [dict((template.get("metadata") or {}).get("labels") or {}) for template in templates]
-        others = _besides(
-            asked, [service for template in of_templates for service in ports.matching(services, template)]
-        )
-        labels = ports.pod_labels([dict(template) for template in templates], [*asked, *others])
-        _refuse_strangers(ports.matching(services, labels), [*asked, *others])
+        others = _besides(asked, [service for template in of_templates for service in matching(services, template)])
+        labels = pod_labels([dict(template) for template in templates], [*asked, *others])
+        _refuse_strangers(matching(services, labels), [*asked, *others])
     carried, not_carried = ports.carried(asked, others, dict(templates[0]), _maps(request, group))
     standing_in = next((workload for workload in workloads if workload.ref.kind == "StatefulSet"), None)
     image = request.image or DEFAULT_IMAGE
@@ -134,10 +133,10 @@ def _maps(request: ExposeRequest, group: Sequence[RequestedService]) -> list[Por
                 f"--map {port_map.local_port} does not say whose port it is, and several Services are exposed",
                 "write --map ns/svc=LOCAL:PORT",
             )
-        matching = [key for key in request.services if port_map.service in ("", key.name, str(key))]
-        if not matching:
+        meant = [key for key in request.services if port_map.service in ("", key.name, str(key))]
+        if not meant:
             raise LocalizeError(f"--map names {port_map.service}, which is not exposed", "name a Service that is")
-        maps += [replace(port_map, service=str(key)) for key in matching if str(key) in names]
+        maps += [replace(port_map, service=str(key)) for key in meant if str(key) in names]
     return maps
 
 
