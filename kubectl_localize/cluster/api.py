@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from kubectl_localize.cluster import kubectl
-from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.errors import ConflictError, KubectlError, NotFoundError
 from kubectl_localize.model import Connection
+
+if TYPE_CHECKING:
+    from kubectl_localize.cluster.exposing.values import WorkloadRef
 
 REQUEST_SECONDS = 15.0
 EXISTS_SECONDS = 10.0

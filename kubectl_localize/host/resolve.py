@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from importlib import resources
 from typing import TypeVar
 
 from kubectl_localize.host.blocking import in_daemon_thread
@@ -85,6 +84,8 @@ def top_level_domains() -> frozenset[str]:
 
     The list is the data file `tlds.txt`, which `make tlds` refreshes.
     """
+    from importlib import resources  # with zipfile and tempfile; only who forwards comes here
+
     text = resources.files("kubectl_localize.host").joinpath("tlds.txt").read_text(encoding="ascii")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
 

@@ -13,7 +13,7 @@ from kubectl_localize.host.paths import Paths
 from kubectl_localize.model import Options, Selection
 
 if TYPE_CHECKING:
-    from kubectl_localize.cli.forwards import Forwards
+    from kubectl_localize.cli.start_holder import StartHolder
 
 
 def run(args: Arguments) -> int:
@@ -33,19 +33,19 @@ def run(args: Arguments) -> int:
     cache = FileCache(Paths.from_env(os.environ).root)
     connection = resolve(args, cache)
     paths = run_paths(connection)
-    forwards: Forwards | None = None
-    with discard_new_state_dirs(paths, lambda: forwards is None or forwards.nothing_happened):
+    holder: StartHolder | None = None
+    with discard_new_state_dirs(paths, lambda: holder is None or holder.nothing_happened):
         supervisor = connect(paths) or spawn(paths)
         # Not at the top: a supervisor that has just been spawned takes longer to start than these imports.
-        from kubectl_localize.cli.forwards import Forwards
+        from kubectl_localize.cli.start_holder import StartHolder
         from kubectl_localize.protocol import StartRequest
 
-        forwards = Forwards(args, connection, paths, forward_options)
+        holder = StartHolder(args, connection, paths, forward_options)
         request = StartRequest(connection, selection(args), forward_options, args.detach)
         try:
-            return forwards.run_request(request, supervisor)
+            return holder.run_request(request, supervisor)
         finally:
-            if not forwards.nothing_happened:
+            if not holder.nothing_happened:
                 cache.save()
 
 

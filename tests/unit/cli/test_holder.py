@@ -10,8 +10,8 @@ import pytest
 
 from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.commands.expose import Expose, expose_request
-from kubectl_localize.cli.forwards import Forwards
 from kubectl_localize.cli.holder import CTRL_C
+from kubectl_localize.cli.start_holder import StartHolder
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.ls_document import LsDocument
@@ -28,7 +28,7 @@ CART = (ServiceKey("shop", "cart"),)
 
 
 def _start(paths: RunPaths) -> int:
-    return Forwards(Arguments(), CONNECTION, paths, Options()).run_request(
+    return StartHolder(Arguments(), CONNECTION, paths, Options()).run_request(
         StartRequest(CONNECTION, Selection(), Options())
     )
 

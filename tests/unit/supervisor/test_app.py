@@ -246,3 +246,11 @@ def test_a_supervisor_that_only_forwards_imports_nothing_of_exposing() -> None:
     program = "import sys, kubectl_localize.supervisor.app; print([name for name in sys.modules if 'exposing' in name])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "supervisor.exposing" not in done.stdout
+
+
+def test_the_proxy_is_not_kept_waiting_for_imports_that_can_come_later() -> None:
+    program = "import sys, kubectl_localize.supervisor.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True, timeout=60)
+    supervisor = "kubectl_localize.supervisor"
+    later = {f"{supervisor}.forwarding", f"{supervisor}.exposing", "kubectl_localize.cluster.exposing", "h11", "yaml"}
+    assert not later & set(done.stdout.split())

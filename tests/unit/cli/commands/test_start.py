@@ -13,8 +13,8 @@ import pytest
 
 from kubectl_localize.cli import holder
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.forwards import Forwards, summary
 from kubectl_localize.cli.privileges import describe
+from kubectl_localize.cli.start_holder import StartHolder, summary
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import Pidfile
@@ -80,7 +80,7 @@ def _signals() -> Iterator[None]:
 
 
 def _start(run: RunPaths) -> int:
-    return Forwards(Arguments(), CONNECTION, run, Options()).run_request(REQUEST)
+    return StartHolder(Arguments(), CONNECTION, run, Options()).run_request(REQUEST)
 
 
 def test_it_lets_go_when_told_to_end(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_the_log_of_a_supervisor_that_broke_off_stays(tmp_path: Path) -> None:
     run = RunPaths(tmp_path / "k")
     refused: Event = {"event": "error", "message": "no Service is called cartt", "hint": ""}
     with scripted(run, {"start": [ACCEPTED, refused], "release": [ACCEPTED, GONE]}):
-        start = Forwards(Arguments(), CONNECTION, run, Options())
+        start = StartHolder(Arguments(), CONNECTION, run, Options())
         with pytest.raises(LocalizeError):
             start.run_request(REQUEST)
         assert not start.nothing_happened
@@ -155,7 +155,7 @@ def _imported(*modules: str) -> set[str]:
 
 def test_a_start_imports_nothing_that_it_does_not_need() -> None:
     slow = {"sh", "yaml", "psutil", "tabulate", "argcomplete", "asyncio", "kubectl_localize.supervisor"}
-    assert not slow & _imported("kubectl_localize.cli.main", "kubectl_localize.cli.forwards")
+    assert not slow & _imported("kubectl_localize.cli.main", "kubectl_localize.cli.start_holder")
 
 
 def test_the_supervisor_is_spawned_before_the_rest_is_imported() -> None:

@@ -17,7 +17,7 @@ from kubectl_localize.model import Connection, Options
 from kubectl_localize.protocol import ExposureOver, Failed, PrivilegesNeeded, Ready
 
 
-class Forwards(Holder):
+class StartHolder(Holder):
     """One run of the command.
 
     Args:
