@@ -125,7 +125,7 @@ def discard_new_state_dirs(paths: RunPaths, unused: Callable[[], bool]) -> Itera
         make_private(directory)
         yield
     except LocalizeError:
-        used = not unused() or paths.exposures.exists() or owner(paths.pidfile) is not None
+        used = not unused() or os.path.exists(paths.exposures) or owner(paths.pidfile) is not None
         if directory in new and not used:
             shutil.rmtree(directory, ignore_errors=True)
         for path in new[1:]:

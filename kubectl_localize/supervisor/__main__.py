@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 
 from kubectl_localize.host.guard import Guard
 from kubectl_localize.text import one_line
@@ -42,22 +43,28 @@ def main(argv: list[str]) -> int:
     guard = Guard.start()  # before any thread, and before the pidfile, whose lock a fork would share
 
     from kubectl_localize.host.group_ledger import GroupLedger, end_recorded_groups
-    from kubectl_localize.host.paths import Paths
+    from kubectl_localize.host.paths import HOME_VARIABLE, Paths
     from kubectl_localize.host.process import Pidfile
     from kubectl_localize.host.sockets import raise_descriptor_limit
-    from kubectl_localize.protocol import Taken, to_line
+    from kubectl_localize.protocol import Failed, Taken, to_line
     from kubectl_localize.supervisor.app import serve
 
     paths = Paths.from_env(os.environ)
     run = paths.run(argv[1])
-    pidfile = Pidfile.acquire(run.pidfile)
+    try:
+        pidfile = Pidfile.acquire(run.pidfile)
+        if pidfile is not None:
+            _log_to(run.log)
+    except OSError as error:
+        hint = f"make room on that disk (`df` tells), or set {HOME_VARIABLE} to another directory"
+        why = error.strerror or str(error)
+        inherited.sendall(to_line(Failed(f"the supervisor cannot write to {run.directory}: {why}", hint)))
+        guard.close()
+        return 1
     if pidfile is None:  # two commands started at once: the other one's supervisor takes this one, too
         inherited.sendall(to_line(Taken()))
         guard.close()
         return 0
-    handler = RotatingFileHandler(run.log, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
-    handler.setFormatter(LogFormatter(LOG_FORMAT))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
     raise_descriptor_limit()
     gc.freeze()
     end_recorded_groups(run.groups)  # of a supervisor that was killed together with its guard
@@ -69,6 +76,13 @@ def main(argv: list[str]) -> int:
         groups.close()
         pidfile.leave()
     return 0
+
+
+def _log_to(path: Path) -> None:
+    """Raises OSError: the log cannot be opened."""
+    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
+    handler.setFormatter(LogFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -166,3 +166,16 @@ def test_names_in_a_file_of_the_users_own_come_back_after_the_helper_has_ended(
     wait_until("hosts: written", lambda: product.document()["supervisors"][0]["hosts"] == "written", 10)
     product.stop()
     assert not mine.exists()
+
+
+def test_the_next_command_brings_the_users_own_helper_back_before_it_says_what_is_missing(
+    cluster: Cluster, namespace: str, product: Product
+) -> None:
+    cluster.apply(namespace, service("web", {PORT: "http"}))
+    words = ("-n", namespace, "--hosts-file", str(product.sandbox.home / "hosts"), "--no-sudo")
+    product.detach(*words)
+    (helper,) = find(product, "helper")
+    kill(helper)
+    wait_until("no helper", lambda: not find(product, "helper"), 5, every_seconds=0.02)
+    assert "cannot be written" not in product.detach(*words).stderr
+    product.stop()

@@ -47,7 +47,7 @@ def test_in_the_background_it_is_listed_until_it_is_stopped(cluster: Cluster, na
         done = expose(product.sandbox, "-d", f"{namespace}/web", "--map", str(local.port), timeout=DETACHED_SECONDS)
         assert done.returncode == 0, done.stderr
         assert f"Exposed {namespace}/web: {PORT} -> 127.0.0.1:{local.port}; " in done.stderr
-        assert "`kubectl localize expose --stop` ends it" in done.stderr
+        assert f"`kubectl localize expose --stop {namespace}/web` ends it" in done.stderr
         assert done.stdout == ""
         (item,) = product.document()["items"]
         (pod,) = cluster.pods(namespace, "web")

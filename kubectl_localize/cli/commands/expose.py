@@ -160,8 +160,9 @@ class Expose(Holder):
             if not isinstance(item, ExposureItem) or f"{item.namespace}/{item.name}" not in self._names:
                 continue  # forwards, and what other commands expose
             ports = ", ".join(f"{port.port} -> {port.local}" for port in item.ports)
-            end = "`kubectl localize expose --stop` ends it" if self._args.detach else "Ctrl-C ends it"
-            self.console.line(f"Exposed {item.namespace}/{item.name}: {ports}; {end}")
+            service = f"{item.namespace}/{item.name}"
+            end = f"`kubectl localize expose --stop {service}` ends it" if self._args.detach else "Ctrl-C ends it"
+            self.console.line(f"Exposed {service}: {ports}; {end}")
 
     def _end_command(self) -> None:
         if self._command is not None:

@@ -98,8 +98,9 @@ def sweep(run: RunPaths) -> bool:
 
     The pidfile is held meanwhile: a supervisor that is just starting makes such files too.
     """
-    files = [path for path in (run.state, run.control, run.helper_socket, run.own_socket, run.groups) if path.exists()]
-    if not files and not run.pidfile.exists():
+    names = (run.state, run.control, run.helper_socket, run.own_socket, run.groups)
+    files = [path for path in names if os.path.exists(path)]
+    if not files and not os.path.exists(run.pidfile):
         return False
     try:
         pidfile = Pidfile.acquire(run.pidfile)

@@ -171,6 +171,17 @@ def test_it_tells_of_its_own_exposures_only(tmp_path: Path, capsys: pytest.Captu
     assert [line.split()[0] for line in lines[1:]] == ["shop/cart"]
 
 
+def test_in_the_background_it_says_the_command_that_ends_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = RunPaths(tmp_path / "k")
+    item = ExposureItem("dev", "shop", "cart", Status.EXPOSED, ports=(ExposurePort(80, 3000, "127.0.0.1:3000"),))
+    exposed = {"event": "exposed", "document": LsDocument((), (item,)).to_json()}
+    with scripted(run, {"expose": [ACCEPTED, exposed]}):
+        args = Arguments(command="expose", words=("cart",), detach=True)
+        keys = (ServiceKey("shop", "cart"),)
+        assert Expose(args, run, keys).run_request(expose_request(args, CONNECTION, keys)) == 0
+    assert "`kubectl localize expose --stop shop/cart` ends it" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("ignored", [True, False])
 def test_a_closed_terminal_ends_it_but_not_under_nohup(ignored: bool, tmp_path: Path) -> None:
     run = RunPaths(tmp_path / "k")
