@@ -220,8 +220,7 @@ class App:
                 f" with another selection or other options: by `{describe(forwards.request.selection)}`",
                 "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
             )
-        needs = forwards.needs()
-        if needs:
+        if needs := await forwards.needs():
             await self._ask(client, needs)
             return await forwards.improve()
         return forwards.warnings()

@@ -142,8 +142,11 @@ class Forwards:
         if not self._helpers.needs_root_for_addresses():
             await self._reconciler.reconcile(first_port=self._helpers.first_unprivileged_port())
 
-    def needs(self) -> PrivilegeRequest:
-        """What is missing now: names that are not written, ports that were moved up."""
+    async def needs(self) -> PrivilegeRequest:
+        """What is missing once the user's own helper is there again: names that are not written, ports moved up."""
+        await self._helpers.look_after()
+        self._hosts.write_again()
+        await self._hosts.settled()
         ports = {port for pairs in self._reconciler.moved().values() for port, _ in pairs}
         hosts = self._hosts.state is HostsState.DENIED and self._helpers.root_could_write_hosts()
         return PrivilegeRequest(hosts, tuple(sorted(ports)), self._helpers.needs_root_for_addresses())

@@ -24,6 +24,7 @@ class UnprivilegedHelper:
         self._server = server
         self._argv = argv
         self._begun = False
+        self._starting = asyncio.Lock()  # a command and the supervisor itself may look after it at once
         self._complaint = ""
 
     @property
@@ -43,11 +44,12 @@ class UnprivilegedHelper:
 
     async def look_after(self) -> None:
         """Start it again if it was started and is gone."""
-        if self._begun and self._server.helper is None:
-            complaint = await self._start()
-            if complaint and complaint != self._complaint:  # once, though it is tried again and again
-                log.warning("%s", complaint)
-            self._complaint = complaint
+        async with self._starting:
+            if self._begun and self._server.helper is None:
+                complaint = await self._start()
+                if complaint and complaint != self._complaint:  # once, though it is tried again and again
+                    log.warning("%s", complaint)
+                self._complaint = complaint
 
     async def close(self) -> None:
         """Let it undo what it did; return when it has."""
