@@ -162,8 +162,10 @@ class Holder(ABC):
                 case PrivilegesNeeded() | CommandWanted() | ConfirmationNeeded():
                     self.steps.quiet()
                     control.send(Answer(event.question, self.answer(event)))
-                case Failed():
+                case Failed() if accepted:
                     self.refused(event, control)
+                case Failed():
+                    self._give_up(event, control)
                 case Ended() if accepted:
                     self.steps.quiet()
                     wait_ended(self.paths)
@@ -179,11 +181,14 @@ class Holder(ABC):
         raise self._broken_off(answered)
 
     def refused(self, failure: Failed, control: Control) -> None:
-        """Let go.
+        """Let go, as the request failed after the supervisor had accepted it.
 
         Raises:
             LocalizeError: the error that the supervisor sent.
         """
+        self._give_up(failure, control)
+
+    def _give_up(self, failure: Failed, control: Control) -> None:
         self.steps.quiet()
         try:
             self._let_go(control)

@@ -62,6 +62,13 @@ def test_it_shows_steps_and_collects_failures(tmp_path: Path) -> None:
         ]
 
 
+def test_a_supervisor_that_cannot_begin_says_why(tmp_path: Path) -> None:
+    failure: Event = {"event": "error", "message": "the supervisor cannot write to there", "hint": "make room"}
+    with run(tmp_path, [failure, GONE]) as command, pytest.raises(LocalizeError, match="cannot write") as caught:
+        command()
+    assert caught.value.hint == "make room"
+
+
 def test_a_plan_goes_to_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan: Event = {"event": "plan", "lines": ["would undo the exposure of shop/cart"]}
     with run(tmp_path, [ACCEPTED, plan, DONE]) as command:
