@@ -79,6 +79,9 @@ def main(words: list[str]) -> int:
     except ClusterError as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("cluster: interrupted; `down` takes away what there is", file=sys.stderr)
+        return 130
     return 0
 
 

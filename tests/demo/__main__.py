@@ -190,6 +190,9 @@ def main(words: list[str]) -> int:
     except ClusterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; `make demo` goes on with it, `make demo-down` takes away what there is", file=sys.stderr)
+        return 130
     return 0
 
 

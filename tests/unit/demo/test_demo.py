@@ -9,7 +9,7 @@ import pytest
 from kubectl_localize.cli.arguments import parse
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.model import PortMap
-from tests.demo.__main__ import Demo
+from tests.demo.__main__ import Demo, main
 from tests.demo.shop import EXPOSE, objects
 from tests.environment import Environment
 from tests.real.manifests import DEFAULT_IMAGE
@@ -30,3 +30,12 @@ def test_its_state_is_beside_its_other_files_whatever_the_user_has_set(monkeypat
     demo = Demo(Environment(Path("/var/tmp/localize-env-test")))
     assert Paths.from_env(demo.variables).root == Path("/var/tmp/localize-env-test/demo")
     assert demo.exports.items() <= demo.variables.items(), "what is printed is what it uses"
+
+
+def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(_: Demo) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Demo, "up", interrupted)
+    assert main(["up"]) == 130
+    assert "make demo-down" in capsys.readouterr().err
