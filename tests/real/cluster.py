@@ -77,15 +77,18 @@ class Cluster:
             arguments = ("rollout", "status", workload, f"--namespace={namespace}", f"--timeout={seconds:g}s")
             self.kubectl(*arguments, timeout_seconds=seconds + 10)
 
-    def wait_endpoints(self, namespace: str, name: str) -> None:
-        """Wait until a Service sends to a Ready pod: its EndpointSlice comes a moment after the pod is Ready."""
+    def wait_endpoints(self, namespace: str, name: str, pods: int = 1, seconds: float = 30) -> None:
+        """Wait until a Service sends to so many Ready pods: its EndpointSlice comes a moment after they are Ready."""
         arguments = (f"--namespace={namespace}", f"--selector=kubernetes.io/service-name={name}")
 
         def are_there() -> bool:
             items = self.get("endpointslices", *arguments)["items"]
-            return any(endpoint["conditions"]["ready"] for item in items for endpoint in item["endpoints"] or ())
+            ready = [
+                endpoint for item in items for endpoint in item["endpoints"] or () if endpoint["conditions"]["ready"]
+            ]
+            return len(ready) >= pods
 
-        wait_until(f"endpoint of {namespace}/{name}", are_there, 30)
+        wait_until(f"endpoint of {namespace}/{name}", are_there, seconds)
 
     def pods(self, namespace: str, app: str) -> list[str]:
         """The names of the pods with app=APP that are Ready and not on their way out, sorted."""
