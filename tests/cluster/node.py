@@ -301,10 +301,17 @@ class Node:
         self._ask(op="start", name=name, argv=parts.commands(self._layout)[name])
 
     def restart_apiserver(self, down_seconds_at_most: float = 2) -> None:
-        """Replace the API server's process by a new one on the same data, and wait until it answers."""
+        """Replace the API server's process by a new one on the same data, and wait until it answers.
+
+        Controller manager and scheduler are started anew as well: after each time that the API server was away they
+        wait longer before they look again (client-go's backoff, more than a minute after a few times).
+        """
         self.stop_part("kube-apiserver", down_seconds_at_most)
         self.start_part("kube-apiserver")
         wait_until("API server", self._answers, 60)
+        for part in ("kube-controller-manager", "kube-scheduler"):
+            self.stop_part(part)
+            self.start_part(part)
 
     def client_kubeconfig(self, path: Path, user: str, groups: tuple[str, ...] = (), context: str = "") -> None:
         """Write a kubeconfig for a user of the cluster, who has the rights that RBAC gives them and no more."""

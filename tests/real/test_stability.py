@@ -102,8 +102,7 @@ def test_it_goes_on_after_a_restart_of_the_api_server(
         cluster.node.restart_apiserver()
         traffic.more(40)
         cluster.apply(namespace, service("more", {PORT: "http"}, "web"))
-        # Kubernetes' own controllers look again up to a minute after the API server was away (client-go's backoff).
-        cluster.wait_endpoints(namespace, "more", pods=2, seconds=90)
+        cluster.wait_endpoints(namespace, "more", pods=2)
         product.wait_item(f"{namespace}/more", "followed", lambda item: len(item["endpoints"]) == 2)
     figure(traffic.summary("API server restarted"))
     assert len(traffic.failed) <= 3, traffic.failed  # those that were under way when it went
