@@ -7,45 +7,36 @@ import asyncio
 import pytest
 
 from kubectl_localize.timing import Notifier, all_of
-from tests.unit.supervisor.loop import play, until
+from tests.unit.supervisor.loop import until
 
 
-def test_everybody_who_waits_is_woken() -> None:
-    async def run() -> None:
-        changed = Notifier()
-        waiting = [asyncio.create_task(changed.wait()) for _ in range(3)]
-        await asyncio.sleep(0)
-        changed.fire()
-        assert await asyncio.gather(*waiting) == [True, True, True]
-        assert changed.count == 1
-
-    play(run())
+async def test_everybody_who_waits_is_woken() -> None:
+    changed = Notifier()
+    waiting = [asyncio.create_task(changed.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    changed.fire()
+    assert await asyncio.gather(*waiting) == [True, True, True]
+    assert changed.count == 1
 
 
-def test_a_change_right_after_next_is_not_missed() -> None:
-    async def run() -> None:
-        changed = Notifier()
-        change = changed.next()
-        changed.fire()
-        assert change.done()
-
-    play(run())
+async def test_a_change_right_after_next_is_not_missed() -> None:
+    changed = Notifier()
+    change = changed.next()
+    changed.fire()
+    assert change.done()
 
 
-def test_time_runs_out_and_who_has_gone_is_forgotten() -> None:
-    async def run() -> None:
-        changed = Notifier()
-        assert not await changed.wait(0.001)
-        waiting = asyncio.create_task(changed.wait())
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await until(waiting.done)
-        dropped = changed.next()
-        dropped.cancel()
-        changed.fire()
-        assert dropped.cancelled()
-
-    play(run())
+async def test_time_runs_out_and_who_has_gone_is_forgotten() -> None:
+    changed = Notifier()
+    assert not await changed.wait(0.001)
+    waiting = asyncio.create_task(changed.wait())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await until(waiting.done)
+    dropped = changed.next()
+    dropped.cancel()
+    changed.fire()
+    assert dropped.cancelled()
 
 
 async def test_all_of_waits_for_the_others_when_one_has_failed(caplog: pytest.LogCaptureFixture) -> None:

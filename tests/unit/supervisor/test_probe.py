@@ -13,7 +13,7 @@ from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.supervisor.probe import SLEEP_SECONDS, ApiServerProbe, probe_address
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import CONNECTION
-from tests.unit.supervisor.loop import play, until
+from tests.unit.supervisor.loop import until
 
 
 @pytest.mark.parametrize(
@@ -94,71 +94,62 @@ class Stage:
         self.renewals += 1
 
 
-def test_an_outage_ends_with_a_renewal() -> None:
-    async def run() -> None:
-        probed = asyncio.Event()
+async def test_an_outage_ends_with_a_renewal() -> None:
+    probed = asyncio.Event()
 
-        def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            probed.set()
-            writer.close()
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        probed.set()
+        writer.close()
 
-        server = await asyncio.start_server(accepted, "127.0.0.1", 0)
-        address = server.sockets[0].getsockname()
-        stage = Stage(address, "127.0.0.9", "127.0.0.1")  # nobody listens at the first one
-        running = asyncio.create_task(stage.link.run())
-        await probed.wait()
-        server.close()
-        await until(lambda: not stage.link.up)
-        waiting = asyncio.create_task(stage.link.wait_up())
-        await asyncio.sleep(0)
-        assert (stage.renewals, stage.changed.count, waiting.done()) == (0, 1, False)
-        with socket.create_server(address):
-            await waiting
-            assert (stage.link.up, stage.renewals, stage.changed.count) == (True, 1, 2)
-        running.cancel()
-
-    play(run())
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    stage = Stage(address, "127.0.0.9", "127.0.0.1")  # nobody listens at the first one
+    running = asyncio.create_task(stage.link.run())
+    await probed.wait()
+    server.close()
+    await until(lambda: not stage.link.up)
+    waiting = asyncio.create_task(stage.link.wait_up())
+    await asyncio.sleep(0)
+    assert (stage.renewals, stage.changed.count, waiting.done()) == (0, 1, False)
+    with socket.create_server(address):
+        await waiting
+        assert (stage.link.up, stage.renewals, stage.changed.count) == (True, 1, 2)
+    running.cancel()
 
 
 @pytest.mark.parametrize(("ahead", "renewals"), [(SLEEP_SECONDS + 1, 1), (0.1, 0)])
-def test_a_sleep_means_a_renewal_though_no_probe_failed(ahead: float, renewals: int) -> None:
-    async def run() -> None:
-        probes = 0
+async def test_a_sleep_means_a_renewal_though_no_probe_failed(ahead: float, renewals: int) -> None:
+    probes = 0
 
-        def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            nonlocal probes
-            probes += 1
-            writer.close()
+    def accepted(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal probes
+        probes += 1
+        writer.close()
 
-        server = await asyncio.start_server(accepted, "127.0.0.1", 0)
-        stage = Stage(server.sockets[0].getsockname())
-        stage.ahead = ahead
-        running = asyncio.create_task(stage.link.run())
-        await until(lambda: stage.renewals if renewals else probes == 2)
-        assert stage.renewals == renewals
-        assert stage.link.up
-        running.cancel()
-        server.close()
-
-    play(run())
+    server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+    stage = Stage(server.sockets[0].getsockname())
+    stage.ahead = ahead
+    running = asyncio.create_task(stage.link.run())
+    await until(lambda: stage.renewals if renewals else probes == 2)
+    assert stage.renewals == renewals
+    assert stage.link.up
+    running.cancel()
+    server.close()
 
 
-def test_an_address_that_has_never_answered_proves_nothing() -> None:
-    async def run() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            address = server.getsockname()
-        stage = Stage(address)
-        asked = 0
+async def test_an_address_that_has_never_answered_proves_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+    stage = Stage(address)
+    asked = 0
 
-        async def resolve(host: str) -> list[str]:
-            nonlocal asked
-            asked += 1
-            return ["127.0.0.1"]
+    async def resolve(host: str) -> list[str]:
+        nonlocal asked
+        asked += 1
+        return ["127.0.0.1"]
 
-        link = ApiServerProbe(address, resolve=resolve, boot_ahead=lambda: 0.0, changed=stage.changed, renewable=stage)
-        running = asyncio.create_task(link.run())
-        await until(lambda: asked == 3)
-        assert link.up, "kubectl may get there by another way"
-        running.cancel()
-
-    play(run())
+    link = ApiServerProbe(address, resolve=resolve, boot_ahead=lambda: 0.0, changed=stage.changed, renewable=stage)
+    running = asyncio.create_task(link.run())
+    await until(lambda: asked == 3)
+    assert link.up, "kubectl may get there by another way"
+    running.cancel()

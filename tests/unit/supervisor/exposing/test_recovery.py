@@ -22,7 +22,7 @@ from tests.unit.fakes.cluster import APPS, Cluster
 from tests.unit.fakes.progress import RecordedProgress
 from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, write, write_unreadable
-from tests.unit.supervisor.loop import play, until
+from tests.unit.supervisor.loop import until
 
 CART, WEB = f"{APPS}/deployments/cart", f"{APPS}/deployments/web"
 BEFORE_THE_RESTART = replace(OWNER, pid_namespace="another boot pid:[1]")
@@ -180,40 +180,34 @@ def test_after_a_restart_it_is_undone_at_once_when_it_was_silent_for_long(tmp_pa
     assert stage.replicas() == [2]
 
 
-def test_else_it_is_said_and_undone_by_itself_after_that_silence(tmp_path: Path) -> None:
-    async def go() -> None:
-        stage = Stage(tmp_path)
-        stage.begun(entry(owner=BEFORE_THE_RESTART, renewed=NOW - timedelta(seconds=LEASE_SECONDS - 18)))
-        recovery = stage.recovery()
-        assert await recovery.run(stage.progress) == frozenset()
-        assert (stage.replicas(), stage.record.sessions()) == ([0], {"abc12": "shop"})
-        assert ["not undone yet: shop/cart" in text and "in 18 s" in text for text in stage.progress.steps] == [True]
-        await until(lambda: not stage.record.sessions())
-        assert stage.cluster.at("PUT deployments/cart/scale") >= 18
-        assert (stage.replicas(), stage.cluster.left("abc12")) == ([2], [])
-        await recovery.close()
-
-    play(go())
+async def test_else_it_is_said_and_undone_by_itself_after_that_silence(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.begun(entry(owner=BEFORE_THE_RESTART, renewed=NOW - timedelta(seconds=LEASE_SECONDS - 18)))
+    recovery = stage.recovery()
+    assert await recovery.run(stage.progress) == frozenset()
+    assert (stage.replicas(), stage.record.sessions()) == ([0], {"abc12": "shop"})
+    assert ["not undone yet: shop/cart" in text and "in 18 s" in text for text in stage.progress.steps] == [True]
+    await until(lambda: not stage.record.sessions())
+    assert stage.cluster.at("PUT deployments/cart/scale") >= 18
+    assert (stage.replicas(), stage.cluster.left("abc12")) == ([2], [])
+    await recovery.close()
 
 
-def test_one_that_turns_out_to_live_in_a_container_is_left_alone(tmp_path: Path) -> None:
-    async def go() -> None:
-        stage = Stage(tmp_path)
-        container = entry(owner=replace(OWNER, pid_namespace="boot pid:[2]"))
-        stage.begun(container)
+async def test_one_that_turns_out_to_live_in_a_container_is_left_alone(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    container = entry(owner=replace(OWNER, pid_namespace="boot pid:[2]"))
+    stage.begun(container)
 
-        def renews(now: float, method: str, path: str) -> str:
-            write(stage.cluster, replace(container, renewed=NOW + timedelta(seconds=now)))
-            return ""
+    def renews(now: float, method: str, path: str) -> str:
+        write(stage.cluster, replace(container, renewed=NOW + timedelta(seconds=now)))
+        return ""
 
-        stage.cluster.fails = renews
-        recovery = stage.recovery()
-        await recovery.run(stage.progress)
-        await until(lambda: stage.cluster.now >= LEASE_SECONDS)
-        await recovery.close()
-        assert (stage.replicas(), stage.record.sessions()) == ([0], {"abc12": "shop"})
-
-    play(go())
+    stage.cluster.fails = renews
+    recovery = stage.recovery()
+    await recovery.run(stage.progress)
+    await until(lambda: stage.cluster.now >= LEASE_SECONDS)
+    await recovery.close()
+    assert (stage.replicas(), stage.record.sessions()) == ([0], {"abc12": "shop"})
 
 
 # -- who asks for it goes ---------------------------------------------------------------------------------------------
@@ -232,43 +226,37 @@ async def cancelled_while_it_scales_up(stage: Stage, then: str = "") -> None:
         await asking
 
 
-def test_who_is_cancelled_meanwhile_waits_until_what_was_begun_is_undone(tmp_path: Path) -> None:
+async def test_who_is_cancelled_meanwhile_waits_until_what_was_begun_is_undone(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    play(cancelled_while_it_scales_up(stage))
+    await cancelled_while_it_scales_up(stage)
     assert (stage.replicas(), stage.cluster.left("abc12"), stage.record.sessions()) == ([2], [], {})
 
 
-def test_a_failure_after_that_is_said(tmp_path: Path) -> None:
+async def test_a_failure_after_that_is_said(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
-    play(cancelled_while_it_scales_up(stage, FORBIDDEN))
+    await cancelled_while_it_scales_up(stage, FORBIDDEN)
     (failure,) = stage.progress.failures
     assert "Deployment shop/cart could not be brought back" in failure.message
     assert stage.record.sessions() == {"abc12": "shop"}
 
 
-def test_before_anything_is_undone_it_ends_at_once(tmp_path: Path) -> None:
-    async def go() -> None:
-        stage = Stage(tmp_path)
-        stage.begun(entry())
-        asking = asyncio.create_task(stage.recovery().run(stage.progress))
-        await asyncio.sleep(0)
-        asking.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await asking
-        assert (stage.cluster.story, stage.progress.steps) == ([], [])
-
-    play(go())
+async def test_before_anything_is_undone_it_ends_at_once(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.begun(entry())
+    asking = asyncio.create_task(stage.recovery().run(stage.progress))
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert (stage.cluster.story, stage.progress.steps) == ([], [])
 
 
-def test_one_pass_after_the_other(tmp_path: Path) -> None:
-    async def go() -> None:
-        stage = Stage(tmp_path)
-        stage.begun(entry())
-        recovery = stage.recovery()
-        first, second = await asyncio.gather(recovery.run(stage.progress), recovery.run(stage.progress))
-        assert (first, second) == (frozenset({"shop/cart"}), frozenset())
-
-    play(go())
+async def test_one_pass_after_the_other(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.begun(entry())
+    recovery = stage.recovery()
+    first, second = await asyncio.gather(recovery.run(stage.progress), recovery.run(stage.progress))
+    assert (first, second) == (frozenset({"shop/cart"}), frozenset())
 
 
 # -- restore ----------------------------------------------------------------------------------------------------------
