@@ -89,8 +89,8 @@ def test_ctrl_c_twice_is_as_good_as_once(shop: Shop, product: Product) -> None:
 
 
 def test_without_a_terminal_there_are_plain_lines(shop: Shop, product: Product) -> None:
-    # Without --foreground timeout sends the signal twice, to the process and to its group: the second one, if it does not
-    # come in the same moment, is somebody who does not want to wait for the end.
+    # Without --foreground timeout sends the signal twice, to the process and to its group. If the second one comes a
+    # moment later, it means that somebody does not want to wait for the end.
     limit = ("timeout", "--foreground", "-s", "INT", "4")
     process = product.sandbox.spawn(*limit, "kubectl", "localize", "-n", shop.namespace)
     said, _ = process.communicate(timeout=60)
