@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from kubectl_localize.host.guard import UNKNOWN, Guard, apply_line, end_groups
+from kubectl_localize.host.guard import Guard, apply_line, end_groups
 from kubectl_localize.host.paths import write_atomic
+from kubectl_localize.host.started import UNKNOWN, started_at
 from kubectl_localize.host.system import this_system
 
 
@@ -34,7 +35,7 @@ class GroupLedger:
             pgid: the group; its leader must be a child of ours that has not been waited for.
         """
         self._guard.add(pgid)
-        start = this_system().started_at(pgid)
+        start = started_at(pgid)
         if start:
             self._groups[pgid] = start
             self._write()

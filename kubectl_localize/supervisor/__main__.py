@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
@@ -10,9 +9,14 @@ import socket
 import sys
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kubectl_localize.host.guard import Guard
+from kubectl_localize.supervisor.openssl import import_without_openssl
 from kubectl_localize.text import one_line
+
+if TYPE_CHECKING:
+    import asyncio
 
 LOG_BYTES = 1024 * 1024
 LOG_FILES = 3
@@ -40,7 +44,10 @@ def main(argv: list[str]) -> int:
     os.umask(0o077)
     inherited = socket.socket(fileno=int(argv[0]))
     inherited.set_inheritable(False)
-    guard = Guard.start()  # before any thread, and before the pidfile, whose lock a fork would share
+    guard = Guard.start()
+
+    import_without_openssl()
+    import asyncio
 
     from kubectl_localize.host.group_ledger import GroupLedger, end_recorded_groups
     from kubectl_localize.host.paths import HOME_VARIABLE, Paths
@@ -87,6 +94,8 @@ def _log_to(path: Path) -> None:
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """An event loop that learns of ended children without a thread for each (Python 3.12 and later do so anyway)."""
+    import asyncio
+
     loop = asyncio.new_event_loop()
     if sys.version_info < (3, 12) and hasattr(os, "pidfd_open"):
         watcher = asyncio.PidfdChildWatcher()

@@ -15,6 +15,7 @@ import pytest
 
 from kubectl_localize.host.helper import unix_peer_uid
 from kubectl_localize.host.sockets import bind_loopback, raise_descriptor_limit
+from kubectl_localize.host.started import started_at
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.macos import MacOS
 from tests.cluster.commands import wait_until
@@ -43,12 +44,12 @@ def test_boot_time_is_never_behind() -> None:
 
 def test_a_childs_start_and_end() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
-        start = MacOS().started_at(process.pid)
+        start = started_at(process.pid, "darwin")
         assert float(start) > 0
         assert not MacOS().is_ending(process.pid)
         process.kill()
         wait_until("zombie", lambda: MacOS().is_ending(process.pid), 10, every_seconds=0.01)
-    assert MacOS().started_at(process.pid) == ""
+    assert started_at(process.pid, "darwin") == ""
 
 
 def test_the_longest_path_of_a_socket() -> None:

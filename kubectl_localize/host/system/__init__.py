@@ -48,13 +48,6 @@ class System(Protocol):
     def unprivileged_port_start(self) -> int:
         """Return the lowest port that an ordinary user may bind on a loopback address."""
 
-    def started_at(self, pid: int) -> str:
-        """Return when a process started, as a word without spaces, to tell it from others with its number.
-
-        Returns:
-            The word; empty if there is no such process, `-` if there is one and the system does not tell.
-        """
-
     def start_mark(self, pid: int) -> float | None:
         """Return a mark that tells a process from others that have had its number since the machine was started.
 

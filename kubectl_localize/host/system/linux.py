@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from kubectl_localize.host.started import linux_stat
 from kubectl_localize.host.system import linux_listening
 from kubectl_localize.host.system.linux_peers import PeerLookup
 
@@ -44,19 +45,14 @@ class Linux:
         except (OSError, ValueError):
             return 1024
 
-    def started_at(self, pid: int) -> str:
-        """See `System`: in clock ticks since boot."""
-        fields = self._stat(pid)
-        return fields[19].decode() if fields else ""
-
     def start_mark(self, pid: int) -> float | None:
         """See `System`: in clock ticks since boot."""
-        fields = self._stat(pid)
+        fields = linux_stat(pid, str(self.proc))
         return float(fields[19]) if fields and fields[0] not in (b"Z", b"X") else None
 
     def is_ending(self, pid: int) -> bool:
         """See `System`: the kernel marks it first; a process with many threads is no zombie for a while."""
-        fields = self._stat(pid)
+        fields = linux_stat(pid, str(self.proc))
         if fields:
             return bool(int(fields[6]) & PF_EXITING)
         try:
@@ -92,12 +88,3 @@ class Linux:
     def listens(self, host: str, port: int) -> bool | None:
         """See `System`."""
         return linux_listening.listens(host, port)
-
-    def _stat(self, pid: int) -> list[bytes]:
-        """Return the fields of /proc/PID/stat from the third on, the state; none if there is no such process."""
-        try:
-            content = (self.proc / str(pid) / "stat").read_bytes()
-        except OSError:
-            return []
-        # The second field is the program's name in brackets, and may hold spaces and brackets itself.
-        return content.rpartition(b")")[2].split()

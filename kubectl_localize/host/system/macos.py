@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 MACHINE_ID_COMMAND = ("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
-UNKNOWN = "-"
 _COMMAND_SECONDS = 5
 
 
@@ -60,17 +59,6 @@ class MacOS:
     def unprivileged_port_start(self) -> int:
         """See `System`: since 10.14 anybody may bind a low port on all addresses, but not on a certain one."""
         return 1024
-
-    def started_at(self, pid: int) -> str:
-        """See `System`: in seconds since the epoch."""
-        import psutil
-
-        try:
-            return repr(float(psutil.Process(pid).create_time()))
-        except (psutil.AccessDenied, psutil.ZombieProcess):
-            return UNKNOWN
-        except (psutil.Error, ValueError):
-            return ""
 
     def start_mark(self, pid: int) -> float | None:
         """See `System`: in seconds since the epoch, as the clock was when the process started."""

@@ -13,6 +13,7 @@ import pytest
 
 from kubectl_localize.host.group_ledger import GroupLedger, end_recorded_groups
 from kubectl_localize.host.guard import Guard
+from kubectl_localize.host.started import started_at
 from kubectl_localize.host.system import this_system
 
 from .processes import ended, wait_ended
@@ -60,7 +61,7 @@ def test_a_removed_group_is_left_alone(ledger: GroupLedger, tmp_path: Path, chil
 
 
 def test_what_may_be_a_stranger_is_left_alone(tmp_path: Path, child: subprocess.Popen[bytes]) -> None:
-    namespace, start = this_system().pid_namespace(), this_system().started_at(child.pid)
+    namespace, start = this_system().pid_namespace(), started_at(child.pid)
     for text in (
         f"another boot\n+{child.pid} {start}\n",
         f"{namespace}\n+{child.pid} {float(start) - 1}\n",

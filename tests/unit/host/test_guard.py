@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from kubectl_localize.host.guard import Guard, apply_line, is_leader_still, signal_group
-from kubectl_localize.host.system import this_system
+from kubectl_localize.host.started import started_at
+from tests.cluster.commands import wait_until
 
 from .processes import ended, wait_ended
 
@@ -61,6 +62,11 @@ def finish(process: subprocess.Popen[str], children: list[psutil.Process]) -> No
     process.communicate()
 
 
+def wait_begun(guard: psutil.Process) -> None:
+    """Wait until the guard has done what it does before it reads: the last of that is to leave its directory."""
+    wait_until("guard at work", lambda: guard.cwd() == "/", 10, every_seconds=0.01)
+
+
 def test_all_children_end_with_a_killed_supervisor() -> None:
     process, guard, children = supervise("plain,stubborn,parent")
     grandchild = children[2].children()[0]
@@ -87,6 +93,7 @@ def test_what_is_not_registered_is_left_alone() -> None:
 def test_the_terminals_signals_do_not_end_the_guard() -> None:
     process, guard, children = supervise("plain")
     try:
+        wait_begun(guard)
         assert os.getsid(guard.pid) == guard.pid
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             guard.send_signal(number)
@@ -119,9 +126,9 @@ def test_the_guard_holds_nothing_open_but_its_pipe() -> None:
         os.close(write_end)
         # The end of file comes as soon as the guard has closed its copies.
         assert os.read(read_end, 1) == b""
+        wait_begun(psutil.Process(guard.pid))
         open_files = {os.readlink(f"/proc/{guard.pid}/fd/{name}") for name in os.listdir(f"/proc/{guard.pid}/fd")}
         assert {name for name in open_files if not name.startswith("pipe:")} <= {"/dev/null"}
-        assert os.readlink(f"/proc/{guard.pid}/cwd") == "/"
     finally:
         guard.close()
         os.close(read_end)
@@ -149,7 +156,6 @@ def test_only_the_leader_that_was_registered_counts() -> None:
         subprocess.Popen(["sleep", "60"], start_new_session=True) as leader,
         subprocess.Popen(["sleep", "60"]) as member,
     ):
-        started_at = this_system().started_at
         start = started_at(leader.pid)
         assert float(start) > 0
         assert is_leader_still(leader.pid, start)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_localize.host.started import started_at
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.linux import Linux
 
@@ -32,12 +33,12 @@ def test_the_first_unprivileged_port_is_the_kernels_setting(tmp_path: Path) -> N
 
 def test_a_process_has_the_same_start_until_it_is_gone() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
-        start = Linux().started_at(process.pid)
+        start = started_at(process.pid, "linux")
         assert start.isdigit()
-        assert Linux().started_at(process.pid) == start
-        assert Linux().started_at(os.getpid()) != start
+        assert started_at(process.pid, "linux") == start
+        assert started_at(os.getpid(), "linux") != start
         process.kill()
-    assert Linux().started_at(process.pid) == ""
+    assert started_at(process.pid, "linux") == ""
 
 
 @pytest.mark.parametrize("proc", [Path("/proc"), Path("/nonexistent")], ids=str)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from kubectl_localize.host.started import started_at
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.macos import MacOS, output
 from tests.cluster.commands import wait_until
@@ -69,13 +70,13 @@ def test_nobody_knows_whose_a_connection_is_or_who_listens() -> None:
 
 def test_a_process_has_the_same_start_until_it_is_gone() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
-        start = MacOS().started_at(process.pid)
+        start = started_at(process.pid, "darwin")
         assert abs(float(start) - time.time()) < 60
-        assert MacOS().started_at(process.pid) == start
+        assert started_at(process.pid, "darwin") == start
         assert " " not in start
-        assert MacOS().started_at(os.getpid()) != start
+        assert started_at(os.getpid(), "darwin") != start
         process.kill()
-    assert MacOS().started_at(process.pid) == ""
+    assert started_at(process.pid, "darwin") == ""
 
 
 def test_a_child_is_ending_from_its_end_on() -> None:
@@ -100,6 +101,6 @@ def test_a_start_mark_is_of_one_process_and_none_of_one_that_has_ended() -> None
 
 @pytest.mark.parametrize("pid", [-1, 2**31 - 1])
 def test_what_is_no_process_has_no_start(pid: int) -> None:
-    assert MacOS().started_at(pid) == ""
+    assert started_at(pid, "darwin") == ""
     assert MacOS().start_mark(pid) is None
     assert MacOS().is_ending(pid)
