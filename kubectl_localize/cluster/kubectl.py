@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
 from kubectl_localize.errors import (
@@ -78,6 +79,10 @@ def raw_path(group_version: str, resource: str, namespace: str, query: Mapping[s
 def get_raw(connection: Connection, path: str, *, timeout_seconds: float) -> list[str]:
     """`kubectl get --raw PATH`: one request, for what has no supervisor's transport."""
     return argv(connection, "get", "--raw", path, f"--request-timeout={timeout_seconds:g}s")
+
+
+# It passes bytes on and makes little garbage: to collect that sooner than Go would leaves 4 MB less.
+PROXY_VARIABLES = MappingProxyType({"GOGC": "30"})
 
 
 def proxy(connection: Connection, socket: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +44,9 @@ class Process(Protocol):
 class Spawner(Protocol):
     """Starts processes; raises a KubectlError if that fails."""
 
-    async def spawn(self, argv: Sequence[str], *, directory: Path | None = None) -> Process: ...
+    async def spawn(
+        self, argv: Sequence[str], *, directory: Path | None = None, variables: Mapping[str, str] = ...
+    ) -> Process: ...
 
 
 class SocketPaths(Protocol):
@@ -77,7 +79,9 @@ class Proxy:
         Raises:
             KubectlError: it cannot be started.
         """
-        process = await spawner.spawn(kubectl.proxy(connection, name), directory=sockets.directory)
+        process = await spawner.spawn(
+            kubectl.proxy(connection, name), directory=sockets.directory, variables=kubectl.PROXY_VARIABLES
+        )
         return cls(process, sockets, name, urlsplit(connection.server).path.rstrip("/"))
 
     def __post_init__(self) -> None:

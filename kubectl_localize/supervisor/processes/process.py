@@ -9,6 +9,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol, cast
 
 from kubectl_localize.errors import SpawnError
@@ -181,6 +182,7 @@ class Spawner:
         on_error_line: Callable[[str], None] | None = None,
         *,
         directory: Path | None = None,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> Process:
         """Start a process in a session of its own, with nothing to read.
 
@@ -188,6 +190,7 @@ class Spawner:
             argv: the program and its arguments.
             on_error_line: takes each line that it writes to stderr.
             directory: where it starts; None means where this process is.
+            variables: of its environment, if the user's does not have them.
 
         Raises:
             SpawnError: it cannot be started at all.
@@ -201,7 +204,7 @@ class Spawner:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
-                env=self._environment,
+                env={**variables, **self._environment},
                 cwd=directory,
             )
         except OSError as error:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 STREAM = "stream"  # a response that stays open after what was scripted
@@ -129,7 +130,9 @@ class ProxySpawner:
     def __post_init__(self) -> None:
         self.may_start.set()
 
-    async def spawn(self, argv: Sequence[str], *, directory: Path | None = None) -> ProxyProcess:
+    async def spawn(
+        self, argv: Sequence[str], *, directory: Path | None = None, variables: Mapping[str, str] = MappingProxyType({})
+    ) -> ProxyProcess:
         self.argvs.append(argv)
         assert directory == self.directory
         if self.failures:

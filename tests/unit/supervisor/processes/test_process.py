@@ -41,6 +41,14 @@ async def test_it_leads_a_session_of_its_own_with_nothing_on_stdin_and_its_own_e
     await process.wait()
 
 
+@pytest.mark.parametrize(("environment", "expected"), [({}, b"30\n"), ({"GOGC": "off"}, b"off\n")])
+async def test_a_variable_of_ours_gives_way_to_the_users(environment: dict[str, str], expected: bytes) -> None:
+    spawner = Spawner(Groups(), environment)
+    process = await spawner.spawn(python("import os; print(os.environ['GOGC'])"), variables={"GOGC": "30"})
+    assert await process.stdout.read() == expected
+    await process.wait()
+
+
 async def test_a_full_stderr_does_not_hang_it_and_only_its_end_is_kept() -> None:
     process = await Spawner(Groups(), {}).spawn(
         python("import sys\nfor n in range(50000): sys.stderr.write(f'line {n}\\n')")
