@@ -17,7 +17,7 @@ timed = @began=$$(date +%s); echo '$(strip $(1)): begins' >&2; { $(2); }; code=$
 	took=$$(($$(date +%s) - began)); \
 	echo "$(strip $(1)): $$((took / 60)) min $$((took % 60)) s, exit code $$code" >&2; exit $$code
 
-.PHONY: help requirements cluster cluster-down demo demo-down check test test-krew test-macos unit real soak matrix bench \
+.PHONY: help requirements cluster cluster-down demo demo-down check test test-krew test-macos unit real faults soak matrix bench \
 	dist tlds upload clean
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make cluster       only the cluster                                        make cluster-down  takes it away'
 	@echo 'make test          check, unit tests, and the tests on a real cluster      make unit          the quick ones'
 	@echo 'make check         lint, format, types, import contracts                   make bench         the numbers'
+	@echo 'make faults        half an hour: what breaks a link, a cluster or a process, and what is left of it'
 	@echo 'make soak          hours: 50 rounds of there and back, a kill at every call and at 200 random moments'
 	@echo 'make dist          all that a release uploads, in dist/                make test-krew     installs it: krew, pipx, one file'
 	@echo 'make tlds          the list of top-level domains anew, from SOURCE=FILE-OR-URL'
@@ -62,8 +63,8 @@ unit: $(VENV)/stamp
 # What looks at the whole machine, disturbs the whole node, or measures what others would disturb, runs first and by
 # itself. pytest's 5 means that a cluster which is not ours leaves no such test.
 real: $(VENV)/stamp requirements
-	$(call timed, real alone, $(PYTEST) tests/cluster tests/real -m alone --durations=15 || [ $$? -eq 5 ])
-	$(call timed, real parallel, $(PYTEST) tests/real -m 'not alone' -n $(WORKERS) --dist loadgroup --durations=15)
+	$(call timed, real alone, $(PYTEST) tests/cluster tests/real -m 'alone and not faults' --durations=15 || [ $$? -eq 5 ])
+	$(call timed, real parallel, $(PYTEST) tests/real -m 'not alone and not faults' -n $(WORKERS) --dist loadgroup --durations=15)
 
 # Where the project lives, for Krew's manifest: make dist REPOSITORY=https://…
 REPOSITORY :=
@@ -85,6 +86,10 @@ requirements:
 
 test: requirements
 	$(call timed, test, $(MAKE) --no-print-directory check unit real)
+
+# Slow and rare faults, and loads, with their figures.
+faults: $(VENV)/stamp requirements
+	$(call timed, faults, $(PYTEST) tests/real/faults --timeout=1200 --durations=0)
 
 # Exposures, as often as it takes to believe in them.
 soak: export LOCALIZE_TEST_ROUNDS=50
