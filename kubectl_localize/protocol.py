@@ -37,7 +37,8 @@ class ExposeRequest:
     Args:
         services: what is exposed, in one namespace or in several.
         maps: where the local processes listen, if not at the target ports' numbers.
-        keep: leave the workloads running.
+        keep: leave the workloads running, and switch the Services' selectors instead.
+        share: leave both as they are, and let the local process take a part of the traffic.
         force: go on though something speaks against it that may be overruled.
         dry_run: check and say what would be done, change nothing.
         failsafe_seconds: after how long without this machine the cluster brings the workload back; 0: never.
@@ -53,6 +54,7 @@ class ExposeRequest:
     services: tuple[ServiceKey, ...]
     maps: tuple[PortMap, ...] = ()
     keep: bool = False
+    share: bool = False
     force: bool = False
     dry_run: bool = False
     failsafe_seconds: float = FAILSAFE_SECONDS

@@ -73,6 +73,7 @@ class Arguments(argparse.Namespace):
     maps: tuple[PortMap, ...] = ()
     stop: bool = False
     keep: bool = False
+    share: bool = False
     force: bool = False
     failsafe: float | None = None
     failsafe_service_account: str = ""

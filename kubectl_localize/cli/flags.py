@@ -176,7 +176,9 @@ scaled to zero; at the end it is scaled up again, and this returns when it is Re
             _namespace("the Services' namespace"),
             Flag("detach", "return once it is live; it runs in the background until --stop", short="d", group=_RUNNING),
             Flag("stop", "end the exposure, and return when the workload is back", group=_RUNNING),
-            Flag("keep", "leave the workload running beside the local process", group=_RUNNING),
+            Flag("keep", "leave the workload running, and switch the Service's selector instead; this works for any"
+                 " pods", group=_RUNNING),
+            Flag("share", "leave both as they are: the pods and the local process share the traffic", group=_RUNNING),
             Flag("dry-run", "do all checks, say what would be changed, and change nothing", group=_SAFETY),
             Flag("force", "go on even if nothing listens here, or if GitOps, an operator or an autoscaler scales"
                  " the workload", group=_SAFETY),

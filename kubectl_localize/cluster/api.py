@@ -110,6 +110,23 @@ class Api:
         path = _with(path, {"fieldManager": FIELD_MANAGER})
         return await self._requests.request("PUT", path, manifest, timeout_seconds=REQUEST_SECONDS)
 
+    async def patch(self, path: str, change: Mapping[str, Any]) -> Json:
+        """PATCH an object; with a `resourceVersion` in the change only if nobody has changed it since.
+
+        Args:
+            change: a merge patch (RFC 7386).
+
+        Returns:
+            The object as it is now.
+
+        Raises:
+            ConflictError: somebody has changed it since.
+            NotFoundError: it is gone.
+            KubectlError: anything else.
+        """
+        path = _with(path, {"fieldManager": FIELD_MANAGER})
+        return await self._requests.request("PATCH", path, change, timeout_seconds=REQUEST_SECONDS)
+
     async def delete(self, path: str, *, uid: str = "", grace_seconds: int | None = None) -> bool:
         """DELETE an object.
 

@@ -52,7 +52,8 @@ class HttpConnection:
         """
         headers = list(HEADERS)
         if body is not None:
-            headers += [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+            content_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
+            headers += [("Content-Type", content_type), ("Content-Length", str(len(body)))]
         self._write(h11.Request(method=method, target=target, headers=headers))
         if body:
             self._write(h11.Data(data=body))

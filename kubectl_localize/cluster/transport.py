@@ -69,7 +69,7 @@ class Transport:
 
         Args:
             path: with its query, such as `/api/v1/namespaces/shop/services?limit=1`.
-            body: the JSON to send; None sends none.
+            body: the JSON to send, a merge patch (RFC 7386) with PATCH; None sends none.
 
         Returns:
             The object in the response.

@@ -218,7 +218,7 @@ def _daemon_set() -> Manifest:
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
-def test_with_keep_the_pods_stay_and_share_the_traffic(
+def test_with_share_the_pods_stay_and_share_the_traffic(
     kind: str, cluster: Cluster, namespace: str, product: Product
 ) -> None:
     workload = deployment("web") if kind == "Deployment" else _daemon_set()
@@ -233,7 +233,7 @@ def test_with_keep_the_pods_stay_and_share_the_traffic(
 
     with (
         Local(product.sandbox) as local,
-        Expose(product.sandbox, "--keep", f"{namespace}/web", "--map", str(local.port)) as command,
+        Expose(product.sandbox, "--share", f"{namespace}/web", "--map", str(local.port)) as command,
     ):
         command.wait_exposed()
         wait_until("answers of both", both, 30)

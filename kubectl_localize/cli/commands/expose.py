@@ -68,6 +68,7 @@ def expose_request(args: Arguments, connection: Connection, services: tuple[Serv
         services,
         maps=args.maps,
         keep=args.keep,
+        share=args.share,
         force=args.force,
         dry_run=args.dry_run,
         failsafe_seconds=FAILSAFE_SECONDS if args.failsafe is None else args.failsafe,

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing.selectors import words
 from kubectl_localize.cluster.exposing.values import (
     MANAGED_BY,
     MANAGED_BY_LABEL,
@@ -31,12 +32,15 @@ GROUP_VERSION = "coordination.k8s.io/v1"
 ANNOTATION = "kubectl-localize/journal"
 LEASE_SECONDS = 60
 RENEW_SECONDS = 20.0
-VERSION = 1
+VERSION = 2
+WITHOUT_SELECTOR = 1  # the version of a journal that says of no selector; earlier releases read it, too
 SHOWN_CHARACTERS = 200  # of an owner's name
 
 SERVICE = ("v1", "Service")  # what is held with `--keep`
 _NAME = re.compile(r"[a-z0-9](?:[-.a-z0-9]{0,251}[a-z0-9])?")
 _SERVICE = re.compile(f"{_NAME.pattern}/{_NAME.pattern}")
+_LABEL_KEY = re.compile(r"[-_.A-Za-z0-9]+(?:/[-_.A-Za-z0-9]+)?")
+_LABEL_VALUE = re.compile(r"[-_.A-Za-z0-9]*")
 _SESSION = re.compile(r"[a-z0-9]{1,32}")
 
 Json = dict[str, Any]
@@ -73,9 +77,10 @@ class Entry:
 
     Args:
         session: the exposure's random id, which all its objects carry as a label.
-        workload: what was scaled down; of an exposure with `--keep` the Service itself, with `replicas` None.
+        workload: what was scaled down; of an exposure with `--keep` or `--share` the Service itself.
         uid: the workload's.
-        replicas: what to bring back.
+        replicas: what to bring back; None with `--keep` and `--share`.
+        selector: what the Service selected by before it was switched; None if it was not.
         services: the Services that were asked for, as `ns/name`.
         since: when it began, in UTC.
         renewed: when its owner last said that they live.
@@ -90,6 +95,7 @@ class Entry:
     services: tuple[str, ...]
     since: datetime
     renewed: datetime
+    selector: tuple[tuple[str, str], ...] | None = None
     lease_uid: str = ""
     version: str = ""
 
@@ -128,8 +134,8 @@ def manifest(entry: Entry, undo: str = "") -> Json:
     Args:
         undo: commands that undo the whole session without this program.
     """
-    content = {
-        "version": VERSION,
+    content: Json = {
+        "version": WITHOUT_SELECTOR if entry.selector is None else VERSION,
         "session": entry.session,
         "owner": asdict(entry.owner),
         "workload": asdict(entry.workload),
@@ -137,6 +143,8 @@ def manifest(entry: Entry, undo: str = "") -> Json:
         "replicas": entry.replicas,
         "services": list(entry.services),
     }
+    if entry.selector is not None:
+        content["selector"] = dict(entry.selector)
     metadata: Json = {
         "name": entry.name,
         "namespace": entry.namespace,
@@ -165,7 +173,7 @@ def parse(lease: Mapping[str, Any]) -> Entry | None:
     meta, spec = lease["metadata"], lease.get("spec") or {}
     try:
         content = json.loads((meta.get("annotations") or {})[ANNOTATION])
-        if content["version"] != VERSION:
+        if content["version"] not in (WITHOUT_SELECTOR, VERSION):
             return None
         workload = WorkloadRef(**{**content["workload"], "namespace": meta["namespace"]})
         owner = _owner(content["owner"])
@@ -182,6 +190,7 @@ def parse(lease: Mapping[str, Any]) -> Entry | None:
             services=tuple(content["services"]),
             since=_moment(spec["acquireTime"]),
             renewed=_moment(spec["renewTime"]),
+            selector=_selector(content) if content["version"] == VERSION else None,
             lease_uid=meta.get("uid") or "",
             version=meta.get("resourceVersion") or "",
         )
@@ -222,6 +231,16 @@ def _is_owner(owner: Owner) -> bool:
     return texts and type(owner.uid) is int and type(owner.pid) is int and type(owner.started) in (int, float)
 
 
+def _selector(content: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What a Service selected by; raises ValueError if no Service does, as it is written into commands to copy."""
+    pairs = tuple(sorted(content["selector"].items()))
+    if content["workload"]["kind"] != SERVICE[1]:
+        raise ValueError("only a Service has a selector that is switched")
+    if not all(_LABEL_KEY.fullmatch(key) and _LABEL_VALUE.fullmatch(value) for key, value in pairs):
+        raise ValueError("it is no selector")
+    return pairs
+
+
 def _is_text(*values: object) -> bool:
     return all(isinstance(value, str) for value in values)
 
@@ -245,8 +264,13 @@ def by_hand(entries: Sequence[Entry]) -> str:
         for entry in entries
         if entry.replicas is not None
     ]
+    switch = [
+        f"kubectl set selector -n {namespace} {entry.workload.by_hand} {words(dict(entry.selector))}"
+        for entry in entries
+        if entry.selector is not None
+    ]
     selector = f"-l {SESSION_LABEL}={entries[0].session}"
-    return " && ".join([*scale, f"kubectl delete -n {namespace} pod,secret,lease {selector}"])
+    return " && ".join([*scale, *switch, f"kubectl delete -n {namespace} pod,secret,lease {selector}"])
 
 
 def exposed_already(

@@ -75,6 +75,22 @@ class Workload:
 
 
 @dataclass(frozen=True)
+class SwitchedService:
+    """A Service whose selector is switched to the exposure pod.
+
+    Args:
+        ref: the Service, as the journal names it.
+        uid, version: its uid and `resourceVersion` when it was seen to have this selector.
+        selector: what it selects by without us.
+    """
+
+    ref: WorkloadRef
+    uid: str
+    version: str
+    selector: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class CarriedPort:
     """One target port of the exposure pod and the local process behind it.
 
@@ -125,7 +141,8 @@ class ExposurePlan:
     Args:
         namespace: where all of it is.
         services: the Services that were asked for.
-        workloads: what is scaled down; empty with `--keep`.
+        workloads: what is scaled down; empty with `--keep` and `--share`.
+        switched: the Services whose selector is switched; only with `--keep`.
         replaced: the pod template that the exposure pod stands in for (of the first workload, or of a pod).
         labels: the exposure pod's labels, without hashes and without ours.
         hostname, subdomain: a StatefulSet's pod that it stands in for, else empty.
@@ -137,7 +154,6 @@ class ExposurePlan:
         image_pull_secrets: names, the workload's own included.
         session: the random id of this exposure, which names its objects.
         failsafe: None if it is off.
-        keep: whether the workloads are left running.
     """
 
     namespace: str
@@ -154,7 +170,7 @@ class ExposurePlan:
     hostname: str = ""
     subdomain: str = ""
     failsafe: FailsafePlan | None = None
-    keep: bool = False
+    switched: tuple[SwitchedService, ...] = ()
 
 
 def object_name(session: str) -> str:

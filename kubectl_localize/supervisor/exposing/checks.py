@@ -92,7 +92,7 @@ class Checks:
                 task.cancel()
             await asyncio.gather(rules, scaling, holding, return_exceptions=True)
         kinds = {workload.ref.kind for requested in all_requested for workload in requested.owners.workloads}
-        own = await self._judge_rights(namespace, () if self._request.keep else kinds, granted)
+        own = await self._judge_rights(namespace, () if self._keeps else kinds, granted)
         self._judge_journals(all_requested, leases)
         for requested in all_requested:
             self._judge_owners(requested, autoscalers)
@@ -152,7 +152,7 @@ class Checks:
         return RequestedService(key, service, tuple(pods), behind, frozenset(map(_session, selected)) - {""})
 
     def _judge_owners(self, requested: RequestedService, autoscalers: Sequence[Json]) -> None:
-        if self._request.keep:
+        if self._keeps:
             return
         if not requested.pods:
             raise LocalizeError(
@@ -171,6 +171,11 @@ class Checks:
             self._warnings.append(blocker.message)
         else:
             raise LocalizeError(blocker.message, blocker.hint)
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether the workloads are left running."""
+        return self._request.keep or self._request.share
 
     # -- rights and colleagues ----------------------------------------------------------------------------------------
     @property

@@ -27,6 +27,7 @@ from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.sessions import Judge
+from kubectl_localize.supervisor.exposing.switched_services import SwitchedServices
 from kubectl_localize.supervisor.exposing.takeover import Takeover
 from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
 from kubectl_localize.supervisor.runtime import Runtime
@@ -83,6 +84,7 @@ class Exposure:
         self._runtime = runtime
         self._ledger = ledger
         self._workloads = ScaledWorkloads(runtime.api, plan.workloads)
+        self._switched = SwitchedServices(runtime.api, plan.switched, plan.session)
         entries = journal_entries(plan, owner, self.since)
         self._waiter = Waiter(runtime.changed, runtime.clock.now)
         self._journals = Journals(entries, plan.services[0], runtime, judge, self._waiter)
@@ -107,6 +109,7 @@ class Exposure:
             ends=self._ends,
             informer=self._informer,
             workloads=self._workloads,
+            switched=self._switched,
             waiter=self._waiter,
             progress=progress,
             command=command,

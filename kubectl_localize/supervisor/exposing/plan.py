@@ -7,11 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from kubectl_localize.cluster.exposing import failsafe, journal, ports
+from kubectl_localize.cluster.exposing import failsafe, journal, ports, selectors
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.labels import matching, pod_labels
 from kubectl_localize.cluster.exposing.pod import DEFAULT_IMAGE
-from kubectl_localize.cluster.exposing.values import ExposurePlan, FailsafePlan, Workload, WorkloadRef, object_name
+from kubectl_localize.cluster.exposing.values import (
+    ExposurePlan,
+    FailsafePlan,
+    SwitchedService,
+    Workload,
+    WorkloadRef,
+    object_name,
+)
 from kubectl_localize.cluster.exposing.workloads import Owners
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import PortMap, ServiceKey
@@ -69,10 +76,13 @@ def plan(
     Raises:
         LocalizeError: a map does not fit, or another Service would get the pod's traffic.
     """
-    workloads = () if request.keep else _workloads(group)
+    workloads = () if request.keep or request.share else _workloads(group)
     templates = [workload.template for workload in _workloads(group)] or [_as_template(group)]
     asked = [requested.service for requested in group]
-    if request.keep:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
+    if request.keep:  # only the Services that were asked for lose their endpoints, and find the pod by its mark
+        others = []
+        labels = selectors.switched({key: "" for service in asked for key in _selector(service)}, session)
+    elif request.share:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
         labels = pod_labels([{"metadata": {}}], asked)
         others = _besides(asked, matching(services, labels))
     else:
@@ -104,7 +114,7 @@ def plan(
         hostname=f"{standing_in.ref.name}-{_first_ordinal(standing_in)}" if standing_in else "",
         subdomain=str(standing_in.object["spec"].get("serviceName") or "") if standing_in else "",
         failsafe=_failsafe(request, workloads, session, image, own=own_failsafe),
-        keep=request.keep,
+        switched=tuple(_switched(requested) for requested in group) if request.keep else (),
     )
     return made, not_carried
 
@@ -151,6 +161,11 @@ def journal_entries(plan: ExposurePlan, owner: journal.Owner, now: datetime) -> 
             Entry(workload=workload.ref, uid=workload.uid, replicas=workload.replicas, **common)
             for workload in plan.workloads
         )
+    if plan.switched:
+        return tuple(
+            Entry(workload=service.ref, uid=service.uid, replicas=None, selector=service.selector, **common)
+            for service in plan.switched
+        )
     return tuple(
         Entry(workload=as_workload(key), uid="", replicas=None, **common) for key in plan.services
     )  # fmt: skip
@@ -171,6 +186,11 @@ def describe(plan: ExposurePlan) -> list[str]:
     return [
         *lines,
         *(f"scale {workload.ref} from {workload.replicas} to 0, and back at the end" for workload in plan.workloads),
+        *(
+            f"switch {service.ref} from {selectors.words(dict(service.selector))} to the exposure pod, and back at the"
+            " end"
+            for service in plan.switched
+        ),
     ]
 
 
@@ -203,6 +223,17 @@ def _workloads(group: Sequence[RequestedService]) -> tuple[Workload, ...]:
 def as_workload(key: ServiceKey) -> WorkloadRef:
     """The Service as a workload reference, for the journal of an exposure with `--keep`, which scales no workload."""
     return WorkloadRef("v1", "Service", key.namespace, key.name)
+
+
+def _switched(requested: RequestedService) -> SwitchedService:
+    meta, selector = requested.service["metadata"], _selector(requested.service)
+    return SwitchedService(
+        as_workload(requested.key), meta["uid"], meta["resourceVersion"], tuple(sorted(selector.items()))
+    )
+
+
+def _selector(service: Json) -> dict[str, str]:
+    return dict(service["spec"]["selector"])
 
 
 def _as_template(group: Sequence[RequestedService]) -> Json:

@@ -14,7 +14,8 @@ from typing import Any
 from kubectl_localize.cluster import objects
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry, by_hand, journal_at
-from kubectl_localize.cluster.exposing.values import SESSION_LABEL, object_name
+from kubectl_localize.cluster.exposing.selectors import words
+from kubectl_localize.cluster.exposing.values import SESSION_LABEL, WorkloadRef, object_name
 from kubectl_localize.cluster.objects import SERVICE_NAME_LABEL
 from kubectl_localize.errors import (
     BadRequestError,
@@ -25,6 +26,7 @@ from kubectl_localize.errors import (
     NotFoundError,
 )
 from kubectl_localize.supervisor.exposing.progress import Progress
+from kubectl_localize.supervisor.exposing.switched_services import put_back, selector_of
 from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class Rollback:
         """
         mine = [entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))]
         pods = await self._patiently(self._pods)
-        outcomes = await self._scale_all_up(mine)
+        outcomes = await self._take_all_back(mine)
         for entry, outcome in zip(mine, outcomes, strict=True):
             if outcome is _Scaled.BY_US:  # also if our pod is gone: the user wants to hear of Ready pods
                 await self._wait_ready(entry)
@@ -86,8 +88,8 @@ class Rollback:
             await self._patiently(partial(self._delete_lease, entry))
 
     # -- the steps ----------------------------------------------------------------------------------------------------
-    async def _scale_all_up(self, entries: Sequence[Entry]) -> list[_Scaled]:
-        """Scale up each workload, also if that failed for one before it.
+    async def _take_all_back(self, entries: Sequence[Entry]) -> list[_Scaled]:
+        """Scale up each workload and switch back each Service, also if that failed for one before it.
 
         Raises:
             KubectlError: the first failure, when all of them were tried.
@@ -95,17 +97,34 @@ class Rollback:
         outcomes, failures = list[_Scaled](), list[KubectlError]()
         for entry in entries:
             try:
-                outcomes.append(await self._patiently(partial(self._scale_up, entry), SCALE_UP_SECONDS))
+                outcomes.append(await self._patiently(partial(self._take_back, entry), SCALE_UP_SECONDS))
             except KubectlError as error:
                 failures.append(error)
         if failures:
             raise failures[0]
         return outcomes
 
-    async def _scale_up(self, entry: Entry) -> _Scaled:
-        if entry.replicas is None:
+    async def _take_back(self, entry: Entry) -> _Scaled:
+        if entry.selector is not None:
+            return await self._switch_back(entry.workload, dict(entry.selector))
+        if entry.replicas is not None:
+            return await self._scale_up(entry, entry.replicas)
+        return _Scaled.UNTOUCHED
+
+    async def _switch_back(self, service: WorkloadRef, original: dict[str, str]) -> _Scaled:
+        is_changed, item = await put_back(self._api, service, original, self._session)
+        if item is None:
+            self._progress.step(f"{service} is gone: somebody has deleted it")
             return _Scaled.UNTOUCHED
-        workload, wanted = entry.workload, entry.replicas
+        current = selector_of(item)
+        if current != original:
+            self._progress.step(f"{service} selects {words(current) or 'nothing'} now: somebody else has changed it")
+        elif is_changed:
+            self._progress.step(f"{service} selects {words(current)} again")
+        return _Scaled.BEFORE if is_changed else _Scaled.UNTOUCHED
+
+    async def _scale_up(self, entry: Entry, wanted: int) -> _Scaled:
+        workload = entry.workload
         try:
             replicas = await self._api.scale(workload, 0, wanted, uid=entry.uid)
         except NotFoundError:

@@ -21,6 +21,7 @@ from kubectl_localize.supervisor.exposing.progress import Progress
 from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.exposing.switched_services import SwitchedServices
 from kubectl_localize.supervisor.exposing.waiter import LOOK_SECONDS, Waiter
 from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
 from kubectl_localize.supervisor.runtime import Runtime
@@ -57,6 +58,7 @@ class Takeover:
         ends: LocalEnds,
         informer: ExposureInformer,
         workloads: ScaledWorkloads,
+        switched: SwitchedServices,
         waiter: Waiter,
         progress: Progress,
         command: bool,
@@ -69,6 +71,7 @@ class Takeover:
         self._ends = ends
         self._informer = informer
         self._workloads = workloads
+        self._switched = switched
         self._waiter = waiter
         self._progress = progress
         self._command = command
@@ -101,8 +104,11 @@ class Takeover:
             await self._waiter.unless_ending(self._start_command())
         await self._make_pod()
         await self._connect()
-        await self._become_endpoint()
-        await self._scale_down()
+        if self._plan.switched:
+            await self._switch()
+        else:
+            await self._become_endpoint()
+            await self._scale_down()
 
     @contextlib.contextmanager
     def _refusals_of_this_machine(self) -> Iterator[None]:
@@ -187,14 +193,28 @@ class Takeover:
         known = all(self._pods.name in self._informer.ready(key) for key in self._plan.services)
         return known and self._informer.quiet_seconds >= QUIET_SECONDS
 
+    async def _switch(self) -> None:
+        done = await self._switched.switch(self._waiter)
+        self._progress.doing("waiting until the cluster sends to the exposure pod alone")
+        await self._until(self._is_alone, CONNECT_SECONDS, "the only endpoint", look_seconds=QUIET_LOOK_SECONDS)
+        await self._let_nodes_follow()
+        self._progress.step(done)
+
+    def _is_alone(self) -> bool:
+        """Whether our pod is the only endpoint of all exposed Services."""
+        return all(self._informer.ready(key) == {self._pods.name} for key in self._plan.services)
+
+    async def _let_nodes_follow(self) -> None:
+        self._progress.doing("waiting until the nodes have followed")  # they tell nobody
+        await self._waiter.unless_ending(self._runtime.clock.sleep(SYNC_SECONDS))
+
     async def _scale_down(self) -> None:
         if not self._plan.workloads:
             return
         done = await self._workloads.scale_down(self._waiter)
         self._progress.doing(f"waiting for the pods of {self._workloads.names} to end")
         await self._until(lambda: not self._informer.others(self._plan.services), LEAVE_SECONDS, "the only endpoint")
-        self._progress.doing("waiting until the nodes have followed")  # they tell nobody
-        await self._waiter.unless_ending(self._runtime.clock.sleep(SYNC_SECONDS))
+        await self._let_nodes_follow()
         self._progress.step(done)
 
     # -- what it waits for --------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from kubectl_localize.cluster.exposing.journal import (
     SERVICE,
     Entry,
     Owner,
+    by_hand,
     collection,
     describe,
     lease_name,
@@ -34,6 +35,7 @@ ENTRY = Entry(
 
 TEXT = st.text(max_size=20)
 NAMES = st.text("ab9", min_size=1, max_size=30)
+SELECTORS = st.dictionaries(NAMES, NAMES, min_size=1).map(lambda selector: tuple(sorted(selector.items())))
 REFS = st.builds(
     lambda kind, namespace, name: WorkloadRef(kind[0], kind[1], namespace, name),
     st.sampled_from([*sorted(SCALABLE), SERVICE]),
@@ -52,6 +54,14 @@ ENTRIES = st.builds(
     since=MOMENTS,
     renewed=MOMENTS,
 )
+SWITCHED = st.builds(
+    lambda entry, name, selector: replace(
+        entry, workload=WorkloadRef("v1", "Service", "shop", name), replicas=None, selector=selector
+    ),
+    ENTRIES,
+    NAMES,
+    SELECTORS,
+)
 
 
 def made(entry: Entry, **meta: str) -> dict[str, Any]:
@@ -61,7 +71,7 @@ def made(entry: Entry, **meta: str) -> dict[str, Any]:
     return dict(lease)
 
 
-@given(ENTRIES)
+@given(ENTRIES | SWITCHED)
 def test_what_is_written_is_read(entry: Entry) -> None:
     assert parse(made(entry)) == entry
     there = parse(made(entry, uid="77", resourceVersion="4947"))
@@ -107,6 +117,12 @@ def changed(content: dict[str, Any] | None = None, spec: dict[str, Any] | None =
     return lease
 
 
+def switched(content: dict[str, Any]) -> dict[str, Any]:
+    """The journal of a switched Service with something else in it."""
+    service = {"api_version": "v1", "kind": "Service", "namespace": "shop", "name": "cart"}
+    return changed({"version": 2, "workload": service, "replicas": None, "selector": {"app": "cart"}, **content})
+
+
 def owned(**changes: object) -> dict[str, Any]:
     """A Lease whose owner says something else."""
     return changed({"owner": {**json.loads(made(ENTRY)["metadata"]["annotations"][ANNOTATION])["owner"], **changes}})
@@ -120,7 +136,13 @@ def owned(**changes: object) -> dict[str, Any]:
         {**made(ENTRY), "spec": {}},
         {**made(ENTRY), "metadata": {"namespace": "shop", "annotations": {ANNOTATION: "no JSON"}}},
         {**made(ENTRY), "metadata": {"namespace": "shop", "annotations": {ANNOTATION: "[]"}}},
+        changed({"version": 3}),
         changed({"version": 2}),
+        switched({"selector": None}),
+        switched({"selector": {"app": 5}}),
+        switched({"selector": {"app": "$(curl example.com)"}}),
+        switched({"selector": {"app;curl example.com": "web"}}),
+        switched({"workload": WORKLOAD}),
         changed({"owner": {"user": "ada"}}),
         owned(shoe=41),
         owned(pid="x"),
@@ -153,6 +175,15 @@ def owned(**changes: object) -> dict[str, Any]:
 def test_what_is_no_journal_of_a_version_that_we_know(lease: dict[str, Any]) -> None:
     assert parse(lease) is None
     assert parse(changed()) == ENTRY
+
+
+def test_a_journal_says_what_a_switched_service_selected_by() -> None:
+    entry = parse(switched({}))
+    assert entry is not None
+    assert (entry.selector, entry.name) == ((("app", "cart"),), "localize-service-cart")
+    by_itself = "kubectl set selector -n shop service/cart app=cart && kubectl delete -n shop pod,secret,lease -l "
+    assert by_hand([entry]).startswith(by_itself)
+    assert json.loads(made(ENTRY)["metadata"]["annotations"][ANNOTATION])["version"] == 1, "what older releases read"
 
 
 def test_a_journal_speaks_of_its_own_namespace_only() -> None:

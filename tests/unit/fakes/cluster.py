@@ -164,6 +164,8 @@ class Cluster:
             )
         if method == "PUT":
             return self._replace(path, scaled, body)
+        if method == "PATCH":
+            return self._patch(path, body)
         uid = (body.get("preconditions") or {}).get("uid", one["metadata"]["uid"])
         if uid != one["metadata"]["uid"]:
             return CONFLICT
@@ -207,6 +209,17 @@ class Cluster:
             return self.put(path, body)
         self.scale(scaled, body["spec"]["replicas"])
         return self.put(scaled, one)
+
+    def _patch(self, path: str, body: Json) -> Answer:
+        """A merge patch of `spec`, two levels deep."""
+        one, meta = self.objects[path], body.get("metadata") or {}
+        if any(meta.get(name, one["metadata"][name]) != one["metadata"][name] for name in ("uid", "resourceVersion")):
+            return CONFLICT
+        self._note("PATCH", path)
+        spec = dict(one["spec"])
+        for name, value in body["spec"].items():
+            spec[name] = {**(spec.get(name) or {}), **value} if isinstance(value, dict) else value
+        return self.put(path, {**one, "spec": spec})
 
     def _delete(self, path: str, grace: int | None) -> None:
         self._note("DELETE", path)

@@ -127,17 +127,41 @@ def test_other_services_on_the_same_pods_keep_their_endpoint(cluster: Cluster) -
     assert plan.services == (CART,)
 
 
-def test_keep_touches_no_workload_and_holds_the_service(cluster: Cluster) -> None:
+def test_keep_switches_the_service_and_touches_no_workload(cluster: Cluster) -> None:
+    service(cluster, "metrics", {"app": "cart"}, 9100)
     (plan,) = check(cluster, keep=True).plans
-    assert (plan.workloads, plan.failsafe, plan.keep) == ((), None, True)
+    mark = f"localize-{plan.session}"
+    assert (plan.workloads, plan.labels, [port.number for port in plan.ports]) == ((), (("app", mark),), [8080])
+    (switched,) = plan.switched
+    assert (str(switched.ref), switched.selector) == ("Service shop/cart", (("app", "cart"),))
     (one,) = journal_entries(plan, OWNER, NOW)
-    assert (one.workload, one.replicas) == (WorkloadRef("v1", "Service", "shop", "cart"), None)
+    assert (one.workload, one.replicas, one.selector) == (switched.ref, None, (("app", "cart"),))
+    words = describe(plan)
+    assert words[-1] == "switch Service shop/cart from app=cart to the exposure pod, and back at the end"
+
+
+def test_services_on_the_same_pods_are_switched_to_one_pod(cluster: Cluster) -> None:
+    service(cluster, "admin", {"app": "cart", "tier": "front"}, 8081)
+    for number in range(2):
+        cluster.objects[f"{CORE}/pods/cart-{number}"]["metadata"]["labels"]["tier"] = "front"
+    (plan,) = check(cluster, CART, ServiceKey("shop", "admin"), keep=True).plans
+    mark = f"localize-{plan.session}"
+    assert plan.labels == (("app", mark), ("tier", mark))
+    assert [port.number for port in plan.ports] == [8080, 8081]
+    assert [one.workload.name for one in journal_entries(plan, OWNER, NOW)] == ["cart", "admin"]
+
+
+def test_share_touches_no_workload_and_holds_the_service(cluster: Cluster) -> None:
+    (plan,) = check(cluster, share=True).plans
+    assert (plan.workloads, plan.switched, plan.failsafe, plan.labels) == ((), (), None, (("app", "cart"),))
+    (one,) = journal_entries(plan, OWNER, NOW)
+    assert (one.workload, one.replicas, one.selector) == (WorkloadRef("v1", "Service", "shop", "cart"), None, None)
     assert not any("scale" in line for line in describe(plan))
 
 
-def test_keep_needs_no_pods(cluster: Cluster) -> None:
+def test_share_needs_no_pods(cluster: Cluster) -> None:
     service(cluster, "empty", {"app": "none"})
-    (plan,) = check(cluster, ServiceKey("shop", "empty"), keep=True).plans
+    (plan,) = check(cluster, ServiceKey("shop", "empty"), share=True).plans
     assert plan.labels == (("app", "none"),)
     assert refused(cluster, ServiceKey("shop", "empty")).message.startswith("shop/empty has no pods")
 

@@ -1,0 +1,44 @@
+"""How a Service's selector is switched to an exposure pod and back; pure decisions.
+
+The switched selector has the Service's own keys, each with a value of this session. So `helm upgrade`, `kubectl apply`
+and GitOps, which merge key by key, put it back as a whole: a key of ours besides theirs would leave a selector that
+finds no pod at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kubectl_localize.cluster.exposing.values import object_name
+
+Selector = Mapping[str, str]
+
+
+def mark(session: str) -> str:
+    """The label value that only this session's pods carry."""
+    return object_name(session)
+
+
+def switched(selector: Selector, session: str) -> dict[str, str]:
+    """The selector that finds this session's pods and no others. It is also the labels by which they are found."""
+    return dict.fromkeys(selector, mark(session))
+
+
+def put_back(current: Selector, original: Selector, session: str) -> dict[str, str]:
+    """The selector as it is to be without this session.
+
+    Keys that others have changed, added or removed meanwhile stay as they are now.
+    """
+    return {
+        key: original[key] if value == mark(session) and key in original else value for key, value in current.items()
+    }
+
+
+def is_marked(current: Selector, session: str) -> bool:
+    """Whether any part of a selector still is this session's."""
+    return mark(session) in current.values()
+
+
+def words(selector: Selector) -> str:
+    """A selector as kubectl writes it: `app=web,tier=front`."""
+    return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))

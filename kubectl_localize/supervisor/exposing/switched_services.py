@@ -1,0 +1,119 @@
+"""The Services whose selectors an exposure switches to its pod, and how a selector is put back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.exposing import selectors
+from kubectl_localize.cluster.exposing.selectors import Selector
+from kubectl_localize.cluster.exposing.values import SwitchedService, WorkloadRef
+from kubectl_localize.errors import ConflictError, LocalizeError
+from kubectl_localize.supervisor.exposing.waiter import Waiter
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+ATTEMPTS = 5  # each after somebody else has changed the Service in between
+
+
+class SwitchedServices:
+    """See the module.
+
+    Args:
+        session: whose pod they are switched to.
+    """
+
+    def __init__(self, api: Api, services: Sequence[SwitchedService], session: str) -> None:
+        self._api = api
+        self._services = tuple(services)
+        self._session = session
+
+    @property
+    def names(self) -> str:
+        """Their names."""
+        return ", ".join(str(service.ref) for service in self._services)
+
+    async def switch(self, waiter: Waiter) -> str:
+        """Switch all of them, each only if it still has the selector that the checks saw.
+
+        Args:
+            waiter: the exposure's.
+
+        Returns:
+            What was done, in a sentence.
+
+        Raises:
+            EndingError: the exposure is to end.
+            LocalizeError: somebody else has changed the selector of one of them.
+            KubectlError: the API server does not answer, or refuses it.
+        """
+        for service in self._services:
+            waiter.go_on()
+            await self._switch(service)
+        return f"{self.names} switched to the exposure pod"
+
+    async def _switch(self, service: SwitchedService) -> None:
+        original = dict(service.selector)
+        wanted = selectors.switched(original, self._session)
+        uid, version = service.uid, service.version
+        for _ in range(ATTEMPTS):
+            try:
+                await self._api.patch(service.ref.path, _change(uid, version, wanted))
+                return
+            except ConflictError:  # it has changed since, perhaps not its selector
+                item = await self._api.find(service.ref.path)
+            if item is None or item["metadata"]["uid"] != uid:
+                raise LocalizeError(f"{service.ref} is gone: somebody has deleted it")
+            current = selector_of(item)
+            if current != original:
+                now = selectors.words(current) or "nothing"
+                raise LocalizeError(f"somebody else has just changed {service.ref}: it selects {now}", "try again")
+            version = item["metadata"]["resourceVersion"]
+        raise LocalizeError(f"somebody else changes {service.ref} all the time", "try again when that is over")
+
+
+async def put_back(api: Api, ref: WorkloadRef, original: Selector, session: str) -> tuple[bool, Json | None]:
+    """Put a Service's selector back, all of it that still is a session's.
+
+    Args:
+        ref: the Service.
+        original: its selector as it was.
+
+    Returns:
+        Whether anything had to be put back, and the Service as it is now; None if it is gone.
+
+    Raises:
+        ConflictError: others change it all the time.
+        KubectlError: the API server does not answer, or refuses it.
+    """
+    attempt = 1
+    while True:
+        item = await api.find(ref.path)
+        if item is None:
+            return False, None
+        current = selector_of(item)
+        if not selectors.is_marked(current, session):
+            return False, item
+        wanted = selectors.put_back(current, original, session)
+        meta = item["metadata"]
+        try:
+            return True, await api.patch(ref.path, _change(meta["uid"], meta["resourceVersion"], wanted))
+        except ConflictError:
+            if attempt == ATTEMPTS:
+                raise
+            log.info("%s changes while its selector is put back", ref)
+        attempt += 1
+
+
+def selector_of(item: Json) -> dict[str, str]:
+    """The selector of a Service; empty if it has none."""
+    return dict((item.get("spec") or {}).get("selector") or {})
+
+
+def _change(uid: str, version: str, selector: Mapping[str, str]) -> Json:
+    """The merge patch that gives a selector's keys these values, if nobody has changed the Service since."""
+    return {"metadata": {"uid": uid, "resourceVersion": version}, "spec": {"selector": dict(selector)}}

@@ -1,0 +1,178 @@
+"""Services are switched to an exposure pod and back, and others who change them at the same moment win."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from kubectl_localize.cluster.exposing.journal import Entry
+from kubectl_localize.cluster.exposing.values import SwitchedService, WorkloadRef
+from kubectl_localize.errors import KubectlError, LocalizeError
+from kubectl_localize.supervisor.exposing.rollback import Rollback
+from kubectl_localize.supervisor.exposing.switched_services import ATTEMPTS, SwitchedServices
+from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
+from kubectl_localize.timing import Notifier
+from tests.unit.fakes.cluster import CONFLICT, CORE, Cluster
+from tests.unit.fakes.progress import RecordedProgress
+from tests.unit.supervisor.exposing.samples import POD, SECRET, entry, exposure_pod, labels, write
+
+REF = WorkloadRef("v1", "Service", "shop", "cart")
+CART = f"{CORE}/services/cart"
+ORIGINAL = {"app": "cart", "tier": "front"}
+OURS = {"app": "localize-abc12", "tier": "localize-abc12"}
+
+
+def cluster_with(selector: Mapping[str, str]) -> Cluster:
+    """A Service that selects by this."""
+    cluster = Cluster()
+    cluster.put(CART, {"spec": {"selector": dict(selector)}})
+    return cluster
+
+
+def selector(cluster: Cluster) -> dict[str, str]:
+    """What the Service selects by."""
+    return dict(cluster.objects[CART]["spec"]["selector"])
+
+
+def switched_services(cluster: Cluster) -> SwitchedServices:
+    """Of a plan that was made from the cluster as it is."""
+    meta = cluster.objects[CART]["metadata"]
+    service = SwitchedService(REF, meta["uid"], meta["resourceVersion"], tuple(sorted(ORIGINAL.items())))
+    return SwitchedServices(cluster.api, [service], "abc12")
+
+
+def waiter(cluster: Cluster) -> Waiter:
+    return Waiter(Notifier(), lambda: cluster.now)
+
+
+def journal() -> Entry:
+    """The journal of the switched Service."""
+    return entry(workload=REF, uid="", replicas=None, selector=tuple(sorted(ORIGINAL.items())))
+
+
+def bring_back(cluster: Cluster) -> list[str]:
+    """Go the way back; what was said."""
+    progress = RecordedProgress()
+    asyncio.run(Rollback(cluster.api, [journal()], cluster.clock, progress).run())
+    return progress.steps
+
+
+# -- there ------------------------------------------------------------------------------------------------------------
+def test_one_patch_there() -> None:
+    cluster = cluster_with(ORIGINAL)
+    said = asyncio.run(switched_services(cluster).switch(waiter(cluster)))
+    assert said == "Service shop/cart switched to the exposure pod"
+    assert (selector(cluster), cluster.changes) == (OURS, ["PATCH services/cart"])
+
+
+def test_a_change_of_something_else_is_no_reason_to_stop() -> None:
+    cluster = cluster_with(ORIGINAL)
+    services = switched_services(cluster)
+    cluster.objects[CART]["status"] = {"loadBalancer": {}}
+    cluster.put(CART, cluster.objects[CART])
+    asyncio.run(services.switch(waiter(cluster)))
+    assert selector(cluster) == OURS
+
+
+@pytest.mark.parametrize(("other", "words"), [({"app": "other"}, "app=other"), ({}, "nothing")])
+def test_somebody_else_has_just_changed_the_selector(other: dict[str, str], words: str) -> None:
+    cluster = cluster_with(ORIGINAL)
+    services = switched_services(cluster)
+    cluster.put(CART, {"spec": {"selector": other}})
+    with pytest.raises(LocalizeError, match=f"it selects {words}"):
+        asyncio.run(services.switch(waiter(cluster)))
+    assert (selector(cluster), cluster.changes) == (other, [])
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_service_that_was_deleted_meanwhile(anew: bool) -> None:
+    cluster = cluster_with(ORIGINAL)
+    services = switched_services(cluster)
+    del cluster.objects[CART]
+    if anew:
+        cluster.put(CART, {"spec": {"selector": ORIGINAL}})
+    with pytest.raises((LocalizeError, KubectlError)):
+        asyncio.run(services.switch(waiter(cluster)))
+    assert cluster.changes == []
+
+
+def test_others_who_never_leave_off() -> None:
+    cluster = cluster_with(ORIGINAL)
+    services = switched_services(cluster)
+    cluster.fails = lambda now, method, path: CONFLICT if method == "PATCH" else ""
+    with pytest.raises(LocalizeError, match="all the time"):
+        asyncio.run(services.switch(waiter(cluster)))
+
+
+def test_nothing_is_switched_by_an_exposure_that_is_to_end() -> None:
+    cluster = cluster_with(ORIGINAL)
+    ending = waiter(cluster)
+    ending.end()
+    with pytest.raises(EndingError):
+        asyncio.run(switched_services(cluster).switch(ending))
+    assert cluster.changes == []
+
+
+# -- and back ---------------------------------------------------------------------------------------------------------
+def test_the_selector_is_put_back_first_and_the_pod_goes_when_others_serve() -> None:
+    cluster = cluster_with(OURS)
+    cluster.workload("cart", 2)
+    write(cluster, journal())
+    cluster.put(SECRET, {"metadata": {"labels": labels()}})
+    cluster.put(POD, exposure_pod())
+    cluster.slice("cart")
+    cluster.story.clear()
+    said = bring_back(cluster)
+    assert cluster.changes == [
+        "PATCH services/cart",
+        "DELETE pods/localize-cart-abc12",
+        "endpoints of cart: 2 and 0 of ours",
+        "DELETE secrets/localize-abc12",
+        "DELETE leases/localize-service-cart",
+    ]
+    assert said == ["Service shop/cart selects app=cart,tier=front again", "exposure pod deleted"]
+    assert (selector(cluster), cluster.left("abc12")) == (ORIGINAL, [])
+    cluster.story.clear()
+    bring_back(cluster)
+    assert cluster.story == [], "twice does no harm"
+
+
+@pytest.mark.parametrize(
+    ("current", "wanted", "said"),
+    [
+        (ORIGINAL, ORIGINAL, []),
+        ({"app": "green"}, {"app": "green"}, ["Service shop/cart selects app=green now: somebody else has changed it"]),
+        ({}, {}, ["Service shop/cart selects nothing now: somebody else has changed it"]),
+        (
+            {**OURS, "hash": "5d8f"},
+            {**ORIGINAL, "hash": "5d8f"},
+            ["Service shop/cart selects app=cart,hash=5d8f,tier=front now: somebody else has changed it"],
+        ),
+    ],
+)
+def test_whoever_changed_the_selector_meanwhile_wins(
+    current: dict[str, str], wanted: dict[str, str], said: list[str]
+) -> None:
+    cluster = cluster_with(current)
+    write(cluster, journal())
+    assert bring_back(cluster) == said
+    assert (selector(cluster), cluster.left("abc12")) == (wanted, [])
+
+
+def test_a_service_that_is_gone_is_said_and_nothing_stays() -> None:
+    cluster = Cluster()
+    write(cluster, journal())
+    assert bring_back(cluster) == ["Service shop/cart is gone: somebody has deleted it"]
+    assert cluster.left("abc12") == []
+
+
+def test_the_way_back_goes_on_when_others_change_the_service_at_the_same_moment() -> None:
+    cluster = cluster_with(OURS)
+    conflicts = iter(range(ATTEMPTS + 2))  # more than one round of attempts
+    cluster.fails = lambda now, method, path: (
+        CONFLICT if method == "PATCH" and next(conflicts, None) is not None else ""
+    )
+    bring_back(cluster)
+    assert selector(cluster) == ORIGINAL
