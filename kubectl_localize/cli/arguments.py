@@ -301,6 +301,8 @@ def _check_expose(args: Arguments) -> None:
         raise UsageError("no Service is named", f"for example kubectl localize expose webshop/cart{stop}")
     for name in args.words:
         check_service(name)
+    if args.keep and args.share:
+        raise UsageError("--keep and --share exclude each other", "leave one of them out")
     if args.program and len(args.words) > 1:
         raise UsageError("a command takes exactly one Service", "expose the others by themselves")
     if args.program and args.detach:

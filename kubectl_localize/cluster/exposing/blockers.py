@@ -9,7 +9,7 @@ from typing import Any
 from kubectl_localize.cluster.exposing.values import Workload
 from kubectl_localize.cluster.exposing.workloads import Owners, controller
 
-KEEP = "--keep leaves the pods running beside the local process"
+KEEP = "--keep leaves the pods as they are, and switches the Service's selector to this machine instead"
 FORCE_OR_KEEP = f"--force goes on, {KEEP}"
 
 KEDA_LABEL = "scaledobject.keda.sh/name"  # on the HorizontalPodAutoscalers that KEDA makes

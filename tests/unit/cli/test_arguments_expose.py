@@ -64,6 +64,7 @@ def test_two_dashes_that_are_a_flags_value_begin_no_command() -> None:
         ("-- npm start", "no Service is named"),
         ("web cart -- npm start", "a command takes exactly one Service"),
         ("cart -d -- npm start", "-d and a command exclude each other"),
+        ("cart --keep --share", "--keep and --share exclude each other"),
         ("cart/", "'cart/' is not the name of a Service"),
         ("'shop/*'", "\"'shop/*'\" is not the name of a Service"),
         ("cart --failsafe soon", "--failsafe: "),
