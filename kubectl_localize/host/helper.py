@@ -191,37 +191,60 @@ def replace_block(text: str, key: str, block: str) -> str:
 
 
 def _without_block(text: str, key: str) -> str:
-    lines = split_lines(text)
-    while True:
-        begin = next((index for index, line in enumerate(lines) if begin_key(line) == key), None)
-        if begin is None:
-            return "".join(lines)
-        end = _block_end(lines, begin, key)
-        inside = [line for line in lines[begin + 1 : end] if end_key(line) != key and not _is_entry(line)]
-        before, after = lines[:begin], lines[end:]
-        if before and lines[begin].rstrip("\r\n").endswith(_NEWLINE_ADDED) and not inside:
+    while (begin := _marker_at(text, "# >>> kubectl localize ", begin_key, key)) >= 0:
+        end = _block_end(text, begin, key)
+        first, *lines = split_lines(text[begin:end])
+        inside = "".join(line for line in lines if end_key(line) != key and not is_entry(line))
+        before, after = text[:begin], text[end:]
+        if before and first.rstrip("\r\n").endswith(_NEWLINE_ADDED) and not inside:
+            next_line, _, rest = after.partition("\n")
             if not after:
-                before[-1] = before[-1][:-1]
-            elif begin_key(after[0]) is not None:
+                before = before[:-1]
+            elif begin_key(next_line) is not None:
                 # The newline before us is now the newline before that block, which has to remember it.
-                after[0] = after[0].rstrip("\r\n") + _NEWLINE_ADDED + "\n"
-        lines = before + inside + after
+                after = next_line.rstrip("\r\n") + _NEWLINE_ADDED + "\n" + rest
+        text = before + inside + after
+    return text
 
 
-def _block_end(lines: list[str], begin: int, key: str) -> int:
+def _marker_at(text: str, prefix: str, key_of: Callable[[str], str | None], key: str | None, start: int = 0) -> int:
+    """Return where the first marker line begins, -1 if there is none. A long file is searched, never split into lines.
+
+    Args:
+        text: the hosts file.
+        prefix: what a marker line begins with.
+        key_of: the key in a marker line.
+        key: whose marker; None for anybody's.
+        start: where to begin, at a line's first character.
+    """
+    at = text.find(prefix + (key or ""), start)
+    while at >= 0:
+        line = text[at : _line_end(text, at)]
+        if (at == 0 or text[at - 1] == "\n") and (key_of(line) == key if key else key_of(line) is not None):
+            return at
+        at = text.find(prefix + (key or ""), at + 1)
+    return -1
+
+
+def _line_end(text: str, start: int) -> int:
+    """Return the index after the newline of the line that `start` is in."""
+    return text.find("\n", start) + 1 or len(text)
+
+
+def _block_end(text: str, begin: int, key: str) -> int:
     """Return the index after the block's last line; without an end marker, after the entries that follow at once."""
-    for index in range(begin + 1, len(lines)):
-        if end_key(lines[index]) == key:
-            return index + 1
-        if begin_key(lines[index]) is not None:
-            break
-    index = begin + 1
-    while index < len(lines) and _is_entry(lines[index]):
-        index += 1
-    return index
+    inside = _line_end(text, begin)
+    end = _marker_at(text, "# <<< kubectl localize ", end_key, key, inside)
+    if end >= 0 and _marker_at(text[inside:end], "# >>> kubectl localize ", begin_key, None) < 0:
+        return _line_end(text, end)
+    end = inside
+    while end < len(text) and is_entry(text[end : _line_end(text, end)]):
+        end = _line_end(text, end)
+    return end
 
 
-def _is_entry(line: str) -> bool:
+def is_entry(line: str) -> bool:
+    """Whether a line of a managed block is one of ours."""
     return _ENTRY.fullmatch(line.rstrip("\r\n")) is not None
 
 

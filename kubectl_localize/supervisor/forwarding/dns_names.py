@@ -70,17 +70,13 @@ def assign_names(named: Sequence[Named], known: Collection[ServiceKey], rules: N
         named: what has an address.
         known: every selected Service, forwarded or not.
     """
-    count = Counter(key.name for key in known)
-
-    def bare(key: ServiceKey) -> bool:
-        return key.namespace == rules.namespace or count[key.name] == 1
-
+    may_be_bare = _bare_names(known, rules)
     given: dict[str, str] = {}
     left_alone: dict[str, list[str]] = {}
     lines = []
     for entry in sorted(set(named), key=lambda entry: (bool(entry.label), entry.key, entry.label)):
         names = []
-        for name in dict.fromkeys(_wanted(entry, rules, bare(entry.key))):
+        for name in dict.fromkeys(_wanted(entry, rules, entry.key in may_be_bare)):
             if not rules.writable(name):
                 continue
             holder = "public DNS" if name in rules.public else rules.taken.get(name)
@@ -91,6 +87,18 @@ def assign_names(named: Sequence[Named], known: Collection[ServiceKey], rules: N
         if names:
             lines.append(HostsLine(entry.address, tuple(names)))
     return Names(tuple(lines), tuple(_left_alone(holder, names) for holder, names in left_alone.items()))
+
+
+def candidates(named: Sequence[Named], known: Collection[ServiceKey], rules: NameRules) -> frozenset[str]:
+    """Every name that `assign_names` might give, before it is known who else has it (its arguments)."""
+    may_be_bare = _bare_names(known, rules)
+    return frozenset(name for entry in named for name in _wanted(entry, rules, entry.key in may_be_bare))
+
+
+def _bare_names(known: Collection[ServiceKey], rules: NameRules) -> set[ServiceKey]:
+    """The Services that are called by their bare name."""
+    count = Counter(key.name for key in known)
+    return {key for key in known if key.namespace == rules.namespace or count[key.name] == 1}
 
 
 def _left_alone(holder: str, names: Sequence[str]) -> str:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from kubectl_localize.host.helper_client import DeniedError, Helper, HelperError
-from kubectl_localize.host.hosts import HOSTS_FILE, holds_block, may_be_written, names_taken
+from kubectl_localize.host.hosts import HOSTS_FILE, may_be_written
 from kubectl_localize.host.resolve import unresolved
 from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Connection, HostsLine, Options, ServiceKey
-from kubectl_localize.supervisor.forwarding.dns_names import Named, NameRules, Names, assign_names, context_slug
+from kubectl_localize.supervisor.forwarding.dns_names import (
+    Named,
+    NameRules,
+    Names,
+    assign_names,
+    candidates,
+    context_slug,
+)
 from kubectl_localize.supervisor.forwarding.helpers import Helpers
+from kubectl_localize.supervisor.forwarding.hosts_file_monitor import HostsFileMonitor
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.timing import Backoff, Clock, Notifier, first_of
@@ -72,6 +78,8 @@ class HostsWriter:
         self._monitor = HostsFileMonitor(options.hosts_file, key)
         self._named: tuple[Named, ...] = ()
         self._known: frozenset[ServiceKey] = frozenset()
+        self._candidates: frozenset[str] = frozenset()
+        self._based_on: tuple[object, ...] = ()  # what the names were worked out from
         self._asked = 0  # how often something was to be written
         self._tried = 0  # up to which of these it has been tried
         self._awaits_dns = False  # whether names are left out until their look-up is over
@@ -99,6 +107,7 @@ class HostsWriter:
         """
         if (tuple(named), frozenset(known)) != (self._named, self._known):
             self._named, self._known = tuple(named), frozenset(known)
+            self._candidates = candidates(self._named, self._known, self._rules())
             self.write_again()
 
     def write_again(self) -> None:
@@ -153,11 +162,11 @@ class HostsWriter:
 
     # -- one look -----------------------------------------------------------------------------------------------------
     async def _tend(self) -> bool:
-        lost = self._block_is_lost()
+        lost = await self._block_is_lost()
         services = [entry.key for entry in self._named if not entry.label]
         self._public_names.look_up(f"{key.name}.{key.namespace}" for key in services)
         pending = self._public_names.pending
-        self.names = assign_names(self._named, self._known, self._rules(pending))
+        self._assign(pending)
         done = await self._write()
         self._awaits_dns = bool(pending)
         if lost:
@@ -168,12 +177,22 @@ class HostsWriter:
             self._changed.fire()
         return done
 
-    def _block_is_lost(self) -> bool:
-        """Whether somebody else has taken the block out of the file, so that it has to be written again."""
-        if self._written is None or self.state is not HostsState.WRITTEN or not self._monitor.lost(self._written[1]):
+    async def _block_is_lost(self) -> bool:
+        """Look at the file; whether somebody else has taken the block out, so that it has to be written again."""
+        lines = self._written[1] if self._written is not None else ()
+        lost = await self._monitor.lost(lines, self._candidates)
+        if self._written is None or self.state is not HostsState.WRITTEN or not lost:
             return False
         self._written = None
         return True
+
+    def _assign(self, pending: Collection[str]) -> None:
+        """Work the names out, if anything that they depend on has changed."""
+        rules = self._rules(pending)
+        based_on = (self._named, self._known, rules.taken, rules.public, pending)
+        if based_on != self._based_on:
+            self._based_on = based_on
+            self.names = assign_names(self._named, self._known, rules)
 
     async def _write(self) -> bool:
         """Write the names, unless the file holds them already. Returns False if it has to be tried again."""
@@ -196,10 +215,10 @@ class HostsWriter:
         self._monitor.forget()
         return True
 
-    def _rules(self, pending: Collection[str]) -> NameRules:
+    def _rules(self, pending: Collection[str] = ()) -> NameRules:
         taken = {
             name: "the hosts file" if holder == HOSTS_FILE else f"another context ({holder})"
-            for name, holder in _names_of_others(self._options.hosts_file, self._key).items()
+            for name, holder in self._monitor.holders.items()
         }
         for name in _machine_names():
             taken[name] = "this machine"
@@ -213,57 +232,6 @@ class HostsWriter:
             public=self._public_names.public,
             writable=lambda name: name not in pending and may_be_written(name),
         )
-
-
-class HostsFileMonitor:
-    """Notices that somebody else has taken our block out of the hosts file: a VPN client, an editor, cloud-init.
-
-    The file is read only if it has changed since the last look.
-
-    Args:
-        path: the hosts file.
-        key: the context's key, which marks the block.
-    """
-
-    def __init__(self, path: str, key: str) -> None:
-        self._path = path
-        self._key = key
-        self._seen: tuple[int, ...] | None = None
-        self._missing = False
-
-    def lost(self, lines: Sequence[HostsLine]) -> bool:
-        """Whether the file has lost the block with these lines, and has not changed since the last look.
-
-        A program that is still writing is left to finish: if we wrote now, we would keep its half-written file. For
-        the same reason a file that is not there, or that cannot be read, has lost nothing.
-        """
-        try:
-            state = self._state()
-            if state == self._seen:
-                return self._missing
-            text = Path(self._path).read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            self._seen, self._missing = None, False
-            return False
-        self._seen, self._missing = state, not holds_block(text, self._key, lines)
-        return False
-
-    def forget(self) -> None:
-        """Read the file at the next look, since what it has to hold has changed."""
-        self._seen, self._missing = None, False
-
-    def _state(self) -> tuple[int, ...]:
-        status = os.stat(self._path)
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _names_of_others(hosts_file: str, key: str) -> dict[str, str]:
-    """The names that the hosts file holds outside our block, and who holds each."""
-    try:
-        text = Path(hosts_file).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return {}
-    return names_taken(text, key)
 
 
 def _machine_names() -> set[str]:

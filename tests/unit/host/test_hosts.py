@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_localize.host.hosts import HOSTS_FILE, holds_block, names_taken, render_block, replace_block
+from kubectl_localize.host.hosts import render_block, replace_block
 from kubectl_localize.model import HostsLine
 
 LINES = [HostsLine("127.71.4.19", ("web.shop", "web")), HostsLine("127.71.4.20", ("db.shop",))]
@@ -126,36 +126,3 @@ def test_lines_are_short_ascii_and_hold_every_name(label: str, names: list[str])
 def test_no_names_no_block() -> None:
     assert render_block("k", "l", []) == ""
     assert render_block("k", "l", [HostsLine("127.64.0.1", ())]) == ""
-
-
-def test_names_taken_are_those_outside_our_own_block() -> None:
-    text = "127.0.0.1 localhost Box # not-me\n#127.0.0.1 off\n\n" + ONE + TWO + "::1\tip6\n10.0.0.1 mine"
-    assert names_taken(text, "one-1a2b3c4d") == {
-        "localhost": HOSTS_FILE,
-        "box": HOSTS_FILE,
-        "web.shop": "two-1a2b3c4d",
-        "web": "two-1a2b3c4d",
-        "ip6": HOSTS_FILE,
-        "mine": HOSTS_FILE,
-    }
-
-
-def test_the_users_own_line_outweighs_another_contexts() -> None:
-    assert names_taken(TWO + "10.0.0.1 web\n", "k")["web"] == HOSTS_FILE
-    assert names_taken("10.0.0.1 web\n" + TWO, "k")["web"] == HOSTS_FILE
-
-
-@given(TEXTS)
-def test_a_block_is_held_until_somebody_takes_it_out_or_changes_it(text: str) -> None:
-    held = replace_block(text, "one-1a2b3c4d", ONE)
-    assert holds_block(held, "one-1a2b3c4d", LINES)
-    assert holds_block(held + TWO + "10.0.0.1 mine\n", "one-1a2b3c4d", LINES), "others may write behind it"
-    assert not holds_block(replace_block(held, "one-1a2b3c4d", ""), "one-1a2b3c4d", LINES)
-    assert not holds_block(held, "one-1a2b3c4d", LINES[:1])
-    assert not holds_block(held.replace("127.71.4.20\tdb.shop\n", ""), "one-1a2b3c4d", LINES)
-    assert not holds_block(held.replace(ONE.partition("\n")[0], "#"), "one-1a2b3c4d", LINES)
-
-
-def test_no_names_need_no_block() -> None:
-    assert holds_block("127.0.0.1 localhost\n", "k", [])
-    assert holds_block("127.0.0.1 localhost\n", "k", [HostsLine("127.64.0.1", ())])
