@@ -1,4 +1,4 @@
-"""Makes text that others wrote safe to show: one line, no control characters."""
+"""Makes text that others wrote safe to show: no control characters, and one line where one is expected."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ def one_line(text: str, longest: int = LONGEST) -> str:
         text = "".join(letter if letter.isprintable() else " " for letter in text)
     shown = " ".join(text.split())
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Make text of any number of lines safe to print; line feeds and tabs stay, and so does all that is printable.
+
+    Escape sequences are left out, and every other character that is not printable becomes a blank: control characters
+    (C0 and C1), bidirectional overrides, invisible ones, halves of surrogate pairs.
+    """
+    if text.isprintable() or all(part.isprintable() for line in text.split("\n") for part in line.split("\t")):
+        return text
+    text = ESCAPE_SEQUENCES.sub("", text)
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)

@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.
     """
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    from kubectl_localize.cli import streams
+
+    streams.prepare()
     words = list(sys.argv[1:] if argv is None else argv)
     if words and words[0].startswith(COMPLETION):  # what the commands need is not even imported then
         from kubectl_localize.cli.completion import shells
@@ -57,12 +60,8 @@ def guarded(
     argv: Sequence[str], parse_arguments: Callable[[Sequence[str]], Arguments], command: Callable[[Arguments], int]
 ) -> int:
     """Parse a command line and run its command; every exception becomes an error line and an exit code."""
-    import io
-
     from kubectl_localize.errors import LocalizeError
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # `…` in a Latin-1 terminal
     verbosity, no_color = 0, "--no-color" in argv
     try:
         args = parse_arguments(argv)
@@ -79,13 +78,6 @@ def guarded(
         return failure.exit_code
     except BrokenPipeError as failure:
         return 0 if _stdout_is_gone() else _internal_error(failure, verbosity, no_color)
-    except OSError as failure:
-        if not _is_disk_full(failure):
-            return _internal_error(failure, verbosity, no_color)
-        _flush_stdout()  # which drops what is stuck
-        reason = failure.strerror or str(failure)
-        _show_error(f"the output cannot be written: {reason}", "is the disk full?", no_color)
-        return 1
     except Exception as failure:
         return _internal_error(failure, verbosity, no_color)
 
@@ -146,19 +138,14 @@ def _show_traceback(verbosity: int) -> None:
 
 
 def _flush_stdout() -> None:
+    from kubectl_localize.errors import LocalizeError
+
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         _stdout_is_gone()
-    except OSError:
+    except (OSError, LocalizeError):  # what is stuck is dropped
         _point_stdout_at_nothing()
-
-
-def _is_disk_full(failure: OSError) -> bool:
-    """Whether there is no room for what is printed; for a file of ours, there is a LocalizeError, or a file name."""
-    import errno
-
-    return failure.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and failure.filename is None
 
 
 def _stdout_is_gone() -> bool:

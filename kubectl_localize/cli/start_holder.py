@@ -10,6 +10,7 @@ from kubectl_localize.cli.arguments import Arguments, did_you_mean_command
 from kubectl_localize.cli.client import Control
 from kubectl_localize.cli.holder import Holder, Outcome, Question
 from kubectl_localize.cli.privileges import start_helper
+from kubectl_localize.cli.streams import OutputError, write_with_sequences
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.ls_document import ForwardCounts, LsDocument
@@ -44,7 +45,10 @@ class StartHolder(Holder):
             said = summary(outcome.counts, self._context)
             self.console.line(f"{said}; `kubectl localize ls` lists, `kubectl localize stop` ends")
             return 0
-        self._show(outcome.document)
+        try:
+            self._show(outcome.document)
+        except OutputError as error:  # the table is lost, and nothing else
+            self.console.warning(error.message)
         if self.hold(control):
             return 0
         raise LocalizeError(
@@ -69,14 +73,15 @@ class StartHolder(Holder):
     def _show(self, document: LsDocument) -> None:
         from kubectl_localize.cli.listing.table import render_table
 
-        sys.stdout.write(
+        write_with_sequences(
+            sys.stdout,
             render_table(
                 document,
                 wide=False,
                 color=terminal.stdout_color(self._args.no_color),
                 width=terminal.stdout_width(),
                 now=datetime.now(UTC),
-            )
+            ),
         )
         sys.stdout.flush()
         self.console.line("Ctrl-C ends it")

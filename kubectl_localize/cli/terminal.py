@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from kubectl_localize.cli.streams import write_with_sequences
 from kubectl_localize.text import one_line
 
 _STYLES = {"red": "31", "green": "32", "yellow": "33", "dim": "2"}
@@ -94,7 +95,7 @@ class Console:
 
     def _write(self, text: str) -> None:
         try:
-            self._stream.write(text)
+            write_with_sequences(self._stream, text)
             self._stream.flush()
         except (OSError, ValueError):  # nobody reads it any more
             pass

@@ -10,6 +10,7 @@ from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.listing.document import Filter, Reading, StateFiles, near_names
 from kubectl_localize.cli.listing.formats import View, remarks
 from kubectl_localize.cli.listing.label_selector import parse_selector
+from kubectl_localize.cli.streams import write_with_sequences
 from kubectl_localize.cli.terminal import is_terminal, pause, stderr_console, stdout_color, stdout_width
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.process import owner
@@ -34,7 +35,7 @@ def run(args: Arguments) -> int:
     hint = near_names(wanted, everything.document) if not reading.document.items else ""
     for remark in remarks(reading, view, narrowed=wanted.narrows_items, hint=hint):
         remark.say(console)
-    sys.stdout.write(view.text(reading.document, _utc_now()))
+    write_with_sequences(sys.stdout, view.text(reading.document, _utc_now()))
     return 0
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from kubectl_localize.cli import streams
 from kubectl_localize.cli.completion.candidates import Answer, complete
 from kubectl_localize.cli.completion.line import Line, read_line
 from kubectl_localize.cli.completion.sources import Sources
@@ -20,6 +21,7 @@ NO_FILES, FILES = ":4", ":0"
 
 def main() -> int:
     """Answer kubectl, which runs `kubectl_complete-localize ARG… LAST`."""
+    streams.prepare()
     return answer("__complete", sys.argv[1:])
 
 
@@ -41,7 +43,7 @@ def answer(protocol: str, arguments: Sequence[str]) -> int:
     try:
         sys.stdout.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
         print(text, flush=True)
-    except OSError:
+    except (OSError, streams.OutputError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads it any more; so the exit is quiet
     return 0
 

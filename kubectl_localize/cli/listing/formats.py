@@ -10,6 +10,7 @@ from kubectl_localize.cli.listing.document import Reading, notes
 from kubectl_localize.cli.listing.table import render_table
 from kubectl_localize.cli.terminal import Console
 from kubectl_localize.ls_document import LsDocument
+from kubectl_localize.text import one_line
 
 NOTHING_RUNS = 'nothing is running; start with "kubectl localize"'
 NOTHING_MATCHES = "nothing that is running matches"
@@ -53,22 +54,28 @@ class View:
 
 
 def json_text(document: LsDocument, indent: int | None = None) -> str:
-    """The document as JSON (docs/state.md); on one line unless it is indented."""
+    """The document as JSON (docs/state.md); on one line unless it is indented. What cannot be printed is escaped."""
     import json
 
-    return json.dumps(document.to_json(), indent=indent, ensure_ascii=False)
+    text = json.dumps(document.to_json(), indent=indent, ensure_ascii=False)
+    return text if _is_printable(text) else json.dumps(document.to_json(), indent=indent)
 
 
 def yaml_text(document: LsDocument) -> str:
     """The same fields as YAML, in the same order."""
     import yaml
 
-    return str(yaml.safe_dump(document.to_json(), sort_keys=False, allow_unicode=True))
+    text = str(yaml.safe_dump(document.to_json(), sort_keys=False, allow_unicode=True))
+    return text if _is_printable(text) else str(yaml.safe_dump(document.to_json(), sort_keys=False))
+
+
+def _is_printable(text: str) -> bool:
+    return text.replace("\n", "").isprintable()
 
 
 def names(document: LsDocument) -> list[str]:
     """`ns/svc` of every item, each once."""
-    return list(dict.fromkeys(f"{item.namespace}/{item.name}" for item in document.items))
+    return list(dict.fromkeys(one_line(f"{item.namespace}/{item.name}") for item in document.items))
 
 
 @dataclass(frozen=True)

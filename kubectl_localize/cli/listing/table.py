@@ -25,6 +25,7 @@ _STYLES = {
     Status.SKIPPED: "dim",
 }
 _GAP = "   "
+_LONGEST_CELL = 1000  # characters; a name has 253 at most, and one cell makes all of its column as wide
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -209,8 +210,8 @@ def render_rows(rows: Sequence[Row], *, wide: bool, color: bool, width: int | No
 
 
 def _cells(row: Row, with_context: bool) -> list[str]:
-    return [
-        *([one_line(row.key[0])] if with_context else []),
+    cells = [
+        *([row.key[0]] if with_context else []),
         row.key[1],
         row.key[2],
         row.status,
@@ -220,6 +221,10 @@ def _cells(row: Row, with_context: bool) -> list[str]:
         row.age,
         *row.wide,
         row.reason,
+    ]
+    # Nearly all are fine as they are, and there may be thousands.
+    return [
+        cell if len(cell) < _LONGEST_CELL and cell.isprintable() else one_line(cell, _LONGEST_CELL) for cell in cells
     ]
 
 

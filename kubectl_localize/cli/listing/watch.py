@@ -13,6 +13,7 @@ from typing import TextIO
 from kubectl_localize.cli.listing.document import Filter, Reading, StateFiles
 from kubectl_localize.cli.listing.formats import Remark, View, json_text, names, remarks, yaml_text
 from kubectl_localize.cli.listing.table import Row, render_rows, rows_of
+from kubectl_localize.cli.streams import write_with_sequences
 from kubectl_localize.cli.terminal import Console
 from kubectl_localize.ls_document import LsDocument
 
@@ -99,7 +100,7 @@ class Watch:
 
     def _write(self, text: str) -> None:
         if text:
-            self._out.write(text)
+            write_with_sequences(self._out, text)
             self._out.flush()
 
     def _redraw(self, reading: Reading, size: os.terminal_size) -> None:
