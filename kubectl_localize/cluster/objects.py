@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from kubectl_localize.model import Endpoint, EndpointSlice, Service, ServiceKey, ServicePort
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+# A DNS subdomain name: all that an API server lets a Service, a pod or a namespace be called (other kinds may be more).
+_NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+def is_name(name: object) -> bool:
+    """Whether a Service, a pod or a namespace may be called this; nothing else is to get into a command or a file."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def listed_service(item: Mapping[str, Any]) -> Service | None:
+    """A Service as `service` reads it; None if it has a name or a port that no API server allows."""
+    meta, ports = item["metadata"], (item.get("spec") or {}).get("ports") or ()
+    allowed = is_name(meta["name"]) and is_name(meta["namespace"])
+    if allowed and all(_is_port(port["port"]) and _is_target(port.get("targetPort")) for port in ports):
+        return service(item)
+    return None
 
 
 def service(item: Mapping[str, Any]) -> Service:
@@ -33,6 +50,14 @@ def service(item: Mapping[str, Any]) -> Service:
     )
 
 
+def _is_port(number: object) -> bool:
+    return type(number) is int and 0 < number < 65536
+
+
+def _is_target(target: object) -> bool:
+    return target is None or isinstance(target, str) or target == 0 or _is_port(target)
+
+
 def is_ready(pod: Mapping[str, Any]) -> bool:
     """Whether a pod is Ready and not terminating."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
@@ -41,18 +66,18 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
 
 
 def endpoint_slice(item: Mapping[str, Any]) -> EndpointSlice | None:
-    """An EndpointSlice of `discovery.k8s.io/v1`, None if it belongs to no Service.
+    """An EndpointSlice of `discovery.k8s.io/v1`, None if it belongs to no Service that an API server allows.
 
     An endpoint whose `ready` is absent counts as Ready, as the API says; one that terminates is not.
     """
     meta = item["metadata"]
     owner = (meta.get("labels") or {}).get(SERVICE_NAME_LABEL)
-    if not owner:
+    if owner is None or not (is_name(owner) and is_name(meta["namespace"])):
         return None
     endpoints, unready, others, pods = [], [], 0, 0
     for entry in item.get("endpoints") or ():
         target = entry.get("targetRef") or {}
-        if target.get("kind") != "Pod" or not target.get("name"):
+        if target.get("kind") != "Pod" or not is_name(target.get("name")):
             others += 1
             continue
         pods += 1
@@ -67,7 +92,7 @@ def endpoint_slice(item: Mapping[str, Any]) -> EndpointSlice | None:
         ports=tuple(
             (port.get("name") or "", port.get("port"))
             for port in item.get("ports") or ()
-            if (port.get("protocol") or "TCP") == "TCP"
+            if (port.get("protocol") or "TCP") == "TCP" and (port.get("port") is None or _is_port(port["port"]))
         ),
         endpoints=tuple(endpoints),
         others=others,

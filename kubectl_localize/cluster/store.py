@@ -14,7 +14,7 @@ from kubectl_localize.timing import Clock, Notifier
 T = TypeVar("T")
 Json = dict[str, Any]
 
-SERVICES = Resource[Service]("v1", "services", objects.service)
+SERVICES = Resource[Service]("v1", "services", objects.listed_service)
 ENDPOINT_SLICES = Resource[EndpointSlice]("discovery.k8s.io/v1", "endpointslices", objects.endpoint_slice)
 PODS = Resource[Json]("v1", "pods", dict)
 

@@ -173,19 +173,24 @@ class ClusterNames:
 def names_in(answer: bytes) -> tuple[str, ...]:
     """The objects of a list as `ns/name`, or `name` if they are in no namespace.
 
+    Names that no API server allows are left out: shells may take them for more than a word.
+
     Args:
         answer: the list as the API server writes it, in JSON.
 
     Raises:
         ValueError: it is no list of objects.
     """
+    from kubectl_localize.cluster.objects import is_name
+
     try:
         objects = [item["metadata"] for item in json.loads(answer)["items"]]
-        return tuple(
-            f"{metadata['namespace']}/{metadata['name']}" if "namespace" in metadata else str(metadata["name"])
+        parts = [
+            (metadata["namespace"], metadata["name"]) if "namespace" in metadata else (metadata["name"],)
             for metadata in objects
-        )
-    except (KeyError, TypeError) as error:
+        ]
+        return tuple("/".join(words) for words in parts if all(map(is_name, words)))
+    except (KeyError, TypeError, RecursionError) as error:
         raise ValueError("no list of objects") from error
 
 

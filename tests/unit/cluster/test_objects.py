@@ -105,3 +105,32 @@ def test_null_for_ports_endpoints_and_numbers() -> None:
 def test_ports_that_are_not_tcp_are_left_out() -> None:
     ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
     assert slice_with(ports=ports).ports == (("dns-tcp", 53),)
+
+
+FORGED_NAMES = [
+    "", "Web", "web\n127.0.0.1 evil", "../../secrets", "--kubeconfig=/tmp/x", "$(reboot)", "web\x1b[2J", "w\u200bb",
+    "a" * 254, 7,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORGED_NAMES, ids=repr)
+def test_what_no_api_server_allows_is_left_out(name: object) -> None:
+    meta = SERVICE["metadata"]
+    assert objects.listed_service({**SERVICE, "metadata": {**meta, "name": name}}) is None
+    assert objects.listed_service({**SERVICE, "metadata": {**meta, "namespace": name}}) is None
+    assert slice_with(endpoints=[{**ENDPOINT, "targetRef": {"kind": "Pod", "name": name}}]).endpoints == ()
+    labels = {**SLICE["metadata"]["labels"], objects.SERVICE_NAME_LABEL: name}
+    assert objects.endpoint_slice({**SLICE, "metadata": {**SLICE["metadata"], "labels": labels}}) is None
+
+
+@pytest.mark.parametrize(
+    "port", [{"port": 0}, {"port": 65536}, {"port": "80"}, {"port": True}, {"port": 80, "targetPort": -1}]
+)
+def test_a_port_that_no_api_server_allows(port: dict[str, Any]) -> None:
+    assert objects.listed_service({**SERVICE, "spec": {**SERVICE["spec"], "ports": [port]}}) is None
+
+
+def test_what_an_api_server_allows_is_listed() -> None:
+    assert objects.listed_service(SERVICE) == objects.service(SERVICE)
+    assert objects.is_name("a" * 253)
+    assert objects.is_name("0.b-c")

@@ -81,6 +81,12 @@ def test_names_in_a_list() -> None:
     assert names_in(json.dumps(answer).encode()) == ("shop/web", "billing")
 
 
+@pytest.mark.parametrize("name", ["$(reboot)", "`reboot`", "web\nrm", "web\tx", "'", "--all", "\x1b[2J", "Web", "a/b"])
+def test_a_name_that_a_shell_may_take_for_more_is_left_out(name: str) -> None:
+    answer = {"items": [{"metadata": {"namespace": "shop", "name": name}}, {"metadata": {"name": "billing"}}]}
+    assert names_in(json.dumps(answer).encode()) == ("billing",)
+
+
 @pytest.mark.parametrize("answer", [b"", b"{}", b"[]", b'{"items": [3]}', b'{"items": [{"metadata": {}}]}'])
 def test_what_is_no_list(answer: bytes) -> None:
     with pytest.raises(ValueError, match=r"no list|Expecting"):
