@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 from kubectl_localize.cluster import kubectl
-from kubectl_localize.errors import ConflictError, KubectlError, NotFoundError
+from kubectl_localize.errors import KubectlError, NotFoundError
 from kubectl_localize.model import Connection
 
 if TYPE_CHECKING:
@@ -152,13 +152,11 @@ class Api:
             return False
         return True
 
-    async def scale(self, ref: WorkloadRef, current: int, wanted: int, *, uid: str, version: str = "") -> int:
+    async def scale(self, ref: WorkloadRef, current: int, wanted: int, *, uid: str) -> int:
         """Scale a workload only if it has `current` replicas, as `kubectl scale --current-replicas` does.
 
         Args:
             uid: the workload's; another one of the same name is not touched.
-            version: the `resourceVersion` at which it was seen to have `current`; while it has that there is no need
-                to look once more.
 
         Returns:
             The replicas that it had: `current` if it was scaled, else what somebody else made of it.
@@ -169,14 +167,6 @@ class Api:
             KubectlError: anything else.
         """
         path = f"{ref.path}/scale"
-        if version:
-            meta = {"name": ref.name, "namespace": ref.namespace, "uid": uid, "resourceVersion": version}
-            bare = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": {"replicas": wanted}}
-            try:
-                await self.replace(path, bare)
-                return current
-            except ConflictError:  # it has changed since, perhaps not its count
-                pass
         scale = await self.get(path)
         if scale["metadata"].get("uid") != uid:
             raise NotFoundError(f"{ref} has been deleted and made anew")
@@ -184,6 +174,20 @@ class Api:
         if replicas == current:
             await self.replace(path, {**scale, "spec": {**(scale.get("spec") or {}), "replicas": wanted}})
         return replicas
+
+    async def scale_as_seen(self, ref: WorkloadRef, wanted: int, *, uid: str, version: str) -> None:
+        """Scale a workload only if nothing of it has changed, without looking at it once more.
+
+        Args:
+            version: the `resourceVersion` at which it was seen.
+
+        Raises:
+            ConflictError: it has changed since.
+            KubectlError: anything else.
+        """
+        meta = {"name": ref.name, "namespace": ref.namespace, "uid": uid, "resourceVersion": version}
+        bare = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": meta, "spec": {"replicas": wanted}}
+        await self.replace(f"{ref.path}/scale", bare)
 
 
 def _with(path: str, query: Mapping[str, str]) -> str:

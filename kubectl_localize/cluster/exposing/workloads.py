@@ -100,6 +100,75 @@ async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
     return Owners(tuple(workloads[ref] for ref in sorted(workloads)), tuple(sorted(others)))
 
 
+async def pods_of(
+    api: Api, namespace: str, selector: Mapping[str, str], pods: Sequence[Json], behind: Owners
+) -> list[Json]:
+    """All pods of the workloads behind some pods that a Service selects, also those that it does not select.
+
+    Args:
+        selector: the Service's.
+        pods: what it selects.
+        behind: their owners.
+
+    Raises:
+        KubectlError: they cannot be listed.
+    """
+    listed = await asyncio.gather(
+        *(
+            api.items("v1", "pods", namespace, selector_text(workload))
+            for workload in behind.workloads
+            if not selector.items() <= _match_labels(workload).items()
+        )
+    )
+    candidates = {pod["metadata"]["name"]: pod for pod in [*pods, *(pod for page in listed for pod in page)]}
+    return [
+        pod
+        for _, pod in sorted(candidates.items())
+        if counts(pod) and any(owned(workload, pod) for workload in behind.workloads)
+    ]
+
+
+def owned(workload: Workload, pod: Json) -> bool:
+    """Whether a pod is this workload's; a Deployment's belongs to a ReplicaSet that is called after it."""
+    owner = controller(pod)
+    if owner is None:
+        return False
+    through = owner.kind == "ReplicaSet" and owner.name.rpartition("-")[0] == workload.ref.name
+    return owner.uid == workload.uid or (workload.ref.kind == "Deployment" and through)
+
+
+def counts(pod: Json) -> bool:
+    """Whether a pod is there to stay: it neither terminates nor has ended."""
+    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+    return not ended and not pod["metadata"].get("deletionTimestamp")
+
+
+def selector_text(workload: Workload) -> str:
+    """A workload's selector as the API takes it in a query: `app=cart,tier in (back,front)`."""
+    expressions = (workload.object["spec"].get("selector") or {}).get("matchExpressions") or ()
+    words = {
+        "Exists": "{key}",
+        "DoesNotExist": "!{key}",
+        "In": "{key} in ({values})",
+        "NotIn": "{key} notin ({values})",
+    }
+    return ",".join(
+        [
+            *(f"{key}={value}" for key, value in sorted(_match_labels(workload).items())),
+            *(
+                words[entry["operator"]].format(key=entry["key"], values=",".join(entry.get("values") or ()))
+                for entry in expressions
+            ),
+        ]
+    )
+
+
+def _match_labels(workload: Workload) -> dict[str, str]:
+    """The labels that all pods of a workload have; a ReplicationController's selector is nothing but labels."""
+    selector = workload.object["spec"].get("selector") or {}
+    return dict(selector if workload.ref.kind == "ReplicationController" else selector.get("matchLabels") or {})
+
+
 async def _fetch(api: Api, namespace: str, wanted: Collection[Controller]) -> dict[Controller, Json]:
     """Fetch these controllers' objects; leave out those that no longer exist under the same uid."""
     ordered = sorted(wanted)

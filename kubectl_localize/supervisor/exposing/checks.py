@@ -11,12 +11,13 @@ from typing import Any
 from kubectl_localize.cluster.exposing import rights
 from kubectl_localize.cluster.exposing.blockers import Blocker, blockers, foreign
 from kubectl_localize.cluster.exposing.journal import Entry, exposed_already, journals
+from kubectl_localize.cluster.exposing.rollouts import unfinished
 from kubectl_localize.cluster.exposing.values import (
     SESSION_LABEL,
     CarriedPort,
     ExposurePlan,
 )
-from kubectl_localize.cluster.exposing.workloads import likely_kinds, owners
+from kubectl_localize.cluster.exposing.workloads import counts, likely_kinds, owned, owners, pods_of
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import ExposeRequest
@@ -144,12 +145,14 @@ class Checks:
         pods: list[Json] = []
         try:
             selected = await self._api.items("v1", "pods", key.namespace, labels)
-            pods += [pod for pod in selected if not _session(pod) and _counts(pod)]
+            pods += [pod for pod in selected if not _session(pod) and counts(pod)]
             behind = await owners(self._api, key.namespace, pods)
+            replaced = await pods_of(self._api, key.namespace, selector, pods, behind)
         except ForbiddenError:
             await self._judge_rights(key.namespace, likely_kinds(pods), await rules)
             raise
-        return RequestedService(key, service, tuple(pods), behind, frozenset(map(_session, selected)) - {""})
+        sessions = frozenset(map(_session, selected)) - {""}
+        return RequestedService(key, service, tuple(pods), behind, sessions, tuple(replaced))
 
     def _judge_owners(self, requested: RequestedService, autoscalers: Sequence[Json]) -> None:
         if self._keeps:
@@ -163,6 +166,9 @@ class Checks:
         against = [blocker] if blocker is not None else []
         for workload in requested.owners.workloads:
             against += blockers(workload, autoscalers)
+            pods = [pod for pod in requested.replaced_pods if owned(workload, pod)]
+            if (blocker := unfinished(workload, pods)) is not None:
+                against.append(blocker)
         for blocker in sorted(against, key=lambda blocker: blocker.forcible):
             self._object(blocker)
 
@@ -248,12 +254,6 @@ class Checks:
 def _session(pod: Json) -> str:
     """The session that an exposure pod belongs to; empty for any other pod."""
     return str((pod["metadata"].get("labels") or {}).get(SESSION_LABEL) or "")
-
-
-def _counts(pod: Json) -> bool:
-    """Whether a pod is there to stay: it neither terminates nor has ended."""
-    ended = (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
-    return not ended and not pod["metadata"].get("deletionTimestamp")
 
 
 def _near(key: ServiceKey, services: Sequence[Json]) -> str:

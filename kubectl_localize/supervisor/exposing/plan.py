@@ -32,7 +32,9 @@ class RequestedService:
     """One Service that was asked for, and what is behind it.
 
     Args:
+        pods: what it selects, but for exposure pods and those that end.
         sessions: of the exposure pods that it has already.
+        replaced_pods: all pods of the workloads that are scaled down, also those that it does not select.
     """
 
     key: ServiceKey
@@ -40,6 +42,7 @@ class RequestedService:
     pods: tuple[Json, ...]
     owners: Owners
     sessions: frozenset[str]
+    replaced_pods: tuple[Json, ...] = ()
 
 
 def groups(all_requested: Sequence[RequestedService]) -> list[list[RequestedService]]:

@@ -37,16 +37,14 @@ class ScaledWorkloads:
 
         Raises:
             EndingError: the exposure is to end.
-            LocalizeError: somebody else scales one of them.
+            LocalizeError: somebody else scales or changes one of them.
             KubectlError: the API server does not answer, or refuses it.
         """
         for workload in self._workloads:
             waiter.go_on()
             self._scaled.add(workload.ref)  # before it is done: if the answer is lost, it may have been
             try:
-                replicas = await self._api.scale(
-                    workload.ref, workload.replicas, 0, uid=workload.uid, version=workload.version
-                )
+                replicas = await self._scale_down(workload)
             except ConflictError:
                 replicas = -1
             if replicas != workload.replicas:
@@ -56,6 +54,28 @@ class ScaledWorkloads:
                     "try again when its replica count stays the same",
                 )
         return ", ".join(f"{workload.ref} ({workload.replicas})" for workload in self._workloads) + " scaled down"
+
+    async def _scale_down(self, workload: Workload) -> int:
+        """Scale one to zero; the replicas that it had, which are others than the checks saw if it was not scaled.
+
+        Raises:
+            LocalizeError: a rollout has begun since the checks, so scaling would not bring back what they saw.
+            ConflictError: it was changed at the same moment.
+            KubectlError: anything else.
+        """
+        try:
+            await self._api.scale_as_seen(workload.ref, 0, uid=workload.uid, version=workload.version)
+        except ConflictError:  # it has changed since, perhaps only its status
+            current = await self._api.get(workload.ref.path)
+            seen, now = (item["metadata"].get("generation") for item in (workload.object, current))
+            if now != seen and int(current["spec"].get("replicas") or 0) == workload.replicas:
+                self._scaled.discard(workload.ref)
+                raise LocalizeError(
+                    f"somebody else has changed {workload.ref} just now",
+                    f"try again after `kubectl rollout status -n {workload.ref.namespace} {workload.ref.by_hand}`",
+                ) from None
+            return await self._api.scale(workload.ref, workload.replicas, 0, uid=workload.uid)
+        return workload.replicas
 
     async def scaled_by_others(self) -> str:
         """Say to which count others have scaled them meanwhile; empty if they are at zero or it cannot be asked."""

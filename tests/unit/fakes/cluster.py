@@ -115,7 +115,8 @@ class Cluster:
         await asyncio.sleep(0)
 
     def _follow(self, path: str, replicas: int) -> None:
-        self.objects[path]["status"] = {"readyReplicas": replicas, "observedGeneration": 1}
+        counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas", "readyReplicas"), replicas)
+        self.objects[path]["status"] = {**counts, "observedGeneration": 1}
 
     def _publish(self) -> None:
         ours = [

@@ -32,7 +32,9 @@ def add(cluster: Cluster, name: str, *, kind: str = "Deployment", port: int = 80
     """A workload of two, its pods, and a Service of the same name."""
     path = f"{APPS}/{kind.lower()}s/{name}"
     template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main"}]}}
-    cluster.put(path, {"metadata": {"uid": f"{name}-uid"}, "spec": {"replicas": 2, "template": template, **spec}})
+    wanted = {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": template, **spec}
+    status = {"replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2, "observedGeneration": 1}
+    cluster.put(path, {"metadata": {"uid": f"{name}-uid"}, "spec": wanted, "status": status})
     owner = {"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": f"{name}-uid", "controller": True}
     for number in range(2):
         meta = {"labels": {"app": name}, "ownerReferences": [owner]}

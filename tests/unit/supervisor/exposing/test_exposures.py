@@ -78,7 +78,6 @@ class Stage:
         self.paths = RunPaths(directory)
         self.cluster = cluster or Cluster()
         add(self.cluster, "cart")
-        self.cluster.objects[CART_PATH]["status"] = {"readyReplicas": 2, "observedGeneration": 1}
         self.client = RecordedClient()
         self.lifetime = Lifetime()
         self.lifetime.hold(self)

@@ -108,6 +108,17 @@ def test_what_a_colleague_scales_to_zero_in_the_very_moment_stays_at_zero() -> N
     assert (counts(cluster), cluster.left("abc12")) == ((2, 0), [])
 
 
+def test_a_workload_that_somebody_changes_after_the_checks_is_not_scaled() -> None:
+    cluster, replaced = stage()
+    cluster.put(WEB, cluster.objects[WEB])  # its status has changed
+    cluster.objects[CART]["metadata"]["generation"] = 2
+    cluster.put(CART, cluster.objects[CART])  # a rollout has begun, and its count is the same
+    with pytest.raises(LocalizeError, match="somebody else has changed Deployment shop/cart just now"):
+        asyncio.run(replaced.scale_down(waiter()))
+    undo(cluster, replaced)
+    assert (counts(cluster), cluster.left("abc12")) == ((2, 1), [])
+
+
 def test_what_was_never_reached_is_not_touched() -> None:
     cluster, replaced = stage()
     cluster.scale(CART, 0)
