@@ -27,6 +27,7 @@ import re
 import select
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -38,6 +39,7 @@ PROTOCOL = 1
 SYSTEM_HOSTS = "/etc/hosts"
 LINE_BYTES = 16 * 1024 * 1024
 MOST_LINES = 20_000
+MOST_NAMES = 64  # of a line; the product gives an address six
 HANDSHAKE_SECONDS = 10.0
 SEND_SECONDS = 30.0
 LOCK_SECONDS = 5.0
@@ -45,6 +47,14 @@ HOSTS_LINE_BYTES = 499  # musl reads lines of 512 bytes; the newline counts
 
 _KEY = re.compile(r"[a-z0-9-]{1,64}")
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+# What systems call their own loopback, link-local and broadcast addresses (hosts(5) of Debian, Fedora and macOS).
+_LOCAL_NAMES = frozenset(
+    [
+        "localhost", "localhost.localdomain", "localhost4", "localhost4.localdomain4", "localhost6",
+        "localhost6.localdomain6", "ip6-localhost", "ip6-loopback", "ip6-localnet", "ip6-mcastprefix", "ip6-allnodes",
+        "ip6-allrouters", "ip6-allhosts", "broadcasthost",
+    ]
+)  # fmt: skip
 _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 _RESERVED = ipaddress.IPv4Network("127.0.0.0/16")
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -280,9 +290,13 @@ class HostsFile:
 
     def _read(self) -> bytes:
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            # O_NONBLOCK: nobody may ever write to a pipe.
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             return b""
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, f"{self._path} is no file")
         with os.fdopen(descriptor, "rb") as file:
             return file.read()
 
@@ -414,18 +428,25 @@ def parse_range(text: str) -> ipaddress.IPv4Network:
 
 
 def check_name(name: Any) -> str:
-    """Return the name if it may stand in a hosts file.
+    """Return the name if it may stand in a hosts file; `machine_names` are to be kept out besides.
 
     Raises:
         BadRequestError: it is no DNS name in lower case, or it is localhost or an address.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadRequestError(f"not a DNS name in lower case: {name!r}"[:300])
-    if name == "localhost" or name.endswith(".localhost"):
+    if name in _LOCAL_NAMES or name.endswith(".localhost"):
         raise BadRequestError("localhost is never redirected")
     if name[0].isdigit() and _is_address(name):
         raise BadRequestError(f"an address, not a name: {name}")
     return name
+
+
+def machine_names() -> set[str]:
+    """Return what this machine is called, in lower case; it may change while it runs."""
+    own = socket.gethostname().lower()
+    short = own.split(".")[0]
+    return {name for name in (own, short, f"{short}.local", f"{short}.localdomain") if not name.startswith(".")}
 
 
 def _is_address(name: str) -> bool:
@@ -521,13 +542,16 @@ class RequestHandler:
     def _write_hosts(self, label: Any, lines: Any) -> None:
         if not isinstance(label, str) or not isinstance(lines, list) or len(lines) > MOST_LINES:
             raise BadRequestError(f"hosts takes a label and a list of at most {MOST_LINES} lines")
+        own_names = machine_names()
         entries = []
         for line in lines:
             address = self._address(line)
             names = line.get("names")
-            if not isinstance(names, list):
-                raise BadRequestError("names is a list")
-            entries.append((address, [check_name(name) for name in names]))
+            if not isinstance(names, list) or len(names) > MOST_NAMES:
+                raise BadRequestError(f"names is a list of at most {MOST_NAMES}")
+            if not own_names.isdisjoint(check_name(name) for name in names):
+                raise BadRequestError("a name of this machine's own is never redirected")
+            entries.append((address, names))
         self._hosts.replace(self._key, format_block(self._key, label, entries))
 
     def _alias(self, address: str, present: Any) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kubectl_localize.host.helper import BadRequestError, check_name, format_block, replace_block
+from kubectl_localize.host.helper import BadRequestError, check_name, format_block, machine_names, replace_block
 from kubectl_localize.model import HostsLine
 
-__all__ = ["HOSTS_FILE", "block_body", "may_be_written", "render_block", "replace_block"]
+__all__ = ["HOSTS_FILE", "block_body", "machine_names", "may_be_written", "render_block", "replace_block"]
 
 HOSTS_FILE = "hosts file"
 

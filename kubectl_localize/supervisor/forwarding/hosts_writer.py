@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import socket
 from collections.abc import Collection, Sequence
 from urllib.parse import urlsplit
 
 from kubectl_localize.host.helper_client import DeniedError, Helper, HelperError
-from kubectl_localize.host.hosts import HOSTS_FILE, may_be_written
+from kubectl_localize.host.hosts import HOSTS_FILE, machine_names, may_be_written
 from kubectl_localize.host.resolve import unresolved
 from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Connection, HostsLine, Options, ServiceKey
@@ -220,7 +219,7 @@ class HostsWriter:
             name: "the hosts file" if holder == HOSTS_FILE else f"another context ({holder})"
             for name, holder in self._monitor.holders.items()
         }
-        for name in _machine_names():
+        for name in ("localhost", *machine_names()):
             taken[name] = "this machine"
         for url in (self._connection.proxy, self._connection.server):
             taken[urlsplit(url).hostname or ""] = "the way to the API server"
@@ -232,8 +231,3 @@ class HostsWriter:
             public=self._public_names.public,
             writable=lambda name: name not in pending and may_be_written(name),
         )
-
-
-def _machine_names() -> set[str]:
-    own = socket.gethostname().lower()
-    return {"localhost", "localhost.localdomain", own, own.partition(".")[0]}

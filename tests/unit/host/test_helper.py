@@ -206,6 +206,12 @@ BAD_REQUESTS: list[Any] = [
     _hosts(names=[1]),
     _hosts(names=["localhost"]),
     _hosts(names=["a.localhost"]),
+    _hosts(names=["localhost.localdomain"]),
+    _hosts(names=["ip6-localhost"]),
+    _hosts(names=["broadcasthost"]),
+    _hosts(names=[socket.gethostname().lower()]),
+    _hosts(names=["web", socket.gethostname().lower().split(".")[0] + ".local"]),
+    _hosts(names=[f"n{number}" for number in range(65)]),
     _hosts(names=["Web"]),
     _hosts(names=["web shop"]),
     _hosts(names=["web\n10.0.0.1\tevil"]),
@@ -254,6 +260,19 @@ def test_a_file_that_was_not_there_is_gone_again(supervisor: Supervisor, tmp_pat
     assert path.stat().st_mode & 0o777 == 0o644
     supervisor.end()
     assert os.listdir(tmp_path) == []
+
+
+def test_what_is_no_file_is_refused_at_once(supervisor: Supervisor, tmp_path: Path) -> None:
+    pipe, directory = tmp_path / "pipe", tmp_path / "directory"
+    os.mkfifo(pipe)
+    directory.mkdir()
+    for path in (pipe, directory, Path("/dev/null")):
+        with pytest.raises(OSError, match=r"is no file|Permission"):
+            helper.HostsFile(str(path)).replace(KEY, "a block\n")
+    supervisor.start(pipe)
+    reply, _ = supervisor.ask(HOSTS_REQUEST)
+    assert (reply["ok"], reply["kind"]) == (False, "failed")
+    assert "is no file" in reply["error"]
 
 
 def test_a_link_stays_a_link(supervisor: Supervisor, hosts_file: Path, tmp_path: Path) -> None:
