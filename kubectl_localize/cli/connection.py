@@ -42,6 +42,7 @@ def resolve(args: Arguments, cache: FileCache | None = None) -> Connection:
     for file in files if args.kubeconfig else ():
         if not os.path.exists(file):
             raise LocalizeError(f"there is no kubeconfig {file}", "check --kubeconfig")
+    _refuse_pipes(files)
     environment = {**os.environ, "KUBECONFIG": os.pathsep.join(files), "KUBERC": "off", "KUBECTL_KUBERC": "false"}
     _check_version(kubectl, environment, cache)
     try:
@@ -50,6 +51,18 @@ def resolve(args: Arguments, cache: FileCache | None = None) -> Connection:
         view = _ask_kubectl(kubectl, ["config", "view", "-o", "json"], environment)
         connection = _connection(args, kubectl, files, view)
     return connection if connection.proxy else _with_proxy(connection, os.environ)
+
+
+def _refuse_pipes(files: Sequence[str]) -> None:
+    """Raise LocalizeError if a kubeconfig is a pipe, such as `<(…)` makes one: every child of ours reads it, too."""
+    import stat
+
+    for file in files:
+        with contextlib.suppress(OSError):
+            if stat.S_ISFIFO(os.stat(file).st_mode):
+                raise LocalizeError(
+                    f"the kubeconfig {file} is a pipe, which can be read only once", "write it to a file"
+                )
 
 
 def run_paths(connection: Connection) -> RunPaths:
@@ -167,15 +180,16 @@ def _ask_kubectl(kubectl: str, arguments: Sequence[str], environment: Mapping[st
     Raises:
         LocalizeError: it fails, prints something else, or does not end within KUBECTL_SECONDS.
     """
-    import json
     import subprocess  # and not sh: the first start takes this way, too, and sh needs 70 ms to be imported
+
+    from kubectl_localize.json_text import parse_json
 
     try:
         done = subprocess.run(
             [kubectl, *arguments], stdin=subprocess.DEVNULL, capture_output=True, env=dict(environment),
             timeout=KUBECTL_SECONDS, check=True,
         )  # fmt: skip
-        answer = json.loads(done.stdout)
+        answer = parse_json(done.stdout)
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
         raise LocalizeError(

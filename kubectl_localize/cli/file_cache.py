@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.files import read_json
 from kubectl_localize.host.paths import make_private, write_atomic
 
 
@@ -37,7 +38,7 @@ class FileCache:
         path = self._path(question, files)
         stamps = [_stamp(file) for file in files]
         with suppress(OSError, ValueError, KeyError, TypeError):
-            entry = json.loads(path.read_text(encoding="utf-8"))
+            entry = read_json(path)
             if entry["files"] == stamps and isinstance(entry["answer"], dict):
                 answer: dict[str, Any] = entry["answer"]
                 return answer

@@ -12,6 +12,7 @@ from kubectl_localize.cli.reach import another, connect, no_answer, spawn, wait_
 from kubectl_localize.cli.release import wait_for_release
 from kubectl_localize.cli.terminal import Steps
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.files import read_text
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import owner
 from kubectl_localize.protocol import (
@@ -279,7 +280,7 @@ def _as_ctrl_c(*_: object) -> None:
 def _hint_with_log(hint: str, paths: RunPaths) -> str:
     """A hint in which the last line of the supervisor's log, which says why it ended, stands for `{log}`."""
     try:
-        lines = paths.log.read_text(errors="replace").strip().splitlines()
+        lines = read_text(paths.log, errors="replace").strip().splitlines()
     except OSError:
         lines = ["it has no log"]
     return hint.replace("{log}", lines[-1] if lines else "it says nothing")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.files import make_room
 from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, make_private
 from kubectl_localize.host.process import module_argv, owner, wait_released
 from kubectl_localize.host.sockets import socket_address
@@ -41,6 +42,7 @@ def spawn(run: RunPaths) -> socket.socket:
     Raises:
         LocalizeError: it cannot be started.
     """
+    _make_room(run)
     ours, theirs = socket.socketpair()
     try:
         with theirs, os.fdopen(os.open(run.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
@@ -58,6 +60,18 @@ def spawn(run: RunPaths) -> socket.socket:
         ours.close()
         raise LocalizeError(f"the supervisor cannot be started: {error.strerror or error}") from error
     return ours
+
+
+def _make_room(run: RunPaths) -> None:
+    """Move aside what is in the place of a supervisor's files and is none of them.
+
+    Raises:
+        LocalizeError: it cannot be moved.
+    """
+    for file in (run.pidfile, run.log, run.state, run.groups, run.exposures):
+        make_room(file)
+    for path in (run.control, run.helper_socket, run.own_socket):
+        make_room(path, socket=True)
 
 
 def reach(run: RunPaths) -> socket.socket | None:

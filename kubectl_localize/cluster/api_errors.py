@@ -5,7 +5,6 @@ Its fields: https://kubernetes.io/docs/reference/kubernetes-api/common-definitio
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from kubectl_localize.errors import (
     UnauthorizedError,
     UnreachableError,
 )
+from kubectl_localize.json_text import parse_json
 
 _BY_REASON: Mapping[str, type[KubectlError]] = {
     "Unauthorized": UnauthorizedError,
@@ -59,7 +59,7 @@ def error_of_response(code: int, content_type: str, body: bytes) -> KubectlError
     """
     if content_type.startswith("application/json"):
         try:
-            document = json.loads(body)
+            document = parse_json(body)
         except ValueError:
             document = None
         if isinstance(document, dict):

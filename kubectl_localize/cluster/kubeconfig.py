@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +92,7 @@ def cluster_identity(cluster: Mapping[str, Any]) -> str:
         if data:
             authority = base64.b64decode(data) if data != REDACTED else b""
         elif file:
-            authority = Path(file).read_bytes()
+            authority = _read(file)
     if authority.strip():
         return f"ca:{hashlib.sha256(authority.strip()).hexdigest()}"
     try:
@@ -157,9 +159,16 @@ def _load(file: str) -> Any:
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with it
     try:
-        return _with_absolute_paths(yaml.load(Path(file).read_bytes(), Loader=loader), Path(file).parent)
-    except (OSError, ValueError, yaml.YAMLError):
+        return _with_absolute_paths(yaml.load(_read(file), Loader=loader), Path(file).parent)
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return None
+
+
+def _read(file: str) -> bytes:
+    """Raises OSError: it is no regular file (a pipe would be waited for), or cannot be read."""
+    if not stat.S_ISREG(os.stat(file).st_mode):
+        raise OSError(f"{file} is no regular file")
+    return Path(file).read_bytes()
 
 
 def _with_absolute_paths(document: Any, directory: Path) -> Any:

@@ -17,6 +17,7 @@ from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api_errors import error_of_response
 from kubectl_localize.cluster.proxy import Proxy, SocketPaths, Spawner
 from kubectl_localize.errors import KubectlError, UnauthorizedError, UnreachableError
+from kubectl_localize.json_text import parse_json
 from kubectl_localize.model import Connection
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class Transport:
         except TimeoutError:
             raise UnreachableError(f"the API server does not answer within {timeout_seconds:g} s") from None
         try:
-            document = json.loads(text)
+            document = parse_json(text)
         except ValueError as error:
             raise KubectlError(f"the API server's answer to {method} {path} is no JSON") from error
         if not isinstance(document, dict):

@@ -7,7 +7,6 @@ means resume, and 410 means list anew.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -17,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api_errors import error_of_status
 from kubectl_localize.errors import GoneError, KubectlError, UnauthorizedError
+from kubectl_localize.json_text import parse_json
 from kubectl_localize.timing import Backoff, Clock
 
 T = TypeVar("T")
@@ -188,7 +188,7 @@ class Watch(Generic[T]):
             KubectlError: any other failure, or it is no event.
         """
         try:
-            event = json.loads(line)
+            event = parse_json(line)
             kind, item = event["type"], event["object"]
             if kind == "ERROR":
                 raise error_of_status(item)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -13,7 +12,9 @@ from pathlib import Path
 
 from kubectl_localize.errors import LocalizeError, UsageError
 from kubectl_localize.host.blocking import in_daemon_thread
+from kubectl_localize.host.files import make_room, move_aside, read_text
 from kubectl_localize.host.paths import locked, make_private, write_atomic
+from kubectl_localize.json_text import parse_json
 
 LOCK_SECONDS = 5.0
 
@@ -103,6 +104,7 @@ class AddressRegistry:
         make_private(self._lock.parent)
         try:
             with locked(self._lock, self._lock_seconds):
+                make_room(self._path)
                 before = self._read()
                 after = self._updated(before, context_key, names)
                 if after != before:
@@ -158,14 +160,14 @@ class AddressRegistry:
 
     def _read(self) -> dict[_Holder, _Entry]:
         try:
-            text = self._path.read_text(encoding="utf-8", errors="surrogateescape")
+            text = read_text(self._path, errors="surrogateescape")
         except FileNotFoundError:
             return {}
         try:
             return _from_json(text)
         except (ValueError, TypeError, KeyError, AttributeError):
             # Kept for a look at what went wrong. Addresses are derived anew, and nearly all come out the same.
-            os.replace(self._path, self._path.with_name(self._path.name + ".broken"))
+            move_aside(self._path)
             return {}
 
 
@@ -174,7 +176,7 @@ def _dotted(number: int) -> str:
 
 
 def _from_json(text: str) -> dict[_Holder, _Entry]:
-    document = json.loads(text)
+    document = parse_json(text)
     if document["version"] != _VERSION:
         raise ValueError("unknown version")
     entries: dict[_Holder, _Entry] = {}

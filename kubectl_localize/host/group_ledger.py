@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from kubectl_localize.host.files import read_text
 from kubectl_localize.host.guard import Guard, apply_line, end_groups
 from kubectl_localize.host.paths import write_atomic
 from kubectl_localize.host.started import UNKNOWN, started_at
@@ -64,7 +65,7 @@ def end_recorded_groups(path: Path) -> None:
             so do groups whose leader may by now be somebody else.
     """
     try:
-        groups = _from_text(path.read_text(encoding="ascii"))
+        groups = _from_text(read_text(path))
     except (OSError, ValueError):
         groups = {}
     end_groups(groups)

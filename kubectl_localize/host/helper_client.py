@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.json_text import parse_json
 from kubectl_localize.model import HostsLine
 
 _REPLY_SECONDS = 30.0
@@ -192,7 +193,7 @@ class Helper:
 
     def _answered(self, line: bytes) -> None:
         try:
-            reply = json.loads(line)
+            reply = parse_json(line)
             descriptor = self._descriptors.popleft() if reply.get("fd") else None
             future = self._waiting.popleft()
         except (ValueError, AttributeError, IndexError):

@@ -13,6 +13,7 @@ from typing import Any
 from kubectl_localize.host import helper as helper_program
 from kubectl_localize.host.helper_client import Helper
 from kubectl_localize.host.sockets import socket_address
+from kubectl_localize.json_text import parse_json
 
 _HANDSHAKE_SECONDS = 5.0
 
@@ -142,4 +143,4 @@ async def _read_line(connection: socket.socket) -> Any:
         if not piece or len(received) > 4096:
             raise ValueError("no hello")
         received += piece
-    return json.loads(received)
+    return parse_json(received)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.files import make_room
 
 HOME_VARIABLE = "KUBECTL_LOCALIZE_HOME"
 
@@ -220,7 +221,9 @@ def locked(path: Path, timeout_seconds: float) -> Iterator[None]:
     Raises:
         TimeoutError: another process held the lock all the time.
         OSError: the file cannot be opened or locked.
+        LocalizeError: something else is in its place.
     """
+    make_room(path)
     deadline = time.monotonic() + timeout_seconds
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import kubectl_localize
 from kubectl_localize.host.system import this_system
+from kubectl_localize.json_text import parse_json
 
 # Lies beside the packages that were unpacked from an archive (krew/carried/start.py), and nowhere else.
 STARTER = "kubectl_localize_start.py"
@@ -45,7 +46,7 @@ class Pidfile:
         content = json.dumps({"pid": pid, "started": this_system().start_mark(pid)}).encode()
         deadline = time.monotonic() + _ACQUIRE_SECONDS
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
             try:
                 if _try_lock(descriptor, fcntl.LOCK_EX):
                     if _is_same_file(descriptor, path):
@@ -75,7 +76,7 @@ class Pidfile:
 def owner(path: Path) -> int | None:
     """Return the pid of the live process that holds the pidfile; None if there is none or the file cannot be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe may be there
     except OSError:
         return None
     try:
@@ -98,7 +99,7 @@ def wait_released(path: Path, timeout_seconds: float) -> bool:
     """
     deadline = time.monotonic() + timeout_seconds
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe may be there
     except OSError:
         return True
     try:
@@ -113,7 +114,7 @@ def wait_released(path: Path, timeout_seconds: float) -> bool:
 
 def _read_pid(descriptor: int) -> int | None:
     try:
-        pid = json.loads(os.pread(descriptor, 4096, 0))["pid"]
+        pid = parse_json(os.pread(descriptor, 4096, 0))["pid"]
     except (ValueError, KeyError, TypeError):
         return None
     return pid if isinstance(pid, int) else None

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.terminal import pause
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.files import open_file
 from kubectl_localize.host.paths import Paths, RunPaths
 
 POLL_SECONDS = 0.25
@@ -29,7 +30,7 @@ def run(args: Arguments) -> int:
     try:
         if args.follow:
             follow(log, sys.stdout.buffer, pause)
-        with log.open("rb") as file:
+        with open_file(log) as file:
             copy(file, sys.stdout.buffer)
     except KeyboardInterrupt:
         if not args.follow:
@@ -82,7 +83,7 @@ def follow(log: Path, out: BinaryIO, sleep: Callable[[float], None]) -> None:
     Raises:
         FileNotFoundError: there is none at the start.
     """
-    file: BinaryIO = log.open("rb")
+    file: BinaryIO = open_file(log)
     try:
         while True:
             copy(file, out)
@@ -104,7 +105,7 @@ def _successor(file: BinaryIO, log: Path) -> BinaryIO | None:
         file.seek(0)
         return None
     try:
-        candidate = log.open("rb")
+        candidate = open_file(log)
     except FileNotFoundError:
         return None  # between the renaming and the new file
     if os.path.samestat(here, os.fstat(candidate.fileno())):

@@ -14,6 +14,7 @@ from kubectl_localize.cli.listing.document import other_version
 from kubectl_localize.cli.reach import reach
 from kubectl_localize.cli.release import wait_for_release, warn_of_leftovers
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.files import read_text
 from kubectl_localize.host.group_ledger import end_recorded_groups
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import Pidfile, owner
@@ -88,7 +89,7 @@ def stop(run: RunPaths, console: terminal.Console) -> bool:
 def _supervisor(run: RunPaths) -> SupervisorItem | None:
     """What the state file says of the supervisor; None if it says nothing."""
     try:
-        return LsDocument.from_text(run.state.read_text(encoding="utf-8")).supervisors[0]
+        return LsDocument.from_text(read_text(run.state)).supervisors[0]
     except (OSError, ValueError, IndexError):
         return None
 

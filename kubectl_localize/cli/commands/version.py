@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kubectl_localize import __version__
 from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.json_text import parse_json
 
 NOT_FOUND = "not found"
 _LABELS = {"localize": "kubectl localize", "kubectl": "kubectl", "ssh": "ssh", "server": "server"}
@@ -100,7 +101,7 @@ def understand(localize: str, kubectl: Outcome | None, ssh: Outcome | None, *, c
 
 def _json(text: str) -> dict[str, object]:
     try:
-        document = json.loads(text)
+        document = parse_json(text)
     except ValueError:
         return {}
     return document if isinstance(document, dict) else {}

@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kubectl_localize.errors import ForbiddenError
+from kubectl_localize.host.files import read_json
 from kubectl_localize.host.paths import context_key, make_private, write_atomic
+from kubectl_localize.json_text import parse_json
 from kubectl_localize.model import Connection
 
 FRESH_SECONDS = 15.0
@@ -80,7 +82,7 @@ class NameCache:
     def load(self, list_name: str) -> Names:
         """Load the saved names; none if there is no file, or it cannot be read."""
         try:
-            saved = json.loads((self._directory / f"{list_name}.json").read_text(encoding="utf-8"))
+            saved = read_json(self._directory / f"{list_name}.json")
             return Names(
                 tuple(str(name) for name in saved["names"]),
                 float(saved["listedAt"]),
@@ -184,13 +186,13 @@ def names_in(answer: bytes) -> tuple[str, ...]:
     from kubectl_localize.cluster.objects import is_name
 
     try:
-        objects = [item["metadata"] for item in json.loads(answer)["items"]]
+        objects = [item["metadata"] for item in parse_json(answer)["items"]]
         parts = [
             (metadata["namespace"], metadata["name"]) if "namespace" in metadata else (metadata["name"],)
             for metadata in objects
         ]
         return tuple("/".join(words) for words in parts if all(map(is_name, words)))
-    except (KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError("no list of objects") from error
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kubectl_localize.cli.listing.label_selector import Requirement, matches
 from kubectl_localize.codec import CodecError
+from kubectl_localize.host.files import read_text
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.ls_document import ExposureItem, ForwardItem, HostsState, Item, LsDocument, SupervisorItem
 
@@ -76,7 +77,7 @@ def _read(run: RunPaths, owner: Owner) -> LsDocument | str | None:
 
 def _text(run: RunPaths) -> str | None:
     try:
-        return run.state.read_text(encoding="utf-8")
+        return read_text(run.state)
     except FileNotFoundError:
         return None
 

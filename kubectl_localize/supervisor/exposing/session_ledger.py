@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.blocking import in_daemon_thread
+from kubectl_localize.host.files import make_room, move_aside, read_json
 from kubectl_localize.host.paths import locked, write_durable
 
+log = logging.getLogger(__name__)
+
 LOCK_SECONDS = 5.0
+
+_DAMAGED = (ValueError, KeyError, TypeError, AttributeError)
 
 Sessions = dict[str, str]  # session to namespace
 
@@ -39,9 +45,8 @@ class SessionLedger:
     def sessions(self) -> Sessions:
         """Return the namespace of each session; none if there is no readable file."""
         try:
-            sessions = json.loads(self._path.read_text())["sessions"]
-            return {str(session): str(namespace) for session, namespace in sessions.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return self._read()
+        except (OSError, *_DAMAGED):
             return {}
 
     async def add(self, session: str, namespace: str) -> None:
@@ -78,9 +83,21 @@ class SessionLedger:
                     f"`fuser {self._lock}` names it: continue or end it, then try again",
                 ) from error
 
+    def _read(self) -> Sessions:
+        """Raises OSError or one of _DAMAGED."""
+        sessions = read_json(self._path)["sessions"]
+        return {str(session): str(namespace) for session, namespace in sessions.items()}
+
     def _rewrite(self, update: Callable[[Sessions], Sessions]) -> None:
         with locked(self._lock, self._lock_seconds):
-            before = self.sessions()
+            make_room(self._path)
+            try:
+                before = self._read()
+            except FileNotFoundError:
+                before = {}
+            except _DAMAGED:
+                log.warning("%s is damaged; what it held is in %s", self._path, move_aside(self._path))
+                before = {}
             after = update(before)
             if after and after != before:
                 write_durable(self._path, json.dumps({"sessions": after}))

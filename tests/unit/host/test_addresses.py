@@ -9,7 +9,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -199,9 +199,25 @@ async def test_a_lock_that_is_never_released_is_an_error_that_names_its_holder(t
 
 def test_an_unusable_place_is_an_error_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "addresses.json").mkdir()
-    with pytest.raises(LocalizeError, match="cannot be used"):
+    (tmp_path / "addresses.json.broken" / "full").mkdir(parents=True)
+    with pytest.raises(LocalizeError, match="is in the way"):
         assigned(registry(tmp_path), "k", ["n/a"])
     assert os.listdir(tmp_path / "addresses.json") == []
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "directory"])
+def test_what_is_no_registry_is_moved_aside(make: Callable[[Path], None], tmp_path: Path) -> None:
+    before = assigned(registry(tmp_path), "k", ["n/a"])
+    (tmp_path / "addresses.json").unlink()
+    make(tmp_path / "addresses.json")
+    assert assigned(registry(tmp_path), "k", ["n/a"]) == before
+    assert (tmp_path / "addresses.json.broken").exists()
+
+
+def test_a_registry_that_is_nested_too_deeply_is_made_anew(tmp_path: Path) -> None:
+    before = assigned(registry(tmp_path), "k", ["n/a"])
+    (tmp_path / "addresses.json").write_text("[" * 100_000)
+    assert assigned(registry(tmp_path), "k", ["n/a"]) == before
 
 
 @pytest.mark.parametrize("text", ["127.64.0.0/10", "127.1.0.0/24", "127.128.0.0/9"])

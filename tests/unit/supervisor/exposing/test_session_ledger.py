@@ -92,3 +92,12 @@ async def test_a_file_that_says_nothing(tmp_path: Path, text: str) -> None:
 async def test_what_cannot_be_written_is_an_error_before_anything_begins(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
         await ledger(tmp_path / "nowhere").add("abc12", "shop")
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, '{"sessions": 3}', "\x00"])
+async def test_a_damaged_ledger_is_kept_beside_the_new_one(text: str, tmp_path: Path) -> None:
+    (tmp_path / "exposures.json").write_text(text)
+    assert ledger(tmp_path).sessions() == {}
+    await ledger(tmp_path).add("abc12", "shop")
+    assert ledger(tmp_path).sessions() == {"abc12": "shop"}
+    assert (tmp_path / "exposures.json.broken").read_text() == text
