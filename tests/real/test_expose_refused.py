@@ -94,6 +94,11 @@ CASES = {
         "db",
         ("--force",),  # not even with it
     ),
+    "pods that are not Ready": Case(
+        "peers sends to pods that are not Ready",
+        "--keep",
+        (service("peers", app="web", clusterIP="None", publishNotReadyAddresses=True),),
+    ),
     "a quota": Case(
         "does not take an exposure pod: .*exceeded quota",
         "quota",

@@ -75,10 +75,20 @@ def blockers(workload: Workload, autoscalers: Sequence[Mapping[str, Any]]) -> li
 
 
 def foreign(owners: Owners) -> Blocker | None:
-    """What speaks against exposing pods of which some cannot be scaled; None if all can."""
+    """What speaks against exposing pods of which some cannot be scaled; None if all can.
+
+    Beside a workload, such as a Deployment whose migration Job carries its labels, they may go on with their part.
+    """
     if not owners.others:
         return None
-    return Blocker(f"not all pods can be scaled down: {', '.join(owners.others)}", KEEP, forcible=False)
+    names = ", ".join(owners.others)
+    if owners.workloads:
+        return Blocker(
+            f"not all pods can be scaled down, and would get their part of the traffic as before: {names}",
+            FORCE_OR_KEEP,
+            forcible=True,
+        )
+    return Blocker(f"not all pods can be scaled down: {names}", KEEP, forcible=False)
 
 
 def _fatal(workload: Workload) -> Iterator[Blocker]:

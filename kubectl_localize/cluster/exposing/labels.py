@@ -30,12 +30,17 @@ def matching(services: Sequence[Json], labels: Mapping[str, str]) -> list[Json]:
     ]
 
 
+def selected_keys(services: Sequence[Json]) -> frozenset[str]:
+    """The keys of labels by which some of these Services select pods."""
+    return frozenset(key for service in services for key in _selector(service))
+
+
 def pod_labels(templates: Sequence[Json], services: Sequence[Json]) -> dict[str, str]:
     """The exposure pod's labels: the first template's, and what else the Services select by.
 
     Args:
         templates: the pod templates that it replaces, at least one.
-        services: those that have to find it: the ones asked for, then others on the same pods.
+        services: the ones asked for, which have to find it.
 
     Raises:
         LocalizeError: no pod can satisfy one of the Services beside those before it.
@@ -45,13 +50,44 @@ def pod_labels(templates: Sequence[Json], services: Sequence[Json]) -> dict[str,
     for service in services:
         for key, value in _selector(service).items():
             if labels.setdefault(key, value) != value:
-                name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
                 raise LocalizeError(
-                    f"{name} would lose its endpoint: it selects {key}={value}, but the exposure pod has"
+                    f"{_name(service)} would lose its endpoint: it selects {key}={value}, but the exposure pod has"
                     f" {key}={labels[key]}",
                     f"expose Services with one {key} at a time; {KEEP}",
                 )
     return labels
+
+
+def joined(
+    labels: Mapping[str, str], pods: Sequence[Json], services: Sequence[Json]
+) -> tuple[dict[str, str], list[Json]]:
+    """The labels with which the exposure pod is also found by other Services on the replaced pods.
+
+    Args:
+        labels: the pod's.
+        pods: what it replaces (pods or templates), by their worth: what finds the first ones is found by first.
+        services: the others of the namespace.
+
+    Returns:
+        The labels, and the Services that find the pod. The rest contradicts them, as Services do that select one pod
+        of a StatefulSet each.
+    """
+    both = dict(labels)
+    by_worth: dict[str, Json] = {}
+    for pod in pods:
+        for service in matching(services, (pod.get("metadata") or {}).get("labels") or {}):
+            by_worth.setdefault(service["metadata"]["name"], service)
+    finding = []
+    for service in by_worth.values():
+        selector = _selector(service)
+        if all(both.get(key, value) == value for key, value in selector.items()):
+            both |= selector
+            finding.append(service)
+    return both, finding
+
+
+def _name(service: Json) -> str:
+    return f"{service['metadata']['namespace']}/{service['metadata']['name']}"
 
 
 def _selector(service: Json) -> dict[str, str]:

@@ -5,10 +5,18 @@ It passes the Pod Security Standard `restricted` (https://kubernetes.io/docs/con
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
-from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, CarriedPort, ExposurePlan, Provenance, metadata
+from kubectl_localize.cluster.exposing.values import (
+    SESSION_LABEL,
+    SSHD_CONTAINER,
+    CarriedPort,
+    ExposurePlan,
+    Provenance,
+    metadata,
+)
 
 # Its tags `version-…` are rebuilt for security fixes and stay; the ones of single builds are deleted after a while.
 DEFAULT_IMAGE = "lscr.io/linuxserver/openssh-server:version-10.3_p1-r1"
@@ -18,6 +26,7 @@ DIRECTORY = "/etc/kubectl-localize"
 PRE_STOP_SECONDS = 5  # until no node sends to the pod any more
 GRACE_SECONDS = 10
 PRIVILEGED_BELOW = 1024
+NO_MESH = {"sidecar.istio.io/inject": "false"}  # Istio reads the label first, then the annotation
 
 Json = dict[str, Any]
 
@@ -82,10 +91,19 @@ def pod(
         uid: the user that it runs as; None leaves the choice to the cluster's admission.
     """
     meta = metadata(plan, name, about, (secret_name, secret_uid))
-    no_mesh = {"sidecar.istio.io/inject": "false"}
-    meta["labels"] = {**dict(plan.labels), **no_mesh, **meta["labels"]}
-    meta["annotations"] = {**no_mesh, "linkerd.io/inject": "disabled", **meta["annotations"]}
+    meta["labels"] = _labels(plan, meta["labels"])
+    meta["annotations"] = {**NO_MESH, "linkerd.io/inject": "disabled", **meta["annotations"]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": _spec(plan, nonce, secret_name, uid)}
+
+
+def _labels(plan: ExposurePlan, ours: Mapping[str, str]) -> dict[str, str]:
+    """The pod's labels: the replaced pods' own, which Services, NetworkPolicies and the like select by, and ours.
+
+    Only the session's label is always ours. `app.kubernetes.io/managed-by: Helm` stays; that no sidecar is wanted is
+    left to the annotation if some Service selects by its label.
+    """
+    no_mesh = {key: value for key, value in NO_MESH.items() if key not in plan.selected_keys}
+    return {**ours, **dict(plan.labels), **no_mesh, SESSION_LABEL: plan.session}
 
 
 def _spec(plan: ExposurePlan, nonce: str, secret_name: str, uid: int | None) -> Json:

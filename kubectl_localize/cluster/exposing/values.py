@@ -146,6 +146,10 @@ class ExposurePlan:
         replaced: the pod template that the exposure pod stands in for (of the first workload, or of a pod).
         labels: the exposure pod's labels, without hashes and without ours.
         hostname, subdomain: a StatefulSet's pod that it stands in for, else empty.
+        selected_keys: the label keys that Services of the namespace select by; ours have no say there.
+        found_by: the names of the Services that find the exposure pod: those that were asked for, and others.
+        replaced_pods: the names of the pods that are scaled down.
+        kept_pods: the names of pods behind these Services that are not, such as a Job's.
         ports: what is carried.
         sshd_port: where sshd itself listens, none of the carried ones.
         heartbeat_port: where the readiness probe asks, through the session, whether we live, and the failsafe tells of
@@ -171,6 +175,10 @@ class ExposurePlan:
     subdomain: str = ""
     failsafe: FailsafePlan | None = None
     switched: tuple[SwitchedService, ...] = ()
+    selected_keys: frozenset[str] = frozenset()
+    found_by: tuple[str, ...] = ()
+    replaced_pods: tuple[str, ...] = ()
+    kept_pods: tuple[str, ...] = ()
 
 
 def object_name(session: str) -> str:

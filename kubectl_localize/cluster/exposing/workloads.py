@@ -12,6 +12,8 @@ from kubectl_localize.cluster.api import Api, Json
 from kubectl_localize.cluster.exposing.values import SCALABLE, TEMPLATE_HASH_LABEL, Workload, WorkloadRef
 from kubectl_localize.errors import KubectlError
 
+SHOWN = 3  # pods of one owner in a sentence
+
 
 @dataclass(frozen=True, order=True)
 class Controller:
@@ -43,7 +45,7 @@ class Owners:
 
     Args:
         workloads: what can be scaled.
-        others: what owns the remaining pods, in words: `DaemonSet logs`, `no owner (pod cart-1)`.
+        others: what owns the remaining pods, in words: `Job migrate (pod migrate-x7k2p)`, `no owner (pod cart-1)`.
     """
 
     workloads: tuple[Workload, ...]
@@ -85,19 +87,20 @@ async def owners(api: Api, namespace: str, pods: Sequence[Json]) -> Owners:
     objects |= await _fetch(api, namespace, deployments - objects.keys())
 
     workloads: dict[WorkloadRef, Workload] = {}
-    others = set()
+    others: dict[str, list[str]] = {}
     for pod, owner in direct.items():
         top = (above.get(owner) or owner) if owner else None
         if top is None:
-            others.add(f"no owner (pod {pod})")
+            others.setdefault("no owner", []).append(pod)
         elif not top.scalable:
-            others.add(str(top))
+            others.setdefault(str(top), []).append(pod)
         elif top not in objects:
-            others.add(f"the deleted {top}")
+            others.setdefault(f"the deleted {top}", []).append(pod)
         else:
             workload = _workload(top, namespace, objects[top])
             workloads[workload.ref] = workload
-    return Owners(tuple(workloads[ref] for ref in sorted(workloads)), tuple(sorted(others)))
+    words = (f"{owner} ({_words(sorted(names))})" for owner, names in sorted(others.items()))
+    return Owners(tuple(workloads[ref] for ref in sorted(workloads)), tuple(words))
 
 
 async def pods_of(
@@ -205,6 +208,12 @@ def _deployment(item: Json) -> Controller | None:
     """The Deployment above a ReplicaSet."""
     owner = controller(item)
     return owner if owner and (owner.api_version, owner.kind) == ("apps/v1", "Deployment") else None
+
+
+def _words(pods: Sequence[str]) -> str:
+    """Names of pods, not too many: `pod cart-1`, `pods cart-1, cart-2, cart-3 and 4 more`."""
+    more = f" and {len(pods) - SHOWN} more" if len(pods) > SHOWN else ""
+    return f"pod{'s' if len(pods) > 1 else ''} {', '.join(pods[:SHOWN])}{more}"
 
 
 def _ref(owner: Controller, namespace: str) -> WorkloadRef:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import rights
 from kubectl_localize.cluster.exposing.blockers import Blocker, blockers, foreign
+from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early
 from kubectl_localize.cluster.exposing.journal import Entry, exposed_already, journals
 from kubectl_localize.cluster.exposing.rollouts import unfinished
 from kubectl_localize.cluster.exposing.values import (
@@ -85,19 +86,22 @@ class Checks:
         rules = asyncio.create_task(rights.granted(self._api, namespace))
         scaling = asyncio.create_task(self._autoscalers(namespace))
         holding = asyncio.create_task(self._journals(namespace))
+        serving = asyncio.create_task(self._endpoint_slices(namespace))
         try:
             services, all_requested = await self._search(namespace, rules)
-            granted, autoscalers, leases = await asyncio.gather(rules, scaling, holding)
+            granted, autoscalers, leases, slices = await asyncio.gather(rules, scaling, holding, serving)
         finally:
-            for task in (rules, scaling, holding):
+            for task in (rules, scaling, holding, serving):
                 task.cancel()
-            await asyncio.gather(rules, scaling, holding, return_exceptions=True)
+            await asyncio.gather(rules, scaling, holding, serving, return_exceptions=True)
         kinds = {workload.ref.kind for requested in all_requested for workload in requested.owners.workloads}
         own = await self._judge_rights(namespace, () if self._keeps else kinds, granted)
         self._judge_journals(all_requested, leases)
         for requested in all_requested:
             self._judge_owners(requested, autoscalers)
-        return [self._plan(group, services, own_failsafe=own) for group in groups(all_requested)]
+        plans = [self._plan(group, services, own_failsafe=own) for group in groups(all_requested)]
+        self._judge_endpoints(plans, services, slices)
+        return plans
 
     def _plan(self, group: Sequence[RequestedService], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
         session = "".join(secrets.choice(SESSION_CHARACTERS) for _ in range(SESSION_LENGTH))
@@ -109,6 +113,13 @@ class Checks:
         """List the HorizontalPodAutoscalers; none if that is forbidden, which the check of rights tells."""
         try:
             return await self._api.items("autoscaling/v2", "horizontalpodautoscalers", namespace)
+        except ForbiddenError:
+            return []
+
+    async def _endpoint_slices(self, namespace: str) -> list[Json]:
+        """List the EndpointSlices; none if that is forbidden, which the check of rights tells."""
+        try:
+            return await self._api.items("discovery.k8s.io/v1", "endpointslices", namespace)
         except ForbiddenError:
             return []
 
@@ -170,6 +181,16 @@ class Checks:
             if (blocker := unfinished(workload, pods)) is not None:
                 against.append(blocker)
         for blocker in sorted(against, key=lambda blocker: blocker.forcible):
+            self._object(blocker)
+
+    def _judge_endpoints(self, plans: Sequence[ExposurePlan], services: Sequence[Json], slices: Sequence[Json]) -> None:
+        served = {name for exposure_plan in plans for name in exposure_plan.found_by}
+        going = {name for exposure_plan in plans for name in exposure_plan.replaced_pods}
+        workloads = [workload.ref for exposure_plan in plans for workload in exposure_plan.workloads]
+        if lost := bereft(slices, going, served):
+            self._object(loss(lost, workloads, plans[0].namespace))
+        joined = [service for service in services if service["metadata"]["name"] in served]
+        if not self._request.keep and (blocker := published_early(joined)) is not None:
             self._object(blocker)
 
     def _object(self, blocker: Blocker) -> None:

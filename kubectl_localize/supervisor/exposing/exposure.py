@@ -218,11 +218,12 @@ class Exposure:
         elif self.plan.workloads and self._others():
             self._show(Status.EXPOSED, await self._workloads.scaled_by_others())
         else:
-            self._show(Status.EXPOSED, "")
+            kept = sorted(self._informer.others(self.plan.services).intersection(self.plan.kept_pods))
+            self._show(Status.EXPOSED, f"traffic is shared with pod {', '.join(kept)}" if kept else "")
 
     def _others(self) -> set[str]:
-        """The pods besides ours that get traffic of these Services."""
-        return self._informer.others(self.plan.services)
+        """The pods besides ours that get traffic of these Services, but for those that were left running."""
+        return self._informer.others(self.plan.services).difference(self.plan.kept_pods)
 
     # -- the way back -------------------------------------------------------------------------------------------------
     async def _go_down(self) -> None:

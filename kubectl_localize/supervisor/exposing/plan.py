@@ -9,7 +9,7 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe, journal, ports, selectors
 from kubectl_localize.cluster.exposing.journal import Entry
-from kubectl_localize.cluster.exposing.labels import matching, pod_labels
+from kubectl_localize.cluster.exposing.labels import joined, matching, pod_labels, selected_keys
 from kubectl_localize.cluster.exposing.pod import DEFAULT_IMAGE
 from kubectl_localize.cluster.exposing.values import (
     ExposurePlan,
@@ -19,7 +19,7 @@ from kubectl_localize.cluster.exposing.values import (
     WorkloadRef,
     object_name,
 )
-from kubectl_localize.cluster.exposing.workloads import Owners
+from kubectl_localize.cluster.exposing.workloads import Owners, owned
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import PortMap, ServiceKey
 from kubectl_localize.protocol import ExposeRequest
@@ -82,19 +82,19 @@ def plan(
     workloads = () if request.keep or request.share else _workloads(group)
     templates = [workload.template for workload in _workloads(group)] or [_as_template(group)]
     asked = [requested.service for requested in group]
+    replaced_pods = _by_worth(group, workloads)
     if request.keep:  # only the Services that were asked for lose their endpoints, and find the pod by its mark
-        others = []
+        others: list[Json] = []
         labels = selectors.switched({key: "" for service in asked for key in _selector(service)}, session)
     elif request.share:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
         labels = pod_labels([{"metadata": {}}], asked)
         others = _besides(asked, matching(services, labels))
     else:
-        of_templates = [dict((template.get("metadata") or {}).get("labels") or {}) for template in templates]
-        others = _besides(asked, [service for template in of_templates for service in matching(services, template)])
-        labels = pod_labels([dict(template) for template in templates], [*asked, *others])
+        labels = pod_labels([dict(template) for template in templates], asked)
+        labels, others = joined(labels, [*replaced_pods, *map(dict, templates)], _besides(asked, services))
         _refuse_strangers(matching(services, labels), [*asked, *others])
     carried, not_carried = ports.carried(asked, others, dict(templates[0]), _maps(request, group))
-    standing_in = next((workload for workload in workloads if workload.ref.kind == "StatefulSet"), None)
+    stateful_set = next((workload for workload in workloads if workload.ref.kind == "StatefulSet"), None)
     image = request.image or DEFAULT_IMAGE
     sshd_port, heartbeat_port = ports.own_ports([port.number for port in carried])
     pull_secrets = [
@@ -114,10 +114,14 @@ def plan(
         image_pull_secrets=tuple(
             dict.fromkeys([*pull_secrets, *([request.image_pull_secret] if request.image_pull_secret else [])])
         ),
-        hostname=f"{standing_in.ref.name}-{_first_ordinal(standing_in)}" if standing_in else "",
-        subdomain=str(standing_in.object["spec"].get("serviceName") or "") if standing_in else "",
+        hostname=_stands_in_for(stateful_set, group) if stateful_set else "",
+        subdomain=str(stateful_set.object["spec"].get("serviceName") or "") if stateful_set else "",
         failsafe=_failsafe(request, workloads, session, image, own=own_failsafe),
         switched=tuple(_switched(requested) for requested in group) if request.keep else (),
+        selected_keys=selected_keys(services),
+        found_by=tuple(item["metadata"]["name"] for item in (*asked, *others)),
+        replaced_pods=tuple(pod["metadata"]["name"] for pod in replaced_pods),
+        kept_pods=_kept_pods(group) if workloads else (),
     )
     return made, not_carried
 
@@ -247,5 +251,31 @@ def _as_template(group: Sequence[RequestedService]) -> Json:
     return {"metadata": {"labels": group[0].service["spec"]["selector"]}, "spec": {"containers": []}}
 
 
-def _first_ordinal(workload: Workload) -> int:
-    return int((workload.object["spec"].get("ordinals") or {}).get("start") or 0)
+def _by_worth(group: Sequence[RequestedService], workloads: Sequence[Workload]) -> list[Json]:
+    """All pods that are scaled down, those first that were asked for, by their ordinal or name."""
+    if not workloads:
+        return []
+    asked = {pod["metadata"]["name"] for requested in group for pod in requested.pods}
+    pods = {pod["metadata"]["name"]: pod for requested in group for pod in requested.replaced_pods}
+    return [pods[name] for name in sorted(pods, key=lambda name: (name not in asked, _ordinal(name), name))]
+
+
+def _kept_pods(group: Sequence[RequestedService]) -> tuple[str, ...]:
+    """The pods of these Services that nobody can scale down, such as a Job's."""
+    replaced = {pod["metadata"]["name"] for requested in group for pod in requested.replaced_pods}
+    pods = {pod["metadata"]["name"] for requested in group for pod in requested.pods}
+    return tuple(sorted(pods - replaced))
+
+
+def _stands_in_for(stateful_set: Workload, group: Sequence[RequestedService]) -> str:
+    """The StatefulSet's pod whose name the exposure pod has: the first of those that the Services select."""
+    own = [pod for requested in group for pod in requested.pods if owned(stateful_set, pod)]
+    names = sorted((pod["metadata"]["name"] for pod in own), key=_ordinal)
+    start = int((stateful_set.object["spec"].get("ordinals") or {}).get("start") or 0)
+    return names[0] if names else f"{stateful_set.ref.name}-{start}"
+
+
+def _ordinal(name: str) -> int:
+    """A StatefulSet's pod's number; 0 for a pod whose name has none."""
+    digits = name.rpartition("-")[2]
+    return int(digits) if digits.isascii() and digits.isdigit() else 0

@@ -213,7 +213,10 @@ class Takeover:
             return
         done = await self._workloads.scale_down(self._waiter)
         self._progress.doing(f"waiting for the pods of {self._workloads.names} to end")
-        await self._until(lambda: not self._informer.others(self._plan.services), LEAVE_SECONDS, "the only endpoint")
+        kept = set(self._plan.kept_pods)
+        await self._until(
+            lambda: self._informer.others(self._plan.services) <= kept, LEAVE_SECONDS, "the only endpoint"
+        )
         await self._let_nodes_follow()
         self._progress.step(done)
 

@@ -136,8 +136,16 @@ def test_what_cannot_be_overruled_comes_first() -> None:
 
 
 def test_pods_that_cannot_be_scaled() -> None:
-    result = foreign(Owners((workload(),), ("DaemonSet logs", "no owner (pod cart-1)")))
+    result = foreign(Owners((), ("DaemonSet logs", "no owner (pod cart-1)")))
     assert result is not None
     assert result.message == "not all pods can be scaled down: DaemonSet logs, no owner (pod cart-1)"
     assert not result.forcible
     assert "--keep" in result.hint
+
+
+def test_pods_beside_a_workload_may_be_left_alone() -> None:
+    result = foreign(Owners((workload(),), ("Job migrate (pod migrate-x7k2p)",)))
+    assert result is not None
+    assert result.message.endswith("part of the traffic as before: Job migrate (pod migrate-x7k2p)")
+    assert result.forcible
+    assert "--force" in result.hint

@@ -52,6 +52,19 @@ def test_the_pod_carries_the_plans_labels_and_says_whose_it_is() -> None:
     assert meta["annotations"]["linkerd.io/inject"] == "disabled"
 
 
+def test_the_pods_own_labels_win_over_ours_but_for_the_session() -> None:
+    own = (("app", "cart"), ("app.kubernetes.io/managed-by", "Helm"), ("kubectl-localize/session", "other"))
+    labels = make(plan(labels=own))["metadata"]["labels"]
+    assert labels["app.kubernetes.io/managed-by"] == "Helm", "a Service or a NetworkPolicy may select by it"
+    assert labels["kubectl-localize/session"] == "abc12"
+
+
+def test_a_sidecar_is_refused_by_annotation_alone_if_a_service_selects_by_the_label() -> None:
+    key = "sidecar.istio.io/inject"
+    meta = make(plan(labels=((key, "true"),), selected_keys=frozenset({key})))["metadata"]
+    assert (meta["labels"][key], meta["annotations"][key]) == ("true", "false")
+
+
 def test_the_secret_is_the_pods_controller_and_blocks_nobody() -> None:
     owner = {"apiVersion": "v1", "kind": "Secret", "name": SECRET[0], "uid": SECRET[1], "controller": True}
     assert make(plan())["metadata"]["ownerReferences"] == [owner]

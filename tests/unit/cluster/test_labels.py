@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_localize.cluster.exposing.labels import matching, pod_labels
+from kubectl_localize.cluster.exposing.labels import joined, matching, pod_labels, selected_keys
 from kubectl_localize.errors import LocalizeError
 
 
@@ -54,6 +54,25 @@ def test_a_service_that_would_lose_its_endpoint_is_named() -> None:
     with pytest.raises(LocalizeError, match="shop/v2 would lose its endpoint: it selects version=2") as error:
         pod_labels(templates, services)
     assert "--keep" in error.value.hint
+
+
+def test_other_services_find_the_pod_as_far_as_they_do_not_contradict() -> None:
+    first, second = labelled(app="cart", pod="1"), labelled(app="cart", pod="0", role="primary")
+    services = [
+        service("zero", pod="0"),
+        service("one", pod="1"),
+        service("primary", role="primary"),
+        service("x", a="b"),
+    ]
+    labels, finding = joined({"app": "cart"}, [first, second], services)
+    assert labels == {"app": "cart", "pod": "1", "role": "primary"}
+    assert [item["metadata"]["name"] for item in finding] == ["one", "primary"], "what finds the first pod goes first"
+
+
+def test_the_keys_that_services_select_by() -> None:
+    external = service("away", outside="yes")
+    external["spec"]["type"] = "ExternalName"
+    assert selected_keys([service("cart", app="cart", tier="back"), service("none"), external]) == {"app", "tier"}
 
 
 LABELS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("12"), max_size=4)

@@ -99,7 +99,9 @@ def test_a_deployment_that_has_another_name_or_uid_than_its_replica_set_suggests
         WorkloadRef("apps/v1", "Deployment", "shop", "cart").path: owned("cart", None),
     }
     stage = Answering(lambda path, _: by_path[path])
-    assert find(stage, hashed("cart-1-a", REPLICA_SETS[0])) == Owners((), ("the deleted Deployment cart",))
+    assert find(stage, hashed("cart-1-a", REPLICA_SETS[0])) == Owners(
+        (), ("the deleted Deployment cart (pod cart-1-a)",)
+    )
 
 
 def test_every_kind_that_can_be_scaled_in_a_fixed_order() -> None:
@@ -125,12 +127,12 @@ def test_a_workload_of_an_operator_stays_the_workload() -> None:
     ("owner", "words"),
     [
         (None, "no owner (pod cart-1)"),
-        (("apps/v1", "DaemonSet", "logs"), "DaemonSet logs"),
-        (("batch/v1", "Job", "migrate"), "Job migrate"),
-        (("v1", "Node", "one"), "Node one"),
-        (("internal.apps.k8s.io/v1", "Thing", "it"), "Thing it"),
-        (("argoproj.io/v1alpha1", "Rollout", "cart"), "Rollout argoproj.io/v1alpha1 cart"),
-        (("apps.example.com/v1", "Deployment", "cart"), "Deployment apps.example.com/v1 cart"),
+        (("apps/v1", "DaemonSet", "logs"), "DaemonSet logs (pod cart-1)"),
+        (("batch/v1", "Job", "migrate"), "Job migrate (pod cart-1)"),
+        (("v1", "Node", "one"), "Node one (pod cart-1)"),
+        (("internal.apps.k8s.io/v1", "Thing", "it"), "Thing it (pod cart-1)"),
+        (("argoproj.io/v1alpha1", "Rollout", "cart"), "Rollout argoproj.io/v1alpha1 cart (pod cart-1)"),
+        (("apps.example.com/v1", "Deployment", "cart"), "Deployment apps.example.com/v1 cart (pod cart-1)"),
     ],
 )
 def test_what_cannot_be_scaled_is_said_and_not_asked_for(owner: Owner | None, words: str) -> None:
@@ -147,21 +149,26 @@ def test_an_owner_that_is_no_controller_does_not_count() -> None:
 def test_a_namesake_of_a_deleted_owner_is_not_the_owner() -> None:
     stage = cluster({STATEFUL_SET: None})
     result = find(stage, owned("db-0", STATEFUL_SET, uid="of-yesterday"), owned("db-1", STATEFUL_SET))
-    assert (names(result), result.others) == (["StatefulSet shop/db"], ("the deleted StatefulSet db",))
+    assert (names(result), result.others) == (["StatefulSet shop/db"], ("the deleted StatefulSet db (pod db-0)",))
     assert find(stage, owned("db-0", STATEFUL_SET, uid="of-yesterday")).workloads == ()
 
 
 def test_others_come_in_a_fixed_order_and_each_once() -> None:
     logs = ("apps/v1", "DaemonSet", "logs")
     pods = [owned("b", None), owned("logs-2", logs), owned("a", None), owned("logs-1", logs), owned("c", None)]
-    expected = ("DaemonSet logs", "no owner (pod a)", "no owner (pod b)", "no owner (pod c)")
+    pods += [owned("d", None), owned("e", None)]
+    expected = ("DaemonSet logs (pods logs-1, logs-2)", "no owner (pods a, b, c and 2 more)")
     assert find(cluster({}), *pods).others == find(cluster({}), *reversed(pods)).others == expected
 
 
 def test_owners_that_are_gone() -> None:
-    assert find(cluster({}), owned("cart-1-a", REPLICA_SETS[0])).others == ("the deleted ReplicaSet cart-1",)
+    assert find(cluster({}), owned("cart-1-a", REPLICA_SETS[0])).others == (
+        "the deleted ReplicaSet cart-1 (pod cart-1-a)",
+    )
     orphaned = cluster({REPLICA_SETS[0]: DEPLOYMENT})
-    assert find(orphaned, owned("cart-1-a", REPLICA_SETS[0])) == Owners((), ("the deleted Deployment cart",))
+    assert find(orphaned, owned("cart-1-a", REPLICA_SETS[0])) == Owners(
+        (), ("the deleted Deployment cart (pod cart-1-a)",)
+    )
 
 
 def test_the_pods_alone_tell_which_kinds_to_ask_for() -> None:
@@ -187,5 +194,5 @@ def test_each_pod_is_accounted_for_and_each_object_read_once(direct: list[Owner 
         (owning_workload.ref.api_version, owning_workload.ref.kind, owning_workload.ref.name)
         for owning_workload in result.workloads
     } == {owner for owner in top if owner[1] != "DaemonSet"}
-    assert len(result.others) == direct.count(None) + any(owner[1] == "DaemonSet" for owner in top)
+    assert len(result.others) == (None in direct) + any(owner[1] == "DaemonSet" for owner in top)
     assert len(set(stage.requests)) == len(stage.requests)

@@ -20,7 +20,7 @@ from kubectl_localize.supervisor.exposing.checks import Checks, Findings
 from kubectl_localize.supervisor.exposing.plan import describe, journal_entries
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from tests.unit.cluster.samples import CONNECTION
-from tests.unit.fakes.cluster import APPS, CORE, Cluster
+from tests.unit.fakes.cluster import APPS, CORE, SLICES, Cluster
 from tests.unit.fakes.runtime import runtime
 from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, labels, write
 
@@ -173,8 +173,72 @@ def test_a_statefulsets_pod_takes_the_name_of_its_first_one() -> None:
     add(cluster, "db", kind="StatefulSet", serviceName="db-peers")
     (plan,) = check(cluster, ServiceKey("shop", "db")).plans
     assert (plan.hostname, plan.subdomain) == ("db-0", "db-peers")
-    add(cluster, "db", kind="StatefulSet", serviceName="db-peers", ordinals={"start": 5})
-    assert check(cluster, ServiceKey("shop", "db")).plans[0].hostname == "db-5"
+
+
+def per_pod(cluster: Cluster, *names: str) -> None:
+    """A StatefulSet db of two; a Service for each of these pods, and one for all; the slices of all these."""
+    add(cluster, "db", kind="StatefulSet", serviceName="db-peers")
+    by_service = {"db": ["db-0", "db-1"], **{name: [name] for name in names}}
+    for name in names:
+        cluster.objects[f"{CORE}/pods/{name}"]["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] = name
+        service(cluster, name, {"statefulset.kubernetes.io/pod-name": name})
+    for name, pods in by_service.items():
+        endpoints = [{"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": pod}} for pod in pods]
+        labels = {"kubernetes.io/service-name": name}
+        cluster.put(f"{SLICES}/{name}", {"metadata": {"labels": labels}, "endpoints": endpoints})
+
+
+def test_the_pod_stands_in_for_the_ordinal_that_the_service_selects() -> None:
+    cluster = Cluster()
+    per_pod(cluster, "db-1")
+    (plan,) = check(cluster, ServiceKey("shop", "db-1")).plans
+    assert plan.hostname == "db-1"
+    assert dict(plan.labels) == {"app": "db", "statefulset.kubernetes.io/pod-name": "db-1"}
+    assert plan.found_by == ("db-1", "db")
+    assert plan.replaced_pods == ("db-1", "db-0"), "all of them go, also those that the Service does not select"
+
+
+def test_services_that_would_lose_their_last_endpoint_are_named() -> None:
+    cluster = Cluster()
+    per_pod(cluster, "db-0", "db-1")
+    error = refused(cluster, ServiceKey("shop", "db-1"))
+    assert error.message.startswith("shop/db-0 would lose its last endpoint: scaling StatefulSet shop/db to zero")
+    assert "--keep" in error.hint
+    forced = check(cluster, ServiceKey("shop", "db-1"), force=True)
+    assert (forced.warnings, forced.plans[0].hostname) == ((error.message,), "db-1")
+    assert check(cluster, ServiceKey("shop", "db-1"), keep=True).plans
+    first = refused(cluster, ServiceKey("shop", "db"))
+    assert first.message.startswith("shop/db-1 would"), "the pod stands in for the first one, and has its label"
+
+
+def test_labels_that_an_operator_gives_pods_count(cluster: Cluster) -> None:
+    cluster.objects[f"{CORE}/pods/cart-1"]["metadata"]["labels"]["role"] = "primary"
+    service(cluster, "cart-primary", {"app": "cart", "role": "primary"})
+    (plan,) = check(cluster).plans
+    assert plan.found_by == ("cart", "cart-primary")
+    assert dict(plan.labels) == {"app": "cart", "role": "primary"}
+
+
+def test_a_service_that_sends_to_pods_that_are_not_ready(cluster: Cluster) -> None:
+    service(cluster, "peers", {"app": "cart"}, clusterIP="None", publishNotReadyAddresses=True)
+    error = refused(cluster)
+    assert error.message.startswith("shop/peers sends to pods that are not Ready")
+    assert "--keep" in error.hint
+    assert "shop/peers" in refused(cluster, ServiceKey("shop", "peers"), share=True).message
+    assert check(cluster, force=True).warnings == (error.message,)
+    assert check(cluster, ServiceKey("shop", "peers"), keep=True).plans
+    assert check(cluster, WEB).plans
+
+
+def test_the_pod_of_a_running_job_is_named_and_left_alone(cluster: Cluster) -> None:
+    job = {"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "job-uid", "controller": True}
+    cluster.put(f"{CORE}/pods/migrate-x7k2p", {"metadata": {"labels": {"app": "cart"}, "ownerReferences": [job]}})
+    error = refused(cluster)
+    assert "Job migrate (pod migrate-x7k2p)" in error.message
+    assert ("--force" in error.hint, "--keep" in error.hint) == (True, True)
+    forced = check(cluster, force=True)
+    assert (forced.warnings, forced.plans[0].kept_pods) == ((error.message,), ("migrate-x7k2p",))
+    assert [workload.ref.name for workload in forced.plans[0].workloads] == ["cart"]
 
 
 def test_pods_that_end_and_exposure_pods_do_not_count(cluster: Cluster) -> None:
@@ -296,7 +360,7 @@ def test_what_is_asked_for_meanwhile_ends_with_the_search(cluster: Cluster, capl
         cluster.api = Api(CONNECTION, Hanging())
         with pytest.raises(LocalizeError, match="there is no Service gone"):
             await checks(cluster, ServiceKey("shop", "gone")).run()
-        assert ended == ["horizontalpodautoscalers", "leases"]
+        assert ended == ["horizontalpodautoscalers", "leases", "endpointslices"]
 
     asyncio.run(story())
     gc.collect()
