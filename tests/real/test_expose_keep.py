@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
-from tests.real.exposing import Local, check_nothing_left, failed
+from tests.real.crashing import kill_everything, open_port
+from tests.real.exposing import Local, check_nothing_left, expose, failed, leftovers
 from tests.real.exposing_rounds import Case, client_of, prepare, there_and_back
 from tests.real.exposure_pod import restricted
+from tests.real.keeping import (
+    check_back,
+    is_switched,
+    pod_uids,
+    selector_of,
+    wait_foreign,
+    wait_local,
+)
 from tests.real.manifests import deployment, service
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
 
 ROUNDS = 3
+WEB = {"app": "web"}
+
+
+@pytest.fixture
+def web(cluster: Cluster, namespace: str) -> str:
+    """A namespace with a Deployment of 2 and its Service, which answers."""
+    cluster.apply(namespace, deployment("web", 2), service("web"))
+    cluster.wait_ready(namespace, "deployment/web")
+    cluster.wait_endpoints(namespace, "web", 2)
+    return namespace
 
 
 @pytest.mark.alone
@@ -30,3 +52,39 @@ def test_a_service_is_switched_there_and_back_without_a_failure(
             assert not failed(once.attempts), failed(once.attempts)
     assert cluster.pods(namespace, "web") == pods
     check_nothing_left(cluster, namespace)
+
+
+# -- the machine is gone -----------------------------------------------------------------------------------------------
+def test_the_failsafe_switches_back_and_restore_finds_that_done(
+    cluster: Cluster, web: str, sandbox: Sandbox, figure: Figure
+) -> None:
+    pods = pod_uids(cluster, web)
+    with Local(sandbox) as local:
+        done = expose(sandbox, "-d", "--keep", "--failsafe=2s", f"{web}/web", f"--map={local.port}")
+        assert done.returncode == 0, done.stderr
+        wait_local(cluster, web, "web")
+        assert is_switched(cluster, web, "web")
+        kill_everything(sandbox)
+        killed = time.monotonic()
+        wait_until("selector of before", lambda: selector_of(cluster, web, "web") == WEB, 40)
+        figure(f"--keep: the failsafe of 2 s has switched back {time.monotonic() - killed:.1f} s after the end")
+        wait_foreign(cluster, web, "web")
+    assert {one.split()[0] for one in leftovers(cluster, web)} >= {"Pod", "Secret", "Lease"}
+    done = sandbox.localize("restore")
+    assert done.returncode == 0, done.stderr
+    check_back(cluster, web, {"web": WEB}, pods)
+
+
+def test_restore_switches_back_and_says_so(cluster: Cluster, web: str, sandbox: Sandbox) -> None:
+    pods = pod_uids(cluster, web)
+    with open_port() as port:
+        done = expose(sandbox, "-d", "--keep", f"{web}/web", f"--map={port}")
+        assert done.returncode == 0, done.stderr
+        kill_everything(sandbox)
+    assert is_switched(cluster, web, "web")
+    done = sandbox.localize("restore", "--dry-run")
+    assert f"Service {web}/web back to app=web" in done.stdout
+    done = sandbox.localize("restore")
+    assert done.returncode == 0, done.stderr
+    assert f"Service {web}/web selects app=web again" in done.stderr
+    check_back(cluster, web, {"web": WEB}, pods)

@@ -220,7 +220,7 @@ def test_a_failsafe_of_ones_own_is_not_needed(cluster: Cluster, web: str, produc
         done = expose(sandbox, "-d", "web", f"--map={local.port}", *options[how])
         assert done.returncode == 0, done.stderr
         assert len(warnings(done)) == (1 if how == "none" else 0)
-        assert "only `kubectl localize restore` brings the pods back" in done.stderr or how != "none"
+        assert "only `kubectl localize restore` puts everything back" in done.stderr or how != "none"
         client.wait_settled(LOCAL)
         pod = cluster.get("pod", product.items()[f"{web}/web"]["pod"], f"--namespace={web}")
         containers = {one["name"] for one in pod["spec"]["containers"]}

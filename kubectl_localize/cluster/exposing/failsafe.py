@@ -1,15 +1,17 @@
-"""The failsafe: a second container of the exposure pod that scales the workloads up if this machine is gone too long.
+"""The failsafe: a second container of the exposure pod that takes the exposure back if this machine is gone too long.
 
-It needs curl, and the sh, cat, date, grep, sed and sleep of any image. Its ServiceAccount may get and update the scale
-of exactly these workloads.
+It scales the workloads up, or switches the Services back. It needs curl, and the sh, cat, date, grep, sed and sleep of
+any image. Its ServiceAccount may get and update the scale of exactly these workloads, or patch exactly these Services.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
+from kubectl_localize.cluster.exposing.selectors import put_back_patches
 from kubectl_localize.cluster.exposing.values import (
     FAILSAFE_CONTAINER,
     ExposurePlan,
@@ -54,7 +56,14 @@ def announcement(nonce: str) -> str:
 def container(plan: ExposurePlan, nonce: str) -> Json:
     """The failsafe's container; its proof goes to the heartbeat's port, through the session."""
     failsafe = _failsafe(plan)
-    targets = [f"{ref.path}/scale={replicas}" for ref, replicas in failsafe.targets]
+    targets = [
+        *(f"{ref.path}/scale={replicas}" for ref, replicas in failsafe.targets),
+        *(
+            f"{service.ref.path}={json.dumps(patch)}"
+            for service in plan.switched
+            for patch in put_back_patches(dict(service.selector), plan.session)
+        ),
+    ]
     url = f"http://localhost:{plan.heartbeat_port}{announcement(nonce)}"
     seconds = (str(failsafe.after_seconds), str(WAY_UP_SECONDS))
     arguments = [*seconds, listens(plan.ports[0].number), url, *targets]
@@ -106,16 +115,18 @@ def service_account(plan: ExposurePlan, about: Provenance, secret: tuple[str, st
 
 
 def role(plan: ExposurePlan, about: Provenance, secret: tuple[str, str]) -> Json:
-    """What the failsafe may do: read and write the scale of these workloads, and nothing else."""
+    """What the failsafe may do: read and write the scale of these workloads, patch these Services, and nothing else."""
     failsafe = _failsafe(plan)
+    scales = [(ref, f"{ref.plural}/scale", ["get", "update"]) for ref, _ in failsafe.targets]
+    switches = [(service.ref, service.ref.plural, ["patch"]) for service in plan.switched]
     rules = [
         {
             "apiGroups": [ref.api_version.rpartition("/")[0]],
-            "resources": [f"{ref.plural}/scale"],
+            "resources": [resource],
             "resourceNames": [ref.name],
-            "verbs": ["get", "update"],
+            "verbs": verbs,
         }
-        for ref, _ in failsafe.targets
+        for ref, resource, verbs in [*scales, *switches]
     ]
     return {
         "apiVersion": f"{RBAC}/v1",
@@ -138,7 +149,7 @@ def role_binding(plan: ExposurePlan, about: Provenance, secret: tuple[str, str])
 
 
 def fired(pod: Mapping[str, Any]) -> str:
-    """What the failsafe said when it had scaled the workloads up, `fired 2026-01-31T12:00:00Z`; empty if it has not."""
+    """What the failsafe said when it had taken the exposure back, `fired 2026-01-31T12:00:00Z`; empty if it has not."""
     return next((message for message in _last_words(pod) if message.startswith(FIRED)), "")
 
 

@@ -1,11 +1,15 @@
 # The failsafe (failsafe.py), for the sh of any image.
 #
 # Arguments: seconds without a session, seconds that a way up may take, the pattern of the session's listener, the URL
-# where to tell of the proof, then PATH=REPLICAS of each workload's scale.
+# where to tell of the proof, then PATH=REPLICAS of each workload's scale and PATH=PATCH of each key of a switched
+# Service's selector.
 #
 # A scale is written as it was read, with another count and its resourceVersion, so that somebody else's change in
 # between is never overwritten; a `spec` without a count is zero. The user agent is not curl's, to which the API server
 # would answer with indented JSON. The token goes by stdin, since everybody in the pod sees an argument.
+# A PATCH is a JSON patch (RFC 6902) of two operations: a test whether the key still has the session's value, and what
+# puts it back. A key that somebody else has changed fails the test (422) and stays as it is; without the test the patch
+# changes nothing before the switch, and so is the proof.
 # The first loop proves all of this with dryRun=All, for a while, as the RoleBinding may come later than the pod. The
 # second one tells of it once the session is there, and counts by uptime, which no wall clock moves.
 # A session that has not come in time, and that nothing was taken away for yet, may still come: it goes on waiting, but
@@ -22,18 +26,34 @@ esac
 trap 'ending=yes' TERM
 
 call() { # METHOD PATH [BODY]
+  type=json
+  [ "$1" != PATCH ] || type=json-patch+json
   printf 'Authorization: Bearer %s\n' "$(cat "$account/token")" |
     curl -q -sS -f --noproxy '*' --max-time 5 --cacert "$account/ca.crt" -A kubectl-localize-failsafe \
-      -H @- -H 'Content-Type: application/json' -X "$1" ${3:+--data "$3"} "$server$2" 2>&1
+      -H @- -H "Content-Type: application/$type" -X "$1" ${3:+--data "$3"} "$server$2" 2>&1
 }
 put() { # PATH REPLICAS, of the scale that was found
   call PUT "$1" "$(printf '%s' "$found" | sed 's/"spec":{[^}]*}/"spec":{"replicas":'"$2"'}/')"
 }
-prove() { # PATH REPLICAS
+prove() { # PATH REPLICAS|PATCH
+  case $2 in '['*)
+    found=$(call PATCH "$1?dryRun=All" "[${2#*\},}")
+    return
+    ;;
+  esac
   found=$(call GET "$1") && found=$(put "$1?dryRun=All" "$2") || return 1
   case $found in *'"spec":{"replicas":'"$2"'}'*) ;; *) return 1 ;; esac
 }
-restore() { # PATH REPLICAS
+restore() { # PATH REPLICAS|PATCH
+  case $2 in '['*)
+    if found=$(call PATCH "$1" "$2"); then
+      scaled=yes
+    else
+      case $found in *'error: 404'* | *'error: 422'*) ;; *) return 1 ;; esac
+    fi
+    return 0
+    ;;
+  esac
   found=$(call GET "$1") || case $found in *'error: 404'*) return 0 ;; *) return 1 ;; esac
   case $found in *'"spec":{}'* | *'"spec":{"replicas":0}'*) scaled=yes found=$(put "$1" "$2") ;; esac
 }

@@ -42,7 +42,7 @@ class Right:
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
 
-def needed(command: bool, failsafe: bool, kinds: Collection[str]) -> tuple[Right, ...]:
+def needed(command: bool, failsafe: bool, kinds: Collection[str], switch: bool = False) -> tuple[Right, ...]:
     """Every right that exposing in a namespace, and undoing it, uses there.
 
     Args:
@@ -51,12 +51,15 @@ def needed(command: bool, failsafe: bool, kinds: Collection[str]) -> tuple[Right
             grant what its maker holds (https://kubernetes.io/docs/reference/access-authn-authz/rbac/, privilege
             escalation): get and update of the scale, which an exposure takes anyway.
         kinds: what is scaled, some of KINDS.
+        switch: whether Services are switched (`--keep`).
     """
-    return tuple(_needed(command, failsafe, kinds))
+    return tuple(_needed(command, failsafe, kinds, switch))
 
 
-def _needed(command: bool, failsafe: bool, kinds: Collection[str]) -> Iterator[Right]:
+def _needed(command: bool, failsafe: bool, kinds: Collection[str], switch: bool) -> Iterator[Right]:
     yield from _rights("get list watch", "", "services", why="what is exposed")
+    if switch:
+        yield from _rights("patch", "", "services", why="their selectors, there and back")
     yield from _rights("get list watch", "discovery.k8s.io", "endpointslices", why="who gets its traffic")
     yield from _rights("get list watch", "", "pods", why="whose pods these are, and when they are Ready or gone")
     yield from _rights("create delete", "", "pods", why="the exposure pod")

@@ -39,6 +39,21 @@ def is_marked(current: Selector, session: str) -> bool:
     return mark(session) in current.values()
 
 
+def put_back_patches(original: Selector, session: str) -> list[list[dict[str, str]]]:
+    """JSON patches (RFC 6902), one for each key: each puts it back if it still is this session's, and else fails.
+
+    They are for the failsafe, which acts when no pod serves the Service any more, so it need not change all at once.
+    """
+    pointers = {key: f"/spec/selector/{key.replace('~', '~0').replace('/', '~1')}" for key in sorted(original)}
+    return [
+        [
+            {"op": "test", "path": pointer, "value": mark(session)},
+            {"op": "replace", "path": pointer, "value": original[key]},
+        ]
+        for key, pointer in pointers.items()
+    ]
+
+
 def words(selector: Selector) -> str:
     """A selector as kubectl writes it: `app=web,tier=front`."""
     return ",".join(f"{key}={value}" for key, value in sorted(selector.items()))

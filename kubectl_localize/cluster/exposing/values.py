@@ -117,14 +117,14 @@ class CarriedPort:
 
 @dataclass(frozen=True)
 class FailsafePlan:
-    """How the cluster brings the workloads back by itself.
+    """How the cluster brings the workloads, or the Services' selectors, back by itself.
 
     Args:
         after_seconds: how long the session may be gone.
         image: an image with curl and sh.
-        service_account: who may scale the workloads.
+        service_account: who may scale the workloads, or patch the Services.
         own: whether ServiceAccount, Role and RoleBinding are ours to make and delete.
-        targets: each workload and its replicas.
+        targets: each workload and its replicas; empty if Services are switched.
     """
 
     after_seconds: int
@@ -144,7 +144,7 @@ class ExposurePlan:
         workloads: what is scaled down; empty with `--keep` and `--share`.
         switched: the Services whose selector is switched; only with `--keep`.
         replaced: the pod template that the exposure pod stands in for (of the first workload, or of a pod).
-        labels: the exposure pod's labels, without hashes and without ours.
+        labels: the exposure pod's labels, without hashes and without those that all our objects have.
         hostname, subdomain: a StatefulSet's pod that it stands in for, else empty.
         selected_keys: the label keys that Services of the namespace select by; ours have no say there.
         found_by: the names of the Services that find the exposure pod: those that were asked for, and others.

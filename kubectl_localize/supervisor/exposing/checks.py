@@ -208,7 +208,7 @@ class Checks:
     @property
     def _own_failsafe(self) -> bool:
         request = self._request
-        return bool(request.failsafe_seconds) and not request.failsafe_service_account and not request.keep
+        return bool(request.failsafe_seconds) and not request.failsafe_service_account and not request.share
 
     async def _judge_rights(self, namespace: str, kinds: Collection[str], rules: Sequence[Json]) -> bool:
         """Check the user's rights.
@@ -219,8 +219,9 @@ class Checks:
         Raises:
             ForbiddenError: a right is missing that exposing cannot do without.
         """
-        needed = set(rights.needed(command=self._request.command, failsafe=False, kinds=kinds))
-        wanted = rights.needed(command=self._request.command, failsafe=self._own_failsafe, kinds=kinds)
+        command, switch = self._request.command, self._request.keep
+        needed = set(rights.needed(command, False, kinds, switch))
+        wanted = rights.needed(command, self._own_failsafe, kinds, switch)
         lacking = await rights.missing(self._api, namespace, wanted, rules)
         refused = [right for right in lacking if right in needed]
         if refused:
@@ -230,7 +231,7 @@ class Checks:
             words = ", ".join(rights.describe(right, namespace) for right in lacking)
             self._warnings.append(
                 f"no failsafe: you may not {words}, so if"
-                " this machine vanishes, only `kubectl localize restore` brings the pods back;"
+                " this machine vanishes, only `kubectl localize restore` puts everything back;"
                 " --failsafe-service-account names one that an admin made, --failsafe off ends this warning"
             )
         return self._own_failsafe and not lacking

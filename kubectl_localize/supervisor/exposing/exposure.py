@@ -171,7 +171,8 @@ class Exposure:
             pod = self._informer.pods.get(self._pods.name)
             if fired := failsafe.fired(pod) if pod is not None else "":
                 raise LocalizeError(
-                    f"the failsafe has brought {self._workloads.names} back ({fired}), as this machine was gone",
+                    f"the failsafe has brought {self._workloads.names or self._switched.names} back ({fired}),"
+                    " as this machine was gone",
                     "expose it again; --failsafe sets the time",
                 )
             if is_lost(pod) and self._runtime.probe.up:

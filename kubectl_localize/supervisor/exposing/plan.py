@@ -129,7 +129,7 @@ def plan(
 def _failsafe(
     request: ExposeRequest, workloads: Sequence[Workload], session: str, image: str, *, own: bool
 ) -> FailsafePlan | None:
-    if not workloads or not request.failsafe_seconds or not (own or request.failsafe_service_account):
+    if request.share or not request.failsafe_seconds or not (own or request.failsafe_service_account):
         return None
     return FailsafePlan(
         after_seconds=max(1, round(request.failsafe_seconds)),
@@ -189,7 +189,8 @@ def describe(plan: ExposurePlan) -> list[str]:
     if plan.failsafe is not None:
         whose = "its own ServiceAccount" if plan.failsafe.own else f"ServiceAccount {plan.failsafe.service_account}"
         after = _duration(plan.failsafe.after_seconds)
-        lines.append(f"failsafe: with {whose}, scale up after {after} without this machine")
+        back = "switch back" if plan.switched else "scale up"
+        lines.append(f"failsafe: with {whose}, {back} after {after} without this machine")
     return [
         *lines,
         *(f"scale {workload.ref} from {workload.replicas} to 0, and back at the end" for workload in plan.workloads),

@@ -10,6 +10,7 @@ from typing import Any
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry, candidates, parse_all
+from kubectl_localize.cluster.exposing.selectors import words
 from kubectl_localize.cluster.exposing.values import SESSION_LABEL
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.host.identity import Here
@@ -214,7 +215,7 @@ def describe_unrecorded(session: Sequence[Entry], now: datetime) -> str:
     """Say what undoing a session would do that this machine has no record of."""
     return (
         f"{name(session, now)}: this machine has no record of it. Undoing it deletes the pods of session"
-        f" {session[0].session} in namespace {session[0].namespace} and {_scaling(session)}"
+        f" {session[0].session} in namespace {session[0].namespace} and {_bringing_back(session)}"
     )
 
 
@@ -225,9 +226,14 @@ def describe_undo(session: Sequence[Entry]) -> list[str]:
 
 
 def _back(entry: Entry) -> str:
+    if entry.selector is not None:
+        return f"{entry.workload} back to {words(dict(entry.selector))}"
     return f"{entry.workload} back to {entry.replicas}" if entry.replicas is not None else str(entry.workload)
 
 
-def _scaling(session: Sequence[Entry]) -> str:
+def _bringing_back(session: Sequence[Entry]) -> str:
     scaled = [f"{entry.workload} to {entry.replicas}" for entry in session if entry.replicas is not None]
+    switched = [f"{entry.workload} to {words(dict(entry.selector))}" for entry in session if entry.selector is not None]
+    if switched:
+        return f"switches {', '.join(switched)}"
     return f"scales {', '.join(scaled)}" if scaled else "scales nothing"

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kubectl_localize.cluster.exposing import selectors
 from kubectl_localize.cluster.exposing.environment import container_environment, pick_container
 from kubectl_localize.cluster.exposing.status import is_running, not_in_time, refused, trouble
 from kubectl_localize.cluster.exposing.values import ExposurePlan
@@ -125,8 +126,8 @@ class Takeover:
     async def _start_command(self) -> None:
         """Start the local process with the environment of a container that it replaces."""
         api, plan = self._runtime.api, self._plan
-        selector = ",".join(f"{name}={value}" for name, value in plan.labels)
-        pods = await api.items("v1", "pods", plan.namespace, selector)
+        selector = plan.switched[0].selector if plan.switched else plan.labels
+        pods = await api.items("v1", "pods", plan.namespace, selectors.words(dict(selector)))
         template: Pod = {"metadata": {"namespace": plan.namespace}, "spec": plan.replaced["spec"]}
         pod = pods[0] if pods else template
         environment = await container_environment(api, plan.namespace, pod, pick_container(pod, plan.ports))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
+from kubectl_localize.cluster.exposing.values import SwitchedService, WorkloadRef
 from tests.unit.cluster.exposure_plan import ABOUT, FAILSAFE, SECRET, plan
 
 PLAN = plan(failsafe=FAILSAFE)
@@ -32,6 +35,24 @@ def test_its_rights_are_the_scale_of_these_workloads() -> None:
             "resourceNames": ["cart"],
             "verbs": ["get", "update"],
         }
+    ]
+
+
+def test_with_switched_services_it_may_patch_these_and_is_told_how_to_put_each_key_back() -> None:
+    ref = WorkloadRef("v1", "Service", "shop", "cart")
+    service = SwitchedService(ref, "7c7c", "1", (("app.kubernetes.io/name", "cart"), ("tier", "front")))
+    switched = plan(workloads=(), switched=(service,), failsafe=replace(FAILSAFE, targets=()))
+    rule = {"apiGroups": [""], "resources": ["services"], "resourceNames": ["cart"], "verbs": ["patch"]}
+    assert failsafe.role(switched, ABOUT, SECRET)["rules"] == [rule]
+    targets = failsafe.container(switched, "n0nce")["command"][8:]
+    paths, patches = zip(*(target.split("=") for target in targets), strict=True)
+    assert set(paths) == {"/api/v1/namespaces/shop/services/cart"}
+    assert [json.loads(patch) for patch in patches] == [
+        [
+            {"op": "test", "path": f"/spec/selector/{key}", "value": "localize-abc12"},
+            {"op": "replace", "path": f"/spec/selector/{key}", "value": value},
+        ]
+        for key, value in (("app.kubernetes.io~1name", "cart"), ("tier", "front"))
     ]
 
 

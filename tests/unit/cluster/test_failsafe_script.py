@@ -18,16 +18,25 @@ from typing import Any, ClassVar
 import pytest
 
 from kubectl_localize.cluster.exposing import failsafe
+from kubectl_localize.cluster.exposing.selectors import put_back_patches
 from tests.cluster.commands import wait_until
 
 NOWHERE = "http://localhost:1/proven/n0nce"
 SCALE = "/apis/apps/v1/namespaces/shop/deployments/cart/scale"
 
 
+ORIGINAL = {"app.kubernetes.io/name": "cart", "tier": "front"}
+SERVICE = "/api/v1/namespaces/shop/services/cart"
+
+
 class Scales(http.server.BaseHTTPRequestHandler):
-    """The scales of an API server: counts by path; a PUT with an old resourceVersion or a wrong token is refused."""
+    """The scales of an API server: counts by path; a PUT with an old resourceVersion or a wrong token is refused.
+
+    It also has Services, by path, of which the selector can be changed by a JSON patch.
+    """
 
     counts: ClassVar[dict[str, int]]
+    selectors: ClassVar[dict[str, dict[str, str]]]
     version: ClassVar[int]
 
     def _answer(self, code: int, body: object) -> None:
@@ -60,6 +69,24 @@ class Scales(http.server.BaseHTTPRequestHandler):
             self.counts[path] = body["spec"]["replicas"]
         self._answer(200, self._scale(body["spec"]["replicas"]))
 
+    def do_PATCH(self) -> None:
+        path, _, query = self.path.partition("?")
+        operations = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert self.headers["Content-Type"] == "application/json-patch+json"
+        if self.headers["Authorization"] != "Bearer s3cret" or path not in self.selectors:
+            self._answer(404 if path not in self.selectors else 403, {})
+            return
+        selector = dict(self.selectors[path])
+        for operation in operations:
+            key = operation["path"].removeprefix("/spec/selector/").replace("~1", "/")
+            if key not in selector or (operation["op"] == "test" and selector[key] != operation["value"]):
+                self._answer(422, {})
+                return
+            selector[key] = operation["value"]
+        if query != "dryRun=All":
+            self.selectors[path] = selector
+        self._answer(200, {"spec": {"selector": selector}})
+
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
@@ -75,7 +102,8 @@ class Machine:
         (directory / "uptime").symlink_to("/proc/uptime")
         (directory / "account" / "token").write_text("s3cret")
         self.counts = {SCALE: 2}
-        Scales.counts, Scales.version = self.counts, 1
+        self.selectors = {SERVICE: dict(ORIGINAL)}
+        Scales.counts, Scales.version, Scales.selectors = self.counts, 1, self.selectors
 
     @property
     def message(self) -> str:
@@ -326,3 +354,48 @@ def test_having_fired_it_sleeps_and_says_it_again(machine: Machine) -> None:
         assert process.wait(timeout=30) == 0
     assert machine.counts == {SCALE: 0}
     assert machine.message == "fired 2026-01-31T12:00:00Z\n"
+
+
+# -- switched Services -------------------------------------------------------------------------------------------------
+OURS = dict.fromkeys(ORIGINAL, "localize-abc12")
+
+
+def service_targets(path: str = SERVICE) -> list[str]:
+    """What the script is told of a switched Service."""
+    return [f"{path}={json.dumps(patch)}" for patch in put_back_patches(ORIGINAL, "abc12")]
+
+
+def test_the_proof_switches_nothing_and_what_is_switched_is_put_back(machine: Machine) -> None:
+    with machine.start(3600, NOBODY, *service_targets()) as process:
+        wait_until("proof", (machine.directory / "state" / "proven").exists, 30)
+        assert machine.selectors == {SERVICE: ORIGINAL}
+        machine.selectors[SERVICE] = OURS
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert machine.selectors == {SERVICE: ORIGINAL}
+    assert machine.message.startswith("fired 2")
+
+
+@pytest.mark.parametrize(
+    ("there", "left"),
+    [
+        ({"app": "other"}, {"app": "other"}),
+        ({**OURS, "tier": "back"}, {**ORIGINAL, "tier": "back"}),
+        ({**OURS, "hash": "5d8f"}, {**ORIGINAL, "hash": "5d8f"}),
+    ],
+)
+def test_what_others_have_selected_meanwhile_stays(
+    machine: Machine, there: dict[str, str], left: dict[str, str]
+) -> None:
+    (machine.directory / "state" / "proven").touch()
+    machine.selectors[SERVICE] = there
+    gone = SERVICE.replace("cart", "gone")
+    assert machine.run(0, NOBODY, *service_targets(gone), *service_targets(), way_up_seconds=0) == 0
+    assert machine.selectors == {SERVICE: left}
+    assert machine.message.startswith("fired 2")
+
+
+def test_without_the_right_to_patch_there_is_no_proof(machine: Machine) -> None:
+    (machine.directory / "account" / "token").write_text("wr0ng")
+    assert machine.run(3600, NOBODY, *service_targets()) == 1
+    assert "403" in machine.message

@@ -111,8 +111,11 @@ def test_a_right_in_words(right: Right, words: str) -> None:
 
 
 # -- what is needed ---------------------------------------------------------------------------------------------------
-def words(*, command: bool = False, failsafe: bool = False, kinds: tuple[str, ...] = ()) -> set[str]:
-    return {describe(right, "")[: -len(" in namespace ")] for right in needed(command, failsafe, kinds)}
+def words(
+    *, command: bool = False, failsafe: bool = False, kinds: tuple[str, ...] = (), switch: bool = False
+) -> set[str]:
+    rights = needed(command, failsafe, kinds, switch)
+    return {describe(right, "")[: -len(" in namespace ")] for right in rights}
 
 
 def test_a_command_needs_to_read_what_its_container_reads() -> None:
@@ -126,6 +129,10 @@ def test_only_the_kinds_in_use_are_needed() -> None:
     assert words(kinds=("ReplicationController",)) - words() == {
         "get replicationcontrollers", "get replicationcontrollers/scale", "update replicationcontrollers/scale"
     }  # fmt: skip
+
+
+def test_a_switch_needs_to_patch_services() -> None:
+    assert words(switch=True) - words() == {"patch services"}
 
 
 def test_a_failsafe_of_our_own_is_optional() -> None:
@@ -142,7 +149,7 @@ def test_a_failsafe_of_our_own_is_optional() -> None:
 @pytest.mark.parametrize("command", [True, False])
 @pytest.mark.parametrize("failsafe", [True, False])
 def test_each_right_is_named_once_and_has_a_reason(command: bool, failsafe: bool) -> None:
-    rights = needed(command, failsafe, KINDS)
+    rights = needed(command, failsafe, KINDS, switch=True)
     assert len(set(rights)) == len(rights)
     assert all(right.why for right in rights)
 
@@ -162,14 +169,16 @@ def test_the_role_in_the_docs_is_what_is_needed_a_rule_for_each_resource() -> No
         for verb in one["verbs"]
     ]  # fmt: skip
     assert len({(right.group, right.of) for right in granted}) == len(rules)
-    assert sorted(granted) == sorted(needed(True, True, KINDS))
+    assert sorted(granted) == sorted(needed(True, True, KINDS, True))
 
 
-def test_the_failsafe_in_the_docs_may_scale_some_workloads_and_nothing_else() -> None:
+def test_the_failsafe_in_the_docs_may_bring_back_some_workloads_and_services_and_nothing_else() -> None:
     found = documents()
     rules = found["Role", "kubectl-localize-failsafe"]["rules"]
-    assert all(resource.endswith("/scale") for one in rules for resource in one["resources"])
-    assert all(one["resourceNames"] and set(one["verbs"]) == {"get", "update"} for one in rules)
+    assert {(*one["resources"], *one["verbs"]) for one in rules} == {
+        ("deployments/scale", "get", "update"), ("services", "patch")
+    }  # fmt: skip
+    assert all(one["resourceNames"] for one in rules)
     binding = found["RoleBinding", "kubectl-localize-failsafe"]
     account = found["ServiceAccount", "kubectl-localize-failsafe"]["metadata"]
     assert binding["roleRef"]["name"] == "kubectl-localize-failsafe"

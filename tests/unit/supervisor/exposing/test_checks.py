@@ -139,6 +139,7 @@ def test_keep_switches_the_service_and_touches_no_workload(cluster: Cluster) -> 
     (one,) = journal_entries(plan, OWNER, NOW)
     assert (one.workload, one.replicas, one.selector) == (switched.ref, None, (("app", "cart"),))
     words = describe(plan)
+    assert words[-2] == "failsafe: with its own ServiceAccount, switch back after 10m without this machine"
     assert words[-1] == "switch Service shop/cart from app=cart to the exposure pod, and back at the end"
 
 
