@@ -46,6 +46,8 @@ class ExposeRequest:
         image, failsafe_image: empty for the default ones.
         image_pull_secret: one more than the workload's own; empty for none.
         command: whether the command line starts the local process, with the environment of the replaced container.
+        environment: variables of that which it gets although they stay away by default, by name.
+        environment_excluded: globs of variables of that which it does not get.
         detach: whether the exposures outlive the command.
     """
 
@@ -63,6 +65,8 @@ class ExposeRequest:
     failsafe_image: str = ""
     image_pull_secret: str = ""
     command: bool = False
+    environment: tuple[str, ...] = ()
+    environment_excluded: tuple[str, ...] = ()
     detach: bool = False
 
 
@@ -107,11 +111,16 @@ class StopRequest:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to the question of this number: whether the command could do it, or the user said yes."""
+    """The answer to the question of this number: whether the command could do it, or the user said yes.
+
+    Args:
+        process_group: of the local command, if that was started.
+    """
 
     op: ClassVar = "answer"
     question: int
     granted: bool = True
+    process_group: int = 0
 
 
 Request = StartRequest | ExposeRequest | UnexposeRequest | RestoreRequest | ReleaseRequest | StopRequest | Answer

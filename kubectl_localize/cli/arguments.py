@@ -71,6 +71,8 @@ class Arguments(argparse.Namespace):
     max_children: int | None = None
     # expose; a failsafe of None: the default of `ExposeRequest`, 0: off
     maps: tuple[PortMap, ...] = ()
+    env: tuple[str, ...] = ()
+    env_exclude: tuple[str, ...] = ()
     stop: bool = False
     keep: bool = False
     share: bool = False
@@ -307,6 +309,14 @@ def _check_expose(args: Arguments) -> None:
         raise UsageError("a command takes exactly one Service", "expose the others by themselves")
     if args.program and args.detach:
         raise UsageError("-d and a command exclude each other", "start the command yourself, or leave -d out")
+    if (args.env or args.env_exclude) and not args.program:
+        raise UsageError("--env and --env-exclude are about a command", "add the command line: -- npm run dev")
+    for name in args.env:
+        if "=" in name:
+            raise UsageError(
+                f"--env takes the name of a variable of the container, not {name!r}",
+                f"set one of your own in front of the command: -- env {name} …",
+            )
 
 
 def _check_completion(args: Arguments) -> None:

@@ -126,6 +126,11 @@ class Holder(ABC):
         """Do what the supervisor asks for; whether it could be done."""
         return False
 
+    @property
+    def process_group(self) -> int:
+        """Of the local command that was started; 0 if none was."""
+        return 0
+
     def hint(self, failure: Failed) -> str:
         """The hint of a refusal."""
         return failure.hint
@@ -162,7 +167,8 @@ class Holder(ABC):
                     accepted = True
                 case PrivilegesNeeded() | CommandWanted() | ConfirmationNeeded():
                     self.steps.quiet()
-                    control.send(Answer(event.question, self.answer(event)))
+                    granted = self.answer(event)
+                    control.send(Answer(event.question, granted, self.process_group))
                 case Failed() if accepted:
                     self.refused(event, control)
                 case Failed():

@@ -77,6 +77,11 @@ class Command:
         self._handlers: dict[signal.Signals, Any] = {}  # ours, before
         self._woken, self._wakes, self._wakes_before = -1, -1, -1
 
+    @property
+    def process_group(self) -> int:
+        """Its process group; 0 before `start`."""
+        return self._process.pid if self._process is not None else 0
+
     def fileno(self) -> int:
         """What becomes readable when `poll` may have something new; only between `start` and the end."""
         return self._woken

@@ -43,7 +43,10 @@ class Client:
     Attributes:
         holds: whether the supervisor has to stay for as long as this command is connected.
         leaving: set as soon as the command lets go or is gone, whatever is being done for it at that moment.
+        process_group: of the local command that it has started; 0 if it has not.
     """
+
+    process_group = 0
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -76,6 +79,7 @@ class Client:
             if answer is None or answer.done():
                 log.info("a command has answered question %d, which nobody asks", request.question)
             else:
+                self.process_group = request.process_group or self.process_group
                 answer.set_result(request.granted)
             return
         if isinstance(request, ReleaseRequest):

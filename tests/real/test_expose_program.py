@@ -57,6 +57,13 @@ def _environment() -> list[Manifest]:
         {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "token"}}},
         {"name": "WHERE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}},
         {"name": "HOME", "value": "/nowhere"},
+        {"name": "JAVA_HOME", "value": "/opt/java"},
+        {"name": "PYTHONPATH", "value": "/nowhere"},
+        {"name": "BASH_ENV", "value": "/nowhere"},
+        {"name": "BASH_FUNC_ls%%", "value": "() { echo taken over; }"},
+        {"name": "PERL5OPT", "value": "-MNothing"},
+        {"name": "SPARE_A", "value": "a"},
+        {"name": "SPARE_B", "value": "b"},
     ]
     container["envFrom"] = [{"prefix": "ALL_", "configMapRef": {"name": "settings"}}]
     return [config, secret, web, service("web", {PORT: "http"})]
@@ -124,6 +131,27 @@ def test_it_has_the_environment_and_gets_the_traffic_once_it_listens(
         command.terminal.expect(r"the exposure pod localize-web-\w+ is ending\r✓ exposure pod deleted")
         assert command.wait() == 3
         assert "error:" not in command.terminal.text, command.terminal.text
+    _is_back(cluster, namespace)
+
+
+def test_what_describes_or_runs_in_the_container_stays_there_unless_it_is_named(
+    cluster: Cluster, namespace: str, product: Product, web: str, port: int
+) -> None:
+    """A function in a Deployment's environment has run in `-- bash -c ls`, and Python has not started."""
+    flags = ("--env=BASH_ENV", "--env=SPARE_B", "--env=SPARE_C", "--env-exclude=SPARE_*")
+    program = ("--", "/bin/bash", "-c", "ls -d / && /usr/bin/python3 -c 'import os; print(sorted(os.environ))'")
+    with Expose(product.sandbox, web, f"--map={port}", *flags, *program) as command:
+        command.terminal.expect(
+            r"warning: not taken from the container: HOME \(.*\); JAVA_HOME \(describe the container.*\);"
+            r" BASH_FUNC_ls%%, PERL5OPT, PYTHONPATH \(run code .*\); --env NAME takes one all the same",
+            60,
+        )
+        command.terminal.expect("warning: --env SPARE_C: container http has no such variable")
+        command.terminal.expect(r"(?s)\n/\r?\n.*'BASH_ENV'.*'PLAIN'.*'SPARE_B'")
+        assert command.wait() == 0, command.terminal.text
+        assert "'SPARE_A'" not in command.terminal.text
+        assert "'JAVA_HOME'" not in command.terminal.text
+        assert "taken over" not in command.terminal.text
     _is_back(cluster, namespace)
 
 

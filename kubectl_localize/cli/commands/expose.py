@@ -77,6 +77,8 @@ def expose_request(args: Arguments, connection: Connection, services: tuple[Serv
         failsafe_image=args.failsafe_image,
         image_pull_secret=args.image_pull_secret,
         command=bool(args.program),
+        environment=args.env,
+        environment_excluded=args.env_exclude,
         detach=args.detach,
     )
 
@@ -123,6 +125,10 @@ class Expose(Holder):
         self.steps.share_terminal(True)
         self.console.line(f"started {self._args.program[0]}")
         return True
+
+    @property
+    def process_group(self) -> int:
+        return self._command.process_group if self._command is not None else 0
 
     def over(self, event: ExposureOver) -> None:
         ours = self._names & set(event.services)

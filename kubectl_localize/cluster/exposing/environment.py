@@ -14,10 +14,6 @@ from kubectl_localize.cluster.api import Api, Json
 from kubectl_localize.cluster.exposing.values import CarriedPort
 
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
-# What describes the machine that a process runs on: the container's would only break a command on this one.
-MACHINE_VARIABLES = frozenset(
-    {"PATH", "HOME", "PWD", "SHELL", "USER", "LOGNAME", "TERM", "TMPDIR", "LD_LIBRARY_PATH", "LD_PRELOAD"}
-)
 _KINDS = {"configmaps": "ConfigMap", "secrets": "Secret"}
 _REFERENCES = {
     "configMapRef": "configmaps",
@@ -77,6 +73,8 @@ def pick_container(pod: Json, ports: Sequence[CarriedPort]) -> Json:
 async def container_environment(api: Api, namespace: str, pod: Json, container: Json) -> Environment:
     """The environment of one of the pod's containers; each ConfigMap and Secret is read once, all at the same time.
 
+    All of it: `environment_policy` says what of it is good for a process on another machine.
+
     It lacks the Services' variables (`WEB_SERVICE_HOST`), since names resolve as in the cluster, and what the image
     sets, which is not known here.
 
@@ -123,9 +121,7 @@ def resolve(pod: Json, container: Json, objects: Objects) -> Environment:
             variables[name] = value
             unresolved.pop(name, None)
     for name in sorted(variables):
-        if name in MACHINE_VARIABLES:
-            unresolved[name] = "this machine's own value is kept"
-        elif "\0" in variables[name]:
+        if "\0" in variables[name]:
             unresolved[name] = "its value is binary, and an environment variable cannot hold that"
     kept = tuple((name, value) for name, value in variables.items() if name not in unresolved)
     return Environment(kept, tuple(f"{name}: {why}" for name, why in unresolved.items()))

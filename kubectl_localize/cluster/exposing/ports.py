@@ -94,7 +94,7 @@ def carried(
 ) -> tuple[tuple[CarriedPort, ...], tuple[str, ...]]:
     """All TCP ports of some Services, as the ports of the pod to which they lead.
 
-    Each goes to the same number on 127.0.0.1 if no map says otherwise.
+    Each goes to the same number on 127.0.0.1, or else on ::1, if no map says otherwise.
 
     Args:
         services: the Services (JSON) that were asked for.
@@ -121,10 +121,12 @@ def carried(
     ports = []
     for number in sorted({lead.number for lead in leads}):
         here = [lead for lead in leads if lead.number == number]
-        host, local_port = local.get(number, (LOCALHOST, number))
+        host, local_port = local.get(number, ("", number))
         names = tuple(sorted(name for name, known in numbers.items() if known == number))
         keys = tuple((lead.key, lead.port.port) for lead in here)
-        ports.append(CarriedPort(number, names, host, local_port, keys, asked=any(lead.asked for lead in here)))
+        asked = any(lead.asked for lead in here)
+        either = host in ("", "localhost")
+        ports.append(CarriedPort(number, names, LOCALHOST if either else host, local_port, keys, asked, either))
     return tuple(ports), tuple(skipped)
 
 
@@ -172,8 +174,8 @@ def _local(leads: Sequence[_Lead], maps: Sequence[PortMap]) -> dict[int, tuple[s
     places: dict[int, tuple[str, int]] = {}
     for port_map in maps:
         lead = _mapped(port_map, leads)
-        local = (port_map.host or LOCALHOST, port_map.local_port)
-        if places.setdefault(lead.number, local) != local:
+        local = (port_map.host, port_map.local_port)
+        if _place(*places.setdefault(lead.number, local)) != _place(*local):
             raise LocalizeError(
                 f"--map sends target port {lead.number} of {lead.key} to two places: {_place(*places[lead.number])} and"
                 f" {_place(*local)}",
@@ -183,6 +185,7 @@ def _local(leads: Sequence[_Lead], maps: Sequence[PortMap]) -> dict[int, tuple[s
 
 
 def _place(host: str, port: int) -> str:
+    host = host or LOCALHOST
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

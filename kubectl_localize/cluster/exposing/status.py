@@ -67,19 +67,18 @@ def refused(error: KubectlError, namespace: str) -> LocalizeError:
     )
 
 
-def not_in_time(pod: str, namespace: str, what: str, *, why: str, problem: str) -> LocalizeError:
+def not_in_time(pod: str, namespace: str, what: str, *, problem: str) -> LocalizeError:
     """The error that says what did not come about.
 
     Args:
         what: what the pod was to be: `pod NAME was not WHAT in time`.
-        why: what is said instead, if it is not the pod that is waited for.
         problem: what is known of the pod's trouble; empty if nothing is.
     """
-    if why or "Image" in problem:
-        hint = "--image and --image-pull-secret name another image" if "Image" in problem else ""
+    if "Image" in problem:
+        hint = "--image and --image-pull-secret name another image"
     elif problem.startswith(FAILSAFE_TROUBLE):
         hint = "--failsafe off goes without it, --failsafe-service-account names one that may"
     else:
         hint = f"`kubectl get events -n {namespace} --field-selector involvedObject.name={pod}` may say more"
-    said = why or f"exposure pod {pod} was not {what} in time" + (f": {problem}" if problem else "")
+    said = f"exposure pod {pod} was not {what} in time" + (f": {problem}" if problem else "")
     return LocalizeError(f"{said}; everything is put back", hint)

@@ -100,6 +100,7 @@ class CarriedPort:
         host, local_port: where the local process listens.
         services: each Service and its port number that lead here.
         asked: whether one of them was asked for; the others only keep their endpoint.
+        either: whether ::1 will do if nothing is on 127.0.0.1, since the user has named no address.
     """
 
     number: int
@@ -108,11 +109,21 @@ class CarriedPort:
     local_port: int
     services: tuple[tuple[ServiceKey, int], ...]
     asked: bool = True
+    either: bool = False
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses at which the local process is looked for, in this order."""
+        return (self.host, "::1") if self.either else (self.host,)
 
     @property
     def local(self) -> str:
         """`127.0.0.1:3000`, with brackets around an IPv6 address."""
-        return f"[{self.host}]:{self.local_port}" if ":" in self.host else f"{self.host}:{self.local_port}"
+        return self.at(self.host)
+
+    def at(self, host: str) -> str:
+        """`local` for another one of the hosts."""
+        return f"[{host}]:{self.local_port}" if ":" in host else f"{host}:{self.local_port}"
 
 
 @dataclass(frozen=True)

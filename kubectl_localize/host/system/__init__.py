@@ -6,10 +6,13 @@ The privileged helper has a pair of its own (`kubectl_localize.host.helper`), si
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # `ls` imports this module and needs no socket
     import socket
+
+    from kubectl_localize.host.system.listeners import Listener, Program
 
 
 class Peers(Protocol):
@@ -85,6 +88,19 @@ class System(Protocol):
 
         Returns:
             None if that cannot be known without connecting, such as for an address that is not loopback.
+        """
+
+    def listeners(self) -> Sequence[Listener]:
+        """Return all TCP sockets of this machine that listen; none if the system does not tell."""
+
+    def program_of(self, listener: Listener) -> Program:
+        """Return the program that has one of these sockets open."""
+
+    def sockets_of(self, command: int) -> Collection[int]:
+        """Return the inodes of the sockets that the processes of a command have open; none if it is not known.
+
+        Args:
+            command: the process group that it was started in.
         """
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from kubectl_localize.host.started import linux_stat
 from kubectl_localize.host.system import linux_listening
 from kubectl_localize.host.system.linux_peers import PeerLookup
+from kubectl_localize.host.system.listeners import Listener, Program
 
 MACHINE_ID_FILES = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 PF_EXITING = 0x4  # proc(5), the field `flags` of /proc/PID/stat
@@ -88,3 +89,19 @@ class Linux:
     def listens(self, host: str, port: int) -> bool | None:
         """See `System`."""
         return linux_listening.listens(host, port)
+
+    def listeners(self) -> list[Listener]:
+        """See `System`."""
+        return linux_listening.listeners() or []
+
+    def program_of(self, listener: Listener) -> Program:
+        """See `System`."""
+        from kubectl_localize.host.system import linux_programs  # for exposures only
+
+        return linux_programs.program_of(listener, self.proc)
+
+    def sockets_of(self, command: int) -> set[int]:
+        """See `System`."""
+        from kubectl_localize.host.system import linux_programs
+
+        return linux_programs.sockets_of(command, self.proc)

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kubectl_localize.host.system.listeners import Listener, Program
+
 MACHINE_ID_COMMAND = ("/usr/sbin/ioreg", "-rd1", "-c", "IOPlatformExpertDevice")
 _COMMAND_SECONDS = 5
 
@@ -101,6 +103,18 @@ class MacOS:
     def listens(self, host: str, port: int) -> bool | None:
         """See `System`: never known."""
         return None
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """See `System`: never known."""
+        return ()
+
+    def program_of(self, listener: Listener) -> Program:
+        """See `System`: never asked, as no listener is known."""
+        return Program("a process", 0, str(listener.uid))
+
+    def sockets_of(self, command: int) -> tuple[int, ...]:
+        """See `System`: never known."""
+        return ()
 
 
 def _awake_clock() -> int:

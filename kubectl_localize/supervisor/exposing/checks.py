@@ -20,8 +20,10 @@ from kubectl_localize.cluster.exposing.values import (
 )
 from kubectl_localize.cluster.exposing.workloads import counts, likely_kinds, owned, owners, pods_of
 from kubectl_localize.errors import ForbiddenError, LocalizeError
+from kubectl_localize.host.blocking import in_daemon_thread
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import ExposeRequest
+from kubectl_localize.supervisor.exposing.listening import LocalListeners, warning
 from kubectl_localize.supervisor.exposing.plan import RequestedService, as_workload, groups, plan
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.runtime import Runtime
@@ -43,12 +45,14 @@ class Findings:
         user: the API server's name for us; empty if it does not say.
         warnings: what is missing but does not stop it.
         not_carried: sentences about ports that stay without an endpoint.
+        programs: what listens here for the exposed ports, as far as that is known.
     """
 
     plans: tuple[ExposurePlan, ...]
     user: str
     warnings: tuple[str, ...]
     not_carried: tuple[str, ...]
+    programs: tuple[str, ...] = ()
 
 
 class Checks:
@@ -60,7 +64,7 @@ class Checks:
 
     def __init__(self, runtime: Runtime, request: ExposeRequest, judge: Judge) -> None:
         self._api = runtime.api
-        self._system = runtime.system
+        self._listeners = LocalListeners(runtime.system)
         self._request = request
         self._judge = judge
         self._warnings: list[str] = []
@@ -77,9 +81,19 @@ class Checks:
             rights.who(self._api), asyncio.gather(*(self._namespace(namespace) for namespace in namespaces))
         )
         exposure_plans = tuple(plan for namespace_plans in plans for plan in namespace_plans)
+        programs: list[str] = []
         if not self._request.command:
-            self._must_listen(exposure_plans)
-        return Findings(exposure_plans, user, tuple(self._warnings), tuple(dict.fromkeys(self._not_carried)))
+            for exposure_plan in exposure_plans:
+                self._must_listen(exposure_plan.ports)
+            asked = [port for exposure_plan in exposure_plans for port in exposure_plan.ports if port.asked]
+            programs = await in_daemon_thread(lambda: self._listeners.programs(asked), "programs that listen")
+        return Findings(
+            exposure_plans,
+            user,
+            tuple(self._warnings),
+            tuple(dict.fromkeys(self._not_carried)),
+            tuple(dict.fromkeys(programs)),
+        )
 
     async def _namespace(self, namespace: str) -> list[ExposurePlan]:
         # The search asks one question after the other, so all else is asked for meanwhile.
@@ -250,27 +264,14 @@ class Checks:
                 held = [entry for entry in leases if entry.session == holders[0].session]
                 raise exposed_already(requested.key, held, self._judge.now(), self._judge.advice)
 
-    def _must_listen(self, plans: Sequence[ExposurePlan]) -> None:
-        for port in (port for exposure_plan in plans for port in exposure_plan.ports):
-            if self._system.listens(port.host, port.local_port) is not False:
-                continue
-            key, number = port.services[0]
-            if self._request.force:
-                self._warnings.append(f"nothing listens on {port.local}, where port {number} of {key} leads")
-                continue
-            if port.asked:
-                raise LocalizeError(
-                    f"nothing listens on {port.local}, where port {number} of {key} would lead", self._hint(port)
-                )
-            raise LocalizeError(
-                f"nothing listens on {port.local}: {key} has the same pods, and its port {number} would lead there",
-                f"expose {key} too and --map its port, or go on with --force (its clients are refused then)",
-            )
-
-    def _hint(self, port: CarriedPort) -> str:
-        if port.host == "127.0.0.1" and self._system.listens("::1", port.local_port):
-            return f"something listens on [::1]:{port.local_port}: --map [::1]:{port.local_port}"
-        return "start it, name another port with --map, or go on with --force"
+    def _must_listen(self, ports: Sequence[CarriedPort]) -> None:
+        """Refuse if nothing at all listens for a Service; warn of ports that nothing listens for."""
+        verdict = self._listeners.verdict(ports)
+        for key, port in verdict.unserved:
+            several = sum(key in dict(other.services) for other in ports) > 1
+            if not self._request.force:
+                raise self._listeners.refusal(key, port, several)
+        self._warnings += [warning(port) for port in verdict.silent]
 
 
 def _session(pod: Json) -> str:

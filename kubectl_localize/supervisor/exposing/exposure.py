@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
+from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
 from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.cluster.exposing.status import is_lost, is_running, trouble
-from kubectl_localize.cluster.exposing.values import ExposurePlan, Provenance
+from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan, Provenance
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import KubectlError, LocalizeError
 from kubectl_localize.ls_document import ExposureItem, ExposurePort, Status, WorkloadItem, rfc3339
@@ -53,7 +55,8 @@ class Exposure:
         ledger: this machine's own record of what it has begun.
         judge: says what to do about a session that holds what we want.
         progress: hears of every step. Replaced when another command ends the exposure.
-        command: whether the command line starts the local process, once all checks have passed.
+        command: of a local process that the command line starts once all checks have passed, the variables that the
+            user has named; None if it starts none.
 
     Attributes:
         status, reason: what `ls` shows.
@@ -71,7 +74,7 @@ class Exposure:
         ledger: SessionLedger,
         judge: Judge,
         progress: Progress,
-        command: bool = False,
+        command: EnvironmentChoice | None = None,
     ) -> None:
         self.plan = plan
         self.progress = progress
@@ -214,8 +217,8 @@ class Exposure:
             why = trouble(pod)[0] if pod is not None else ""
             broken = tunnel.problem if tunnel is not None else ""
             self._show(Status.BACKOFF, why or broken or "the exposure pod is not Ready")
-        elif silent := self._ends.nothing_listens():
-            self._show(Status.EXPOSED, silent)
+        elif silent := self._ends.silent():
+            self._show(Status.EXPOSED, f"nothing listens on {', '.join(port.local for port in silent)}")
         elif self.plan.workloads and self._others():
             self._show(Status.EXPOSED, await self._workloads.scaled_by_others())
         else:
@@ -236,8 +239,8 @@ class Exposure:
                 stack.push_async_callback(self._pods.disconnect)
                 self._show(Status.RESTORING, "")
                 await self._journals.stop()
-                if self.exposed.is_set() and self._ends.nothing_listens():
-                    stack.push_async_callback(give_up, self._hand_over(), "handing over")
+                if self.exposed.is_set() and (silent := self._ends.silent()):
+                    stack.push_async_callback(give_up, self._hand_over(silent), "handing over")
                 try:
                     await self._bring_back()
                 except Exception as error:
@@ -257,7 +260,7 @@ class Exposure:
         except (OSError, LocalizeError) as error:  # the next start sees nothing of it, and tries again
             log.warning("the ledger's entry of %s: %s", self.plan.session, error)
 
-    def _hand_over(self) -> asyncio.Task[None]:
+    def _hand_over(self, silent: Sequence[CarriedPort]) -> asyncio.Task[None]:
         """The local process has ended: hold its clients until one of the workload's pods can take them."""
         self._ends.hold(RESTORING_HOLD_SECONDS)
         return asyncio.create_task(
@@ -265,7 +268,7 @@ class Exposure:
                 self._runtime.forwarder,
                 self._runtime.changed,
                 self.plan.namespace,
-                self._ends.ports,
+                {port.number: self._ends.ports[port.number] for port in silent},
                 lambda: sorted(self._others()),
             )
         )
@@ -290,7 +293,7 @@ class Exposure:
             reason=self.reason,
             pod=self._pods.name,
             ports=tuple(
-                ExposurePort(number, port.number, port.local, ports[port.number].traffic.open)
+                ExposurePort(number, port.number, self._ends.local(port), ports[port.number].traffic.open)
                 for port in self.plan.ports
                 for service, number in port.services
                 if service == key

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 
 from kubectl_localize.cluster.explaining import explained
+from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
 from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
@@ -175,8 +176,11 @@ class Exposures:
             progress.warn(warning)
         for port in findings.not_carried:
             progress.warn(f"not carried: {port}")
-        exposures = self._planned(findings, runtime, progress, command=request.command)
+        choice = EnvironmentChoice(request.environment, request.environment_excluded)
+        exposures = self._planned(findings, runtime, progress, choice if request.command else None)
         if not request.dry_run:
+            if findings.programs:
+                progress.step(f"the traffic goes to {', '.join(findings.programs)}")
             await self._begin(exposures, client)
             return ()
         for exposure in exposures:
@@ -184,9 +188,12 @@ class Exposures:
                 await exposure.prepare()
             finally:
                 await exposure.discard()
-        return tuple(line for plan in findings.plans for line in describe(plan))
+        programs = (f"send the traffic to {', '.join(findings.programs)}",) if findings.programs else ()
+        return (*(line for plan in findings.plans for line in describe(plan)), *programs)
 
-    def _planned(self, findings: Findings, runtime: Runtime, progress: Progress, *, command: bool) -> list[Exposure]:
+    def _planned(
+        self, findings: Findings, runtime: Runtime, progress: Progress, command: EnvironmentChoice | None
+    ) -> list[Exposure]:
         judge = self._judge(runtime)
         process = judge.here
         owner = Owner(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from contextlib import AsyncExitStack
 
 from kubectl_localize.cluster.exposing.values import CarriedPort
 from kubectl_localize.host.sockets import bind_loopback
+from kubectl_localize.supervisor.exposing.listening import LocalListeners
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
 from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
@@ -55,7 +57,7 @@ class LocalPort(ConnectionServer):
     """One carried port's end on this machine: `ssh -R` connects to it, and it relays to the local process.
 
     Args:
-        process: the user's process.
+        processes: where the user's process may be, in the order in which these places are tried.
         admission: decides who is served: only our own ssh is.
         refusals: hears of connections of others.
         buffer: what bytes are read into.
@@ -70,15 +72,14 @@ class LocalPort(ConnectionServer):
 
     def __init__(
         self,
-        process: LocalProcess,
-        *,
+        *processes: LocalProcess,
         admission: Admission,
         refusals: RefusalLog,
         buffer: ReadBuffer,
         clock: Callable[[], float],
     ) -> None:
         super().__init__(admission, refusals, buffer)
-        self._process = process
+        self._processes = processes
         self._clock = clock
         self._proof = b""
         self.proven = asyncio.Event()
@@ -97,7 +98,7 @@ class LocalPort(ConnectionServer):
 
     def lead_to(self, process: LocalProcess) -> None:
         """From now on connections, those that are held among them, go there."""
-        self._process = process
+        self._processes = (process,)
 
     async def intercept(self, relay: Relay, client: ClientSide) -> bool:
         return bool(self._proof) and await self._is_proof(relay, client)
@@ -120,17 +121,22 @@ class LocalPort(ConnectionServer):
     async def carry(self, relay: Relay) -> bool:
         began = self._clock()
         while not relay.client_is_gone:
-            try:
-                await relay.through(self._process, self.gone_seconds)
-            except OSError:
-                self.refused = True
-                left = began + self.hold_seconds - self._clock()
-                if left <= 0:
-                    raise RefusedError(f"nothing listens on {self._process}") from None
-                await first_of(relay.closed.wait(), timeout_seconds=min(left, RETRY_SECONDS))
-                continue
-            self.refused = False
-            return True
+            if await self._relayed(relay):
+                self.refused = False
+                return True
+            self.refused = True
+            left = began + self.hold_seconds - self._clock()
+            if left <= 0:
+                raise RefusedError(f"nothing listens on {self._processes[0]}")
+            await first_of(relay.closed.wait(), timeout_seconds=min(left, RETRY_SECONDS))
+        return False
+
+    async def _relayed(self, relay: Relay) -> bool:
+        """Relay to the first place that accepts; False if none does."""
+        for process in self._processes:
+            with contextlib.suppress(OSError):
+                await relay.through(process, self.gone_seconds)
+                return True
         return False
 
 
@@ -147,12 +153,13 @@ class LocalEnds:
 
     def __init__(self, carried: Sequence[CarriedPort], runtime: Runtime) -> None:
         self._carried = tuple(carried)
-        self._runtime = runtime
+        self._listeners = LocalListeners(runtime.system)
+        self._hosts: dict[int, str] = {}
         self.heartbeat = ReadinessServer()
         admission = Admission(runtime.peers, os.getuid(), root=False)  # as whom our ssh runs
         self.ports = {
             port.number: LocalPort(
-                LocalProcess(port.host, port.local_port),
+                *(LocalProcess(host, port.local_port) for host in port.hosts),
                 admission=admission,
                 refusals=runtime.refusals,
                 buffer=runtime.buffer,
@@ -183,18 +190,24 @@ class LocalEnds:
         for port in self.ports.values():
             port.hold_seconds = seconds
 
-    def nothing_listens(self) -> str:
-        """`nothing listens on HOST:PORT` for the first port of `silent`; empty if something listens on all."""
-        silent = self.silent()
-        return f"nothing listens on {silent}" if silent else ""
+    def look(self) -> None:
+        """Look at which address something listens, for those ports that may be served at several; see `local`."""
+        for port in self._carried:
+            if port.either:
+                self._hosts[port.number] = self._listeners.host(port)
 
-    def silent(self) -> str:
-        """The HOST:PORT of the first exposed port on which nothing listens; empty if something listens on all.
+    def local(self, port: CarriedPort) -> str:
+        """Where a port leads to, as of the last look: `127.0.0.1:3000`."""
+        return port.at(self._hosts.get(port.number, port.host))
+
+    def silent(self) -> list[CarriedPort]:
+        """The exposed ports on which nothing listens.
 
         If the system does not tell, what the last connection met counts.
         """
-        for port in self._carried:
-            listens = self._runtime.system.listens(port.host, port.local_port)
-            if port.asked and (listens is False or (listens is None and self.ports[port.number].refused)):
-                return port.local
-        return ""
+        self.look()
+        return [port for port in self._carried if port.asked and self._is_silent(port)]
+
+    def _is_silent(self, port: CarriedPort) -> bool:
+        listens = self._listeners.listens(port)
+        return listens is False or (listens is None and self.ports[port.number].refused)

@@ -50,12 +50,16 @@ class Progress:
         """
         return False
 
-    async def start_command(self, variables: Sequence[tuple[str, str]]) -> None:
+    async def start_command(self, variables: Sequence[tuple[str, str]]) -> int:
         """Ask the command line to start the local process with these variables.
+
+        Returns:
+            Its process group.
 
         Raises:
             LocalizeError: the command is gone, or could not start it.
         """
+        return 0
 
     def send(self, event: Event) -> None:
         """Send an event to whom this object tells."""
@@ -70,9 +74,10 @@ class CommandProgress(Progress):
     async def confirm(self, text: str) -> bool:
         return await self._client.ask(protocol.ConfirmationNeeded(0, one_line(text)))
 
-    async def start_command(self, variables: Sequence[tuple[str, str]]) -> None:
+    async def start_command(self, variables: Sequence[tuple[str, str]]) -> int:
         if not await self._client.ask(protocol.CommandWanted(0, tuple(variables))):
             raise LocalizeError("the command was not started")
+        return self._client.process_group
 
     def send(self, event: Event) -> None:
         self._client.send(event)

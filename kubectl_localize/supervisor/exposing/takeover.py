@@ -8,8 +8,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from kubectl_localize.cluster.exposing import selectors
-from kubectl_localize.cluster.exposing.environment import container_environment, pick_container
+from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
 from kubectl_localize.cluster.exposing.status import is_running, not_in_time, refused, trouble
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.cluster.objects import is_ready
@@ -17,6 +16,7 @@ from kubectl_localize.errors import ForbiddenError, InvalidError, LocalizeError
 from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.journals import Journals
 from kubectl_localize.supervisor.exposing.local import LocalEnds
+from kubectl_localize.supervisor.exposing.local_command import OTHER_PORTS_SECONDS, LocalCommand
 from kubectl_localize.supervisor.exposing.pods import ExposurePods
 from kubectl_localize.supervisor.exposing.progress import Progress
 from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS
@@ -45,7 +45,7 @@ class Takeover:
     Args:
         ledger: this machine's own record; the session is in it before the cluster hears of it.
         waiter: ends every wait when the exposure is to end.
-        command: whether the command line starts the local process, once all checks have passed.
+        command: as in `Exposure`.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Takeover:
         switched: SwitchedServices,
         waiter: Waiter,
         progress: Progress,
-        command: bool,
+        command: EnvironmentChoice | None,
     ) -> None:
         self._plan = plan
         self._runtime = runtime
@@ -75,7 +75,7 @@ class Takeover:
         self._switched = switched
         self._waiter = waiter
         self._progress = progress
-        self._command = command
+        self._command = LocalCommand(plan, runtime, progress, command) if command is not None else None
 
     async def prepare(self) -> None:
         """Do the last checks, for which keys are needed; nothing is changed in the cluster.
@@ -101,8 +101,8 @@ class Takeover:
             await self._ledger.add(self._plan.session, self._plan.namespace)
         await self.prepare()
         self._progress.step("checks passed")
-        if self._command:
-            await self._waiter.unless_ending(self._start_command())
+        if self._command is not None:
+            await self._waiter.unless_ending(self._command.start())
         await self._make_pod()
         await self._connect()
         if self._plan.switched:
@@ -123,18 +123,6 @@ class Takeover:
             ) from error
 
     # -- the steps ----------------------------------------------------------------------------------------------------
-    async def _start_command(self) -> None:
-        """Start the local process with the environment of a container that it replaces."""
-        api, plan = self._runtime.api, self._plan
-        selector = plan.switched[0].selector if plan.switched else plan.labels
-        pods = await api.items("v1", "pods", plan.namespace, selectors.words(dict(selector)))
-        template: Pod = {"metadata": {"namespace": plan.namespace}, "spec": plan.replaced["spec"]}
-        pod = pods[0] if pods else template
-        environment = await container_environment(api, plan.namespace, pod, pick_container(pod, plan.ports))
-        if environment.unresolved:
-            self._progress.warn(f"not taken from the container's environment: {', '.join(environment.unresolved)}")
-        await self._progress.start_command(environment.variables)
-
     async def _make_pod(self) -> None:
         await self._journals.write()
         self._waiter.go_on()
@@ -147,10 +135,8 @@ class Takeover:
 
     async def _connect(self) -> None:
         """Connect the pod with this machine, and prove that it is; it is Ready, and gets traffic, only then."""
-        if self._command:  # the pod shares the Service's traffic from the moment it is connected
-            if silent := self._ends.silent():
-                self._progress.doing(f"waiting for the command to listen on {silent}")
-            await self._until(lambda: not self._ends.nothing_listens(), POD_SECONDS, "", self._ends.nothing_listens)
+        if self._command is not None:  # the pod shares the Service's traffic from the moment it is connected
+            await self._await_command(self._command)
         name = self._pods.name
         self._pods.connect()
         self._progress.doing(f"connecting exposure pod {name} with this machine")
@@ -165,6 +151,22 @@ class Takeover:
             self._progress.step(await proving)
         finally:
             await give_up(proving, "proving that the pod leads here")
+
+    async def _await_command(self, command: LocalCommand) -> None:
+        """Wait until the command listens, and say who gets the traffic."""
+        if silent := self._ends.silent():
+            self._progress.doing(f"waiting for the command to listen on {silent[0].local}")
+        looking = asyncio.create_task(command.look_elsewhere())
+        try:
+            await self._until(command.listens, POD_SECONDS, "", failure=command.not_in_time)
+        finally:
+            await give_up(looking, "looking where the command listens")
+        began = self._runtime.clock.now()
+        while not command.listens_on_all() and self._runtime.clock.now() - began < OTHER_PORTS_SECONDS:
+            self._waiter.go_on()
+            await self._waiter.pause(LOOK_SECONDS)
+        self._ends.look()
+        await command.tell()
 
     async def _prove(self) -> str:
         """Send a nonce to the pod's port; it has to come out at our listener before anything depends on it.
@@ -227,13 +229,14 @@ class Takeover:
         condition: Callable[[], bool],
         seconds: float,
         what: str,
-        why: Callable[[], str] = lambda: "",
+        failure: Callable[[], LocalizeError] | None = None,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
         """Wait for a condition.
 
         Args:
-            what, why: as for `not_in_time`.
+            what: as for `not_in_time`.
+            failure: the error if it is not the pod that is waited for.
 
         Raises:
             LocalizeError: the time is up, or the pod cannot start.
@@ -243,14 +246,14 @@ class Takeover:
             condition,
             seconds,
             hopeless=lambda: self._trouble()[1],
-            failure=lambda: self._not_in_time(what, why()),
+            failure=lambda: failure() if failure is not None and not self._trouble()[1] else self._not_in_time(what),
             look_seconds=look_seconds,
         )
 
-    def _not_in_time(self, what: str, why: str) -> LocalizeError:
+    def _not_in_time(self, what: str) -> LocalizeError:
         tunnel = self._pods.tunnel
         problem = self._trouble()[0] or (tunnel.problem if tunnel is not None else "")
-        return not_in_time(self._pods.name, self._plan.namespace, what, why=why, problem=problem)
+        return not_in_time(self._pods.name, self._plan.namespace, what, problem=problem)
 
     def _trouble(self) -> tuple[str, bool]:
         pod = self._informer.pods.get(self._pods.name)

@@ -52,6 +52,11 @@ def test_what_comes_after_two_dashes_is_the_command_with_its_own_flags() -> None
     assert (args.words, args.detach, args.stop) == (("webshop/cart",), False, False)
 
 
+def test_variables_are_named_for_a_command() -> None:
+    args = parse("expose cart --env PATH --env=BASH_FUNC_x%% --env-exclude AWS_* -- npm start".split())
+    assert (args.env, args.env_exclude) == (("PATH", "BASH_FUNC_x%%"), ("AWS_*",))
+
+
 def test_two_dashes_that_are_a_flags_value_begin_no_command() -> None:
     with pytest.raises(UsageError):
         parse(["expose", "cart", "-n", "--", "x"])
@@ -65,6 +70,9 @@ def test_two_dashes_that_are_a_flags_value_begin_no_command() -> None:
         ("web cart -- npm start", "a command takes exactly one Service"),
         ("cart -d -- npm start", "-d and a command exclude each other"),
         ("cart --keep --share", "--keep and --share exclude each other"),
+        ("cart --env NODE_OPTIONS", "--env and --env-exclude are about a command"),
+        ("cart --env-exclude AWS_*", "--env and --env-exclude are about a command"),
+        ("cart --env DEBUG=1 -- npm start", "--env takes the name of a variable"),
         ("cart/", "'cart/' is not the name of a Service"),
         ("'shop/*'", "\"'shop/*'\" is not the name of a Service"),
         ("cart --failsafe soon", "--failsafe: "),

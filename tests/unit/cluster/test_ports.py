@@ -44,8 +44,8 @@ PLAIN = template(container())
 def test_each_port_goes_to_its_target_ports_number() -> None:
     found, skipped = carried([service("cart", port(80, 8080), port(443, name="tls"))], [], PLAIN, [])
     assert found == (
-        CarriedPort(443, (), "127.0.0.1", 443, ((CART, 443),)),
-        CarriedPort(8080, (), "127.0.0.1", 8080, ((CART, 80),)),
+        CarriedPort(443, (), "127.0.0.1", 443, ((CART, 443),), either=True),
+        CarriedPort(8080, (), "127.0.0.1", 8080, ((CART, 80),), either=True),
     )
     assert skipped == ()
 
@@ -53,7 +53,7 @@ def test_each_port_goes_to_its_target_ports_number() -> None:
 def test_named_target_ports_keep_their_names() -> None:
     pods = template(container(http=8080, admin=9090), container(web=8080))
     found, _ = carried([service("cart", port(80, "http"))], [], pods, [])
-    assert found == (CarriedPort(8080, ("http", "web"), "127.0.0.1", 8080, ((CART, 80),)),)
+    assert found == (CarriedPort(8080, ("http", "web"), "127.0.0.1", 8080, ((CART, 80),), either=True),)
 
 
 def test_a_name_of_several_containers_means_the_first_ones() -> None:
@@ -77,7 +77,29 @@ def test_sidecars_have_ports_too_but_other_init_containers_and_udp_ports_do_not(
 def test_two_ports_on_one_target_port_are_one() -> None:
     pods = template(container(http=8080))
     found, _ = carried([service("cart", port(80, "http"), port(8080))], [service("web", port(81, 8080))], pods, [])
-    assert found == (CarriedPort(8080, ("http",), "127.0.0.1", 8080, ((CART, 80), (CART, 8080), (WEB, 81))),)
+    services = ((CART, 80), (CART, 8080), (WEB, 81))
+    assert found == (CarriedPort(8080, ("http",), "127.0.0.1", 8080, services, either=True),)
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts"),
+    [
+        ("", ("127.0.0.1", "::1")),
+        ("localhost", ("127.0.0.1", "::1")),
+        ("127.0.0.1", ("127.0.0.1",)),
+        ("::1", ("::1",)),
+        ("10.0.0.7", ("10.0.0.7",)),
+    ],
+)
+def test_who_names_no_address_means_either_loopback_address(host: str, hosts: tuple[str, ...]) -> None:
+    (found,), _ = carried([service("cart", port(80))], [], PLAIN, [PortMap("", host, 3000, "")])
+    assert (found.hosts, found.at(found.hosts[-1])) == (hosts, "[::1]:3000" if "::1" in hosts else f"{host}:3000")
+
+
+def test_the_same_place_in_two_ways_is_no_contradiction() -> None:
+    maps = [PortMap("", "", 3000, "80"), PortMap("", "127.0.0.1", 3000, "81")]
+    (found,), _ = carried([service("cart", port(80, 8080), port(81, 8080))], [], PLAIN, maps)
+    assert found.local == "127.0.0.1:3000"
 
 
 def test_other_services_on_the_same_pods_keep_their_ports() -> None:

@@ -31,8 +31,9 @@ class RecordedProgress(Progress):
         self.questions.append(text)
         return self._yes
 
-    async def start_command(self, variables: Sequence[tuple[str, str]]) -> None:
+    async def start_command(self, variables: Sequence[tuple[str, str]]) -> int:
         self.variables = variables
+        return 0
 
     def send(self, event: Event) -> None:
         self.events.append(event)

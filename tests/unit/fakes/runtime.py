@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +12,7 @@ from typing import Any, cast
 from kubectl_localize.cluster.transport import Transport
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.system import System
+from kubectl_localize.host.system.listeners import Listener, Program
 from kubectl_localize.supervisor.runtime import Runtime
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.cluster import Cluster
@@ -23,13 +24,38 @@ Listens = Callable[[str, int], bool | None]
 
 
 class ListeningSystem:
-    """A machine on which something listens, nothing does, or nobody knows (None)."""
+    """A machine on which something listens, nothing does, or nobody knows (None).
 
-    def __init__(self, answer: Listens) -> None:
+    Args:
+        answer: whether something listens at a host and port.
+        listeners: what listens, with addresses.
+        programs: by the sockets' inodes; those that are not there belong to root.
+        command_sockets: the inodes of what the local command has open.
+    """
+
+    def __init__(
+        self,
+        answer: Listens,
+        listeners: Sequence[Listener] = (),
+        programs: Mapping[int, Program] | None = None,
+        command_sockets: Collection[int] = (),
+    ) -> None:
         self._answer = answer
+        self._listeners = listeners
+        self._programs = programs or {}
+        self._command_sockets = command_sockets
 
     def listens(self, host: str, port: int) -> bool | None:
         return self._answer(host, port)
+
+    def listeners(self) -> Sequence[Listener]:
+        return self._listeners
+
+    def program_of(self, listener: Listener) -> Program:
+        return self._programs.get(listener.inode, Program("a process", 0, "root"))
+
+    def sockets_of(self, command: int) -> Collection[int]:
+        return self._command_sockets
 
 
 class SilentWatches:

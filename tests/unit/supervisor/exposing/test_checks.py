@@ -377,12 +377,28 @@ def test_something_has_to_listen(cluster: Cluster) -> None:
     error = refused(cluster, listens=only())
     assert error.message == "nothing listens on 127.0.0.1:8080, where port 80 of shop/cart would lead"
     assert "--force" in error.hint
-    assert "[::1]:8080" in refused(cluster, listens=only(("::1", 8080))).hint
     forced = check(cluster, listens=only(), force=True)
     assert forced.plans
-    assert forced.warnings == ("nothing listens on 127.0.0.1:8080, where port 80 of shop/cart leads",)
+    assert [line.partition(":8080")[2].partition(":")[0] for line in forced.warnings] == [
+        ", where port 80 of shop/cart leads"
+    ]
     assert check(cluster, listens=only(), command=True).warnings == (), "it is not there yet"
     assert check(cluster, listens=lambda host, port: None).plans
+    assert check(cluster, listens=only(("::1", 8080))).plans, "a dev server that takes localhost for ::1"
+
+
+def test_a_service_that_is_served_in_part_is_exposed_and_the_other_port_is_named(cluster: Cluster) -> None:
+    cluster.objects[f"{CORE}/services/cart"]["spec"]["ports"].append({"port": 81, "targetPort": 9100})
+    (line,) = check(cluster, listens=only(("127.0.0.1", 8080))).warnings
+    assert "127.0.0.1:9100, where port 81 of shop/cart leads" in line
+
+
+def test_another_service_on_these_pods_that_nothing_at_all_would_serve_is_refused(cluster: Cluster) -> None:
+    service(cluster, "metrics", {"app": "cart"}, 9100)
+    error = refused(cluster, listens=only(("127.0.0.1", 8080)))
+    assert error.message.startswith("nothing listens on 127.0.0.1:9100: shop/metrics has the same pods")
+    assert "--keep" in error.hint
+    assert check(cluster, listens=only(("127.0.0.1", 8080)), force=True).warnings
 
 
 def local(findings: Findings) -> list[str]:
