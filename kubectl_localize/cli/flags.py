@@ -172,8 +172,7 @@ scaled to zero; at the end it is scaled up again, and this returns when it is Re
         flags=(
             Flag("map", "where the local process listens (127.0.0.1 or ::1, the target port's number), and the"
                  " Service's port that it serves; may be repeated", value="[SERVICE=][HOST:]LOCAL[:PORT]", many=True,
-                 kind="map",
-                 group=_WHERE, attribute="maps"),
+                 kind="map", group=_WHERE, attribute="maps"),
             Flag("env", "with -- COMMAND: give it this variable of the container, though it stays away by default (what"
                  " describes or runs in the container); may be repeated", value="NAME", many=True, group=_RUNNING),
             Flag("env-exclude", "with -- COMMAND: do not give it the container's variables that match; may be repeated",

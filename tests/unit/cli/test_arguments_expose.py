@@ -53,7 +53,7 @@ def test_what_comes_after_two_dashes_is_the_command_with_its_own_flags() -> None
 
 
 def test_variables_are_named_for_a_command() -> None:
-    args = parse("expose cart --env PATH --env=BASH_FUNC_x%% --env-exclude AWS_* -- npm start".split())
+    args = expose("cart --env PATH --env=BASH_FUNC_x%% --env-exclude AWS_* -- npm start")
     assert (args.env, args.env_exclude) == (("PATH", "BASH_FUNC_x%%"), ("AWS_*",))
 
 
