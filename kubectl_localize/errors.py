@@ -39,6 +39,10 @@ class UnauthorizedError(KubectlError):
     """The API server does not accept the user's credentials."""
 
 
+class ConfigurationError(KubectlError):
+    """What the kubeconfig says leads nowhere: it, the context or a certificate is missing, or the CA is another one."""
+
+
 class UnreachableError(KubectlError):
     """The API server does not answer."""
 

@@ -122,8 +122,14 @@ class Connection:
     impersonate_groups: tuple[str, ...] = ()
 
     def reaches_the_same(self, other: Connection) -> bool:
-        """Whether another connection leads to the same cluster as the same user; the server's address may differ."""
-        return replace(self, server="", proxy="", namespace="") == replace(other, server="", proxy="", namespace="")
+        """Whether another connection names the same cluster and user.
+
+        The server's address may differ, and so may the files, as each shell may have one of its own (kubie, kush).
+        """
+        return self._target() == other._target()
+
+    def _target(self) -> Connection:
+        return replace(self, kubectl="", kubeconfig=(), namespace="", server="", proxy="")
 
 
 @dataclass(frozen=True)

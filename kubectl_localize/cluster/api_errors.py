@@ -9,9 +9,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from kubectl_localize.cluster.kubectl import MISCONFIGURED
 from kubectl_localize.errors import (
     AlreadyExistsError,
     BadRequestError,
+    ConfigurationError,
     ConflictError,
     ForbiddenError,
     GoneError,
@@ -67,6 +69,8 @@ def error_of_response(code: int, content_type: str, body: bytes) -> KubectlError
     text = body.decode(errors="replace").strip().partition("\n")[0]
     if _CREDENTIALS in text:
         return UnauthorizedError(text)
+    if code in (500, 502) and MISCONFIGURED.search(text):
+        return ConfigurationError(text)
     if code in (500, 502):
         return UnreachableError(text or f"the way to the API server is broken (HTTP {code})")
     return _BY_CODE.get(code, KubectlError)(text or f"the API server answers with HTTP {code}")

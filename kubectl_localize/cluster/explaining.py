@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubectl_localize.errors import LocalizeError, UnauthorizedError, UnreachableError
+from kubectl_localize.errors import ConfigurationError, LocalizeError, UnauthorizedError, UnreachableError
 from kubectl_localize.model import Connection
 
 
@@ -26,6 +26,11 @@ def explained(error: LocalizeError, connection: Connection) -> LocalizeError:
             return UnauthorizedError(
                 f"{server} does not accept your credentials: {error.message}",
                 "log in again; `kubectl auth whoami` has to work first",
+            )
+        case ConfigurationError():
+            return ConfigurationError(
+                f"context {connection.context} cannot be used: {error.message}",
+                "`kubectl get --raw /readyz` has to work first; `kubectl config view` shows what it uses",
             )
         case _:
             return error

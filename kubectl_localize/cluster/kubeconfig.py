@@ -92,7 +92,7 @@ def cluster_identity(cluster: Mapping[str, Any]) -> str:
         if data:
             authority = base64.b64decode(data) if data != REDACTED else b""
         elif file:
-            authority = _read(file)
+            authority = read_regular(file)
     if authority.strip():
         return f"ca:{hashlib.sha256(authority.strip()).hexdigest()}"
     try:
@@ -155,17 +155,25 @@ def _text(value: Any) -> str:
 
 
 def _load(file: str) -> Any:
+    try:
+        return _with_absolute_paths(parse(read_regular(file)), Path(file).parent)
+    except OSError:
+        return None
+
+
+def parse(text: bytes) -> Any:
+    """A kubeconfig's text as a document of any shape; None if it is no YAML."""
     import yaml
 
     loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, if PyYAML was built with it
     try:
-        return _with_absolute_paths(yaml.load(_read(file), Loader=loader), Path(file).parent)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return yaml.load(text, Loader=loader)
+    except (ValueError, RecursionError, yaml.YAMLError):
         return None
 
 
-def _read(file: str) -> bytes:
-    """Raises OSError: it is no regular file (a pipe would be waited for), or cannot be read."""
+def read_regular(file: str) -> bytes:
+    """A file's content. Raises OSError: it is no regular file (a pipe would be waited for), or cannot be read."""
     if not stat.S_ISREG(os.stat(file).st_mode):
         raise OSError(f"{file} is no regular file")
     return Path(file).read_bytes()

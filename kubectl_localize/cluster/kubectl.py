@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from kubectl_localize.errors import (
     AlreadyExistsError,
     BadRequestError,
+    ConfigurationError,
     ConflictError,
     ForbiddenError,
     GoneError,
@@ -121,6 +122,15 @@ def is_dial_failure(line: str) -> bool:
     return is_fatal(line) and _NOT_DIALLED.search(line) is not None
 
 
+# What kubectl says of a kubeconfig that leads nowhere, and of a server or client whose certificate is not accepted.
+MISCONFIGURED = re.compile(
+    r"^(?:error: )?(?:stat \S.*: no such file or directory|open \S.*: permission denied)$|"
+    r"\b(?:context|cluster|auth info|user) \"[^\"]*\" does not exist|error loading config file|invalid configuration:|"
+    r"unable to (?:read|load) (?:client-cert|client-key|certificate-authority|root certificates|TLS certificates)|"
+    r"\bx509: |remote error: tls: (?:bad|unknown|expired|revoked|unsupported) certificate|tls: certificate required|"
+    r"tls: failed to (?:verify|find any PEM)|no Auth Provider found",
+    re.MULTILINE,
+)
 _REASONS: tuple[tuple[str, type[KubectlError]], ...] = (
     (r"\(Forbidden\)|is forbidden:|403 Forbidden", ForbiddenError),
     (r"\(Unauthorized\)|You must be logged in|the server has asked for the client to provide credentials|"
@@ -147,6 +157,8 @@ def explain(stderr: Sequence[str], exit_code: int) -> KubectlError:
     lines = [line.strip() for line in stderr if line.strip() and not _IS_NOISE.match(line)]
     text = "\n".join(lines)
     last = brief(lines[-1]) if lines else f"kubectl ended with exit code {exit_code}"
+    if MISCONFIGURED.search(text):
+        return ConfigurationError(last)
     for pattern, kind in _REASONS:
         if re.search(pattern, text):
             return kind(last)

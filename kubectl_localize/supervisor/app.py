@@ -210,8 +210,8 @@ class App:
 
     async def _join(self, client: Client, forwards: Forwards, request: StartRequest) -> list[str]:
         await self._runtimes.get(request.connection)
-        known = forwards.request.connection  # the server's address may have changed since
-        connection = replace(request.connection, server=known.server, proxy=known.proxy)
+        # Its way to the cluster is ours, or the runtime would have refused it; the server's address may have changed.
+        connection = replace(forwards.request.connection, namespace=request.connection.namespace)
         from kubectl_localize.cluster.selection import describe
 
         if replace(forwards.request, detach=False) != replace(request, detach=False, connection=connection):

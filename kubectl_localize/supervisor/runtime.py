@@ -13,13 +13,16 @@ from typing import Self
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.explaining import explained
+from kubectl_localize.cluster.kubeconfig_content import KubeconfigContent
 from kubectl_localize.cluster.transport import Transport
-from kubectl_localize.errors import LocalizeError
+from kubectl_localize.errors import ConfigurationError, KubectlError, LocalizeError, UnauthorizedError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.resolve import addresses
 from kubectl_localize.host.sockets import socket_address
 from kubectl_localize.host.system import this_system
 from kubectl_localize.model import Connection
+from kubectl_localize.supervisor.access import Access
 from kubectl_localize.supervisor.kubeconfig_monitor import KubeconfigMonitor
 from kubectl_localize.supervisor.probe import ApiServerProbe, Renewable, probe_address
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
@@ -29,6 +32,9 @@ from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.server import RefusalLog
 from kubectl_localize.timing import Clock, Notifier
+
+KUBECONFIG_COPY = "kubeconfig"
+JOIN_SECONDS = 5.0
 
 
 class Runtime:
@@ -42,6 +48,7 @@ class Runtime:
         kubectl, forwarder: start port-forwards, behind the one credential gate.
         ssh: starts ssh.
         probe: whether the API server can be reached.
+        access: whether it accepts what the kubeconfig says.
         changed: fired when anything changes that somebody may wait for.
         clock: seconds, monotonic, and a pause.
         buffer: what relayed bytes pass through; counts them.
@@ -52,7 +59,7 @@ class Runtime:
 
     def __init__(self, connection: Connection, paths: RunPaths, groups: Groups) -> None:
         address = probe_address(connection)  # raises before anything is open
-        spawner = Spawner(groups, kubectl.environment(connection, os.environ))
+        self._spawner = spawner = Spawner(groups, kubectl.environment(connection, os.environ))
         self.connection = connection
         self.paths = paths
         self.directory = paths.directory
@@ -63,7 +70,8 @@ class Runtime:
         self.peers = self.system.peers()
         self.refusals = RefusalLog()
         self.ssh = Spawner(groups, os.environ)
-        self.kubectl = CredentialGate(spawner)
+        self.access = Access(self.changed)
+        self.kubectl = CredentialGate(spawner, self.access)
         self.forwarder = PortForwarder(connection, self.kubectl)
         self.transport = Transport(
             connection, sockets=ProxySockets(paths.directory), spawner=spawner, gate=self.kubectl
@@ -76,7 +84,7 @@ class Runtime:
             changed=self.changed,
             renewable=self,
         )
-        self._kubeconfig = KubeconfigMonitor(connection, self, self.clock)
+        self._kubeconfig = KubeconfigMonitor(connection, self, self.clock, paths.directory / KUBECONFIG_COPY)
         self._renewables: list[Renewable] = []
         self._tasks = Tasks()
         self._stack = AsyncExitStack()
@@ -84,6 +92,7 @@ class Runtime:
     async def __aenter__(self) -> Self:
         self._stack.callback(self.peers.close)
         self._stack.callback(self.refusals.close)
+        self._stack.callback(self._kubeconfig.close)
         self._stack.push_async_callback(self.transport.close)
         self._stack.push_async_callback(self._tasks.end)
         self._tasks.start(self.probe.run(), "probing the API server")
@@ -121,7 +130,39 @@ class Runtime:
         """Use what the kubeconfig says now; port-forwards that run go on with what they have."""
         self.probe.move(probe_address(connection))
         self.transport.renew(connection)
+        self.forwarder.move(connection)
+        self._spawner.use(kubectl.environment(connection, os.environ))
         self.connection = connection
+        self.access.retry()
+
+    def problems(self) -> list[str]:
+        """Why the cluster cannot be used, or only with what the kubeconfig said before; a sentence each."""
+        return list(filter(None, [self._kubeconfig.problem, self.access.problem]))
+
+    async def join(self, connection: Connection) -> None:
+        """Let another command use this, if it may.
+
+        Its credentials have to be ours. If ours are not accepted any more, its own take their place.
+
+        Raises:
+            LocalizeError: the command has other credentials, or the API server accepts ours no more.
+        """
+        if not self._kubeconfig.has_credentials_of(connection):
+            if not self.access.problem:
+                raise LocalizeError(
+                    f"context {connection.context} is already in use by pid {os.getpid()}, with other credentials"
+                    f" than those in {' and '.join(connection.kubeconfig)}",
+                    "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
+                )
+            self._kubeconfig.use(connection, KubeconfigContent.read(connection.kubeconfig))
+        path = f"/api/v1/namespaces/{connection.namespace}/services?limit=1"
+        try:
+            if self.probe.up:
+                await self.transport.request("GET", path, timeout_seconds=JOIN_SECONDS)
+        except (ConfigurationError, UnauthorizedError) as error:
+            raise explained(error, connection) from error
+        except KubectlError:  # it cannot be reached, say; or the user may not list there, which is another matter
+            return
 
 
 class ProxySockets:
@@ -159,6 +200,7 @@ class RuntimeSource:
         Raises:
             LocalizeError: the connection is to another cluster, or as another user.
         """
+        is_new = self.runtime is None
         if self.runtime is None:
             self.runtime = Runtime(connection, self._paths, self._groups)
             await self._stack.enter_async_context(self.runtime)  # at once: nobody sees half a runtime
@@ -171,6 +213,8 @@ class RuntimeSource:
                 " as another user or for another cluster",
                 "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
             )
+        if not is_new:
+            await self.runtime.join(connection)
         return self.runtime
 
     @property

@@ -81,6 +81,7 @@ class Forwards:
         config = ListenerConfig(
             pool=self._pool,
             probe=runtime.probe,
+            access=runtime.access,
             changed=runtime.changed,
             clock=runtime.clock.now,
             admission=self._admission,
@@ -159,6 +160,8 @@ class Forwards:
         """
         self._runtime.renew_too(self)
         self._resources.callback(self._runtime.forget, self)
+        self._runtime.access.follow(self._pool)
+        self._resources.callback(self._runtime.access.forget, self._pool)
         await self._reconciler.reconcile()
         self._tasks.start(self._hosts.run(), "names in the hosts file")
         await self._hosts.settled()
@@ -192,7 +195,7 @@ class Forwards:
 
     def _lasting_warnings(self) -> list[str]:
         """What is missing, a sentence each, without the names: for those, `ls` looks at `hosts`."""
-        sentences = [*self._informer.warnings, *self._hosts.names.warnings]
+        sentences = [*self._informer.warnings, *self._hosts.names.warnings, *self._runtime.problems()]
         sentences += filter(None, [self._admission.problem])
         moved = self._reconciler.moved()
         if moved:

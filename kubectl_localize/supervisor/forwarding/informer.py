@@ -13,6 +13,7 @@ from kubectl_localize.cluster.store import ENDPOINT_SLICES, SERVICES, Store
 from kubectl_localize.cluster.watch import Reachability, Requests, Resource, Watch
 from kubectl_localize.errors import (
     BadRequestError,
+    ConfigurationError,
     ForbiddenError,
     KubectlError,
     LocalizeError,
@@ -137,7 +138,7 @@ def _explained(error: KubectlError, connection: Connection) -> LocalizeError:
     """The error in the user's words, with what to do about it."""
     where = f"context {connection.context}"
     match error:
-        case UnreachableError() | UnauthorizedError():
+        case UnreachableError() | UnauthorizedError() | ConfigurationError():
             return explained(error, connection)
         case ForbiddenError():
             return ForbiddenError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kubectl_localize.ls_document import Status
 from kubectl_localize.model import Endpoint
+from kubectl_localize.supervisor.access import Access
 from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.lifecycle import Phase
@@ -35,6 +36,7 @@ class ListenerConfig:
     Args:
         pool: the children.
         probe: knows whether the API server can be reached.
+        access: knows whether it accepts what the kubeconfig says.
         changed: fired when waiting connections have to look again.
         clock: seconds, monotonic.
         admission: decides who is served.
@@ -45,6 +47,7 @@ class ListenerConfig:
 
     pool: Pool
     probe: ApiServerProbe
+    access: Access
     changed: Notifier
     clock: Callable[[], float]
     admission: Admission
@@ -92,12 +95,12 @@ class Listener(ConnectionServer):
         if not self.endpoints:
             return Status.WAITING, "no Ready pod"
         children = self.children()
-        if any(child.phase in (Phase.STARTING, Phase.RUNNING) for child in children):
+        if any(child.phase in (Phase.STARTING, Phase.RUNNING) and not child.state.lasting for child in children):
             return Status.ACTIVE, ""
-        failed = [child for child in children if child.phase in (Phase.BACKOFF, Phase.FAILED)]
+        failed = [child for child in children if child.phase in (Phase.BACKOFF, Phase.FAILED) or child.state.lasting]
         if failed:
             return Status.BACKOFF, failed[0].reason
-        return Status.IDLE, ""
+        return (Status.BACKOFF, self._config.access.problem) if self._config.access.problem else (Status.IDLE, "")
 
     # -- one connection -----------------------------------------------------------------------------------------------
     async def carry(self, relay: Relay) -> bool:

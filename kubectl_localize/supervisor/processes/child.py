@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from kubectl_localize.cluster import kubectl
-from kubectl_localize.errors import ForbiddenError, KubectlError, UnauthorizedError
+from kubectl_localize.errors import ConfigurationError, ForbiddenError, KubectlError, UnauthorizedError
 from kubectl_localize.host.system import this_system
 from kubectl_localize.supervisor.processes.lifecycle import (
     Action,
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 POD_LOOKS = Backoff(first_seconds=1.0, longest_seconds=60.0)
 FAILING_SECONDS = 1.0  # kubectl 1.23 and later end by themselves after a failed dial, well within this
 VERDICT_POLL_SECONDS = 0.02
+WRITING_FAILURES = 2
 
 
 class Pods(Protocol):
@@ -268,6 +269,8 @@ class Child:
         self.pid, self._forward = 0, None
         self._cancel_timers()
         lasting = isinstance(cause, (ForbiddenError, UnauthorizedError))
+        # A kubeconfig that is just being written leads nowhere, either.
+        lasting |= isinstance(cause, ConfigurationError) and self.state.failures >= WRITING_FAILURES
         reason, refused = self._refusal or cause.message, self._dial_failures > 0
         self._apply(Exited(reason, lasting=lasting, refused=refused, luck=random.random()))
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.errors import KubectlError, UnauthorizedError, UnreachableError
+from kubectl_localize.supervisor.access import Access
 from kubectl_localize.supervisor.processes.process import Process, Spawner
 from kubectl_localize.timing import Notifier
 
@@ -21,10 +22,14 @@ class CredentialGate:
 
     API requests share one `kubectl proxy`, so they may go together. The gate opens when a request is answered or a
     port-forward prints a line, and closes again at an `Unauthorized`.
+
+    Args:
+        access: hears how each API request ended.
     """
 
-    def __init__(self, spawner: Spawner) -> None:
+    def __init__(self, spawner: Spawner, access: Access) -> None:
         self._spawner = spawner
+        self._access = access
         self._proven = False
         self._requests = 0
         self._busy = False
@@ -40,7 +45,9 @@ class CredentialGate:
         try:
             yield
             self._proven = True
+            self._access.worked()
         except KubectlError as error:
+            self._access.failed(error)
             if not isinstance(error, UnreachableError):
                 self._proven = not isinstance(error, UnauthorizedError)
             raise

@@ -49,12 +49,17 @@ class Policy:
 
 @dataclass(frozen=True)
 class ChildState:
-    """A child's state; times are the caller's clock in seconds."""
+    """A child's state; times are the caller's clock in seconds.
+
+    Args:
+        lasting: whether its last start failed for a reason that time alone does not mend; until one succeeds.
+    """
 
     phase: Phase = Phase.IDLE
     failures: int = 0
     retry_at: float = 0.0
     reason: str = ""
+    lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ def transition(
         case Wanted(), Phase.IDLE:
             return replace(state, phase=Phase.STARTING), (Action.SPAWN,)
         case Ready(), Phase.STARTING:
-            return replace(state, phase=Phase.RUNNING, reason=""), ()
+            return replace(state, phase=Phase.RUNNING, reason="", lasting=False), ()
         case Answered(), Phase.RUNNING | Phase.DRAINING:
             return replace(state, failures=0), ()
         case Exited(), Phase.STOPPING | Phase.DRAINING:
@@ -156,4 +161,4 @@ def _failed(state: ChildState, event: Exited, now: float, policy: Policy) -> tup
     else:
         phase, backoff = Phase.BACKOFF, policy.refused if event.refused else policy.lost
     retry_at = now + backoff.seconds(failures, event.luck)
-    return ChildState(phase, failures, retry_at, event.reason), (Action.WAKE_AT_RETRY,)
+    return ChildState(phase, failures, retry_at, event.reason, event.lasting), (Action.WAKE_AT_RETRY,)

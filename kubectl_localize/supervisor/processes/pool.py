@@ -111,6 +111,12 @@ class Pool:
         for target in list(self._children):
             self._leave(target)
 
+    def retry_failed(self) -> None:
+        """Let the next connection start again what failed for a lasting reason, which may be mended by now."""
+        for target, child in list(self._children.items()):
+            if child.phase is Phase.FAILED or child.state.lasting:
+                self._leave(target)
+
     def sweep(self) -> None:
         """Stop children without connections whose time is up, forget those that have ended; to be called regularly."""
         now = self._clock()

@@ -104,7 +104,6 @@ class PortForward:
         await self.stop()
 
 
-@dataclass(frozen=True)
 class PortForwarder:
     """Starts port-forwards in one context.
 
@@ -113,8 +112,13 @@ class PortForwarder:
         spawner: starts the processes.
     """
 
-    connection: Connection
-    spawner: ProcessSpawner
+    def __init__(self, connection: Connection, spawner: ProcessSpawner) -> None:
+        self._connection = connection
+        self._spawner = spawner
+
+    def move(self, connection: Connection) -> None:
+        """Use another connection from the next port-forward on."""
+        self._connection = connection
 
     async def start(self, target: Target, on_error_line: Callable[[str], None] | None = None) -> PortForward:
         """Start a port-forward; it does not listen yet.
@@ -125,5 +129,5 @@ class PortForwarder:
         Raises:
             SpawnError: kubectl cannot be started at all.
         """
-        command = kubectl.port_forward(self.connection, target.namespace, target.pod, target.port)
-        return PortForward(target, await self.spawner.spawn(command, on_error_line))
+        command = kubectl.port_forward(self._connection, target.namespace, target.pod, target.port)
+        return PortForward(target, await self._spawner.spawn(command, on_error_line))

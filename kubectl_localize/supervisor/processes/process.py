@@ -176,6 +176,10 @@ class Spawner:
         self._environment = dict(environment)
         self._killpg = killpg
 
+    def use(self, environment: Mapping[str, str]) -> None:
+        """Start processes with these variables from now on."""
+        self._environment = dict(environment)
+
     async def spawn(
         self,
         argv: Sequence[str],

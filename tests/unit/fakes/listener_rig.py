@@ -16,6 +16,7 @@ from kubectl_localize.errors import SpawnError
 from kubectl_localize.host.resolve import addresses
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import Endpoint
+from kubectl_localize.supervisor.access import Access
 from kubectl_localize.supervisor.forwarding.listener import Listener, ListenerConfig
 from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.child import Child
@@ -75,6 +76,7 @@ class Rig:
         self.link = ApiServerProbe(
             ("127.0.0.1", 1), resolve=addresses, boot_ahead=lambda: 0.0, changed=self.changed, renewable=self
         )
+        self.access = Access(self.changed)
         self.pool = Pool(
             forwarder=PortForwarder(CONNECTION, self),
             pods=self,
@@ -87,6 +89,7 @@ class Rig:
         self.config = ListenerConfig(
             pool=self.pool,
             probe=self.link,
+            access=self.access,
             changed=self.changed,
             clock=self.clock,
             admission=Admission(NamedPeers(owner), 1000),

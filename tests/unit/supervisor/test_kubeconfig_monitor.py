@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,9 +27,10 @@ class Stage:
         self.write("https://127.0.0.1:1000")
         view = kubeconfig.read_view([str(self.file)])
         connection = kubeconfig.connection(view, kubectl="kubectl", kubeconfig=[str(self.file)])
+        self.copy = directory / "copy"
         self.refused = ""
         self.given: list[Connection] = []
-        self.monitor = KubeconfigMonitor(connection, self, Clock(lambda: 0.0, asyncio.sleep))
+        self.monitor = KubeconfigMonitor(connection, self, Clock(lambda: 0.0, asyncio.sleep), self.copy)
 
     def move(self, connection: Connection) -> None:
         if connection.server == self.refused:
@@ -65,12 +68,60 @@ def test_a_file_that_is_being_written_is_waited_for(tmp_path: Path, text: str) -
     stage = Stage(tmp_path)
     stage.file.write_text(text)
     stage.monitor.check()
-    stage.file.unlink()
-    stage.monitor.check()
-    assert stage.given == []
+    assert (stage.given, stage.monitor.problem) == ([], "")
     stage.write("https://127.0.0.1:3000")
     stage.monitor.check()
     assert [connection.server for connection in stage.given] == ["https://127.0.0.1:3000"]
+
+
+def renamed(stage: Stage) -> None:
+    stage.file.write_text(stage.file.read_text().replace("name: dev", "name: development"))
+
+
+def emptied(stage: Stage) -> None:
+    stage.file.write_text("")
+
+
+def moved_to_another_cluster(stage: Stage) -> None:
+    stage.write("https://127.0.0.1:1000", ca="WFla")
+
+
+def deleted(stage: Stage) -> None:
+    stage.file.unlink()
+
+
+@pytest.mark.parametrize("change", [renamed, emptied, moved_to_another_cluster, deleted])
+def test_what_a_kubeconfig_does_not_say_any_more_is_used_on_from_a_copy(
+    tmp_path: Path, change: Callable[[Stage], None]
+) -> None:
+    stage = Stage(tmp_path)
+    change(stage)
+    stage.monitor.check()
+    stage.monitor.check()
+    stage.monitor.check()
+    [connection] = stage.given
+    assert connection.kubeconfig == (str(stage.copy),)
+    assert stage.copy.stat().st_mode & 0o777 == 0o600
+    copied = json.loads(stage.copy.read_text())
+    assert copied["users"] == [{"name": "u", "user": {"token": "old"}}]
+    assert "dev" in stage.monitor.problem
+    assert str(stage.file) in stage.monitor.problem
+
+    stage.write("https://127.0.0.1:5000", token="new")
+    stage.monitor.check()
+    assert stage.given[-1].kubeconfig == (str(stage.file),)
+    assert (stage.monitor.problem, stage.copy.exists()) == ("", False)
+
+
+def test_a_copy_goes_with_its_monitor_and_one_of_a_killed_supervisor_with_the_next(tmp_path: Path) -> None:
+    (tmp_path / "copy").write_text("of a killed one")
+    stage = Stage(tmp_path)
+    assert not stage.copy.exists()
+    deleted(stage)
+    stage.monitor.check()
+    assert stage.copy.exists()
+    stage.monitor.close()
+    assert not stage.copy.exists()
 
 
 def test_a_server_that_cannot_be_is_passed_over(tmp_path: Path) -> None:
@@ -81,10 +132,3 @@ def test_a_server_that_cannot_be_is_passed_over(tmp_path: Path) -> None:
     stage.write("https://127.0.0.1:4000")
     stage.monitor.check()
     assert [connection.server for connection in stage.given] == ["https://127.0.0.1:4000"]
-
-
-def test_another_cluster_of_the_same_name_is_not_ours(tmp_path: Path) -> None:
-    stage = Stage(tmp_path)
-    stage.write("https://127.0.0.1:1000", ca="WFla")
-    stage.monitor.check()
-    assert stage.given == []

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kubectl_localize.errors import LocalizeError
+from kubectl_localize.errors import LocalizeError, UnauthorizedError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.runtime import RuntimeSource
@@ -93,9 +93,7 @@ async def test_the_proxy_is_starting_before_the_first_request(tmp_path: Path) ->
         assert stage.groups.story == [("add", (await runtime.api.get("/version"))["pid"])]
 
 
-@pytest.mark.parametrize(
-    "change", [{"user": "bob"}, {"identity": "ca:2"}, {"impersonate": "bob"}, {"kubeconfig": ("/other",)}]
-)
+@pytest.mark.parametrize("change", [{"user": "bob"}, {"identity": "ca:2"}, {"impersonate": "bob"}])
 async def test_another_cluster_or_user_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
     async with staged(tmp_path) as stage:
         await stage.source.get(stage.connection)
@@ -154,3 +152,37 @@ async def test_a_command_that_has_read_another_server_has_the_kubeconfig_read_at
         file.write_text(json.dumps({"clusters": [cluster], "contexts": [context], "users": []}))
         await stage.source.get(moved)
         assert runtime.connection.server == moved.server
+
+
+def write_config(file: Path, connection: Connection, token: str) -> Connection:
+    """Write a kubeconfig of one context, and return the connection with it."""
+    document = {
+        "contexts": [{"name": connection.context, "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": connection.server}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+    }
+    file.write_text(json.dumps(document))
+    return replace(connection, kubeconfig=(str(file),), identity="host:127.0.0.1")
+
+
+async def test_a_shell_with_a_kubeconfig_of_its_own_joins_if_it_has_the_same_credentials(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        first = write_config(tmp_path / "first", stage.connection, "secret")
+        runtime = await stage.source.get(first)
+        assert await stage.source.get(write_config(tmp_path / "second", stage.connection, "secret")) is runtime
+        (tmp_path / "first").unlink()
+        runtime.follow_kubeconfig()
+        assert runtime.connection.kubeconfig == (str(stage.directory / "kubeconfig"),)
+        assert await stage.source.get(write_config(tmp_path / "third", stage.connection, "secret")) is runtime
+        with pytest.raises(LocalizeError, match="with other credentials than those in .*/fourth") as raised:
+            await stage.source.get(write_config(tmp_path / "fourth", stage.connection, "another"))
+        assert "stop" in raised.value.hint
+
+
+async def test_a_shell_with_other_credentials_replaces_those_that_are_accepted_no_more(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        runtime = await stage.source.get(write_config(tmp_path / "first", stage.connection, "expired"))
+        runtime.access.failed(UnauthorizedError("expired"))
+        fresh = write_config(tmp_path / "second", stage.connection, "fresh")
+        assert await stage.source.get(fresh) is runtime
+        assert (runtime.connection.kubeconfig, runtime.problems()) == (fresh.kubeconfig, [])

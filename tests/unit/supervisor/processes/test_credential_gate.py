@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.errors import ForbiddenError, KubectlError, SpawnError, UnauthorizedError, UnreachableError
+from kubectl_localize.supervisor.access import Access
 from kubectl_localize.supervisor.processes.credential_gate import CredentialGate
 from kubectl_localize.supervisor.processes.process import Process, Spawner
+from kubectl_localize.timing import Notifier
 from tests.unit.fakes.groups import Groups
 from tests.unit.supervisor.loop import until
 from tests.unit.supervisor.processes.test_process import python
@@ -24,7 +26,8 @@ class Stage:
     """A gate, and what it has started."""
 
     def __init__(self) -> None:
-        self.gate = CredentialGate(Spawner(Groups(), os.environ))
+        self.access = Access(Notifier())
+        self.gate = CredentialGate(Spawner(Groups(), os.environ), self.access)
         self.started: list[Process] = []
         self.lines: list[str] = []
 

@@ -83,7 +83,19 @@ def test_delays_double_up_to_a_limit_and_luck_spreads_them(failures: int, luck: 
 
 def test_a_lasting_refusal_is_tried_again_rarely() -> None:
     state, _ = transition(ChildState(Phase.STARTING), Exited("forbidden", lasting=True), NOW, POLICY)
-    assert state == ChildState(Phase.FAILED, 1, NOW + 60.0, "forbidden")
+    assert state == ChildState(Phase.FAILED, 1, NOW + 60.0, "forbidden", lasting=True)
+
+
+def test_a_lasting_refusal_is_remembered_until_a_start_succeeds() -> None:
+    state, _ = transition(ChildState(Phase.STARTING), Exited("forbidden", lasting=True), NOW, POLICY)
+    idle, _ = transition(state, RetryDue(), NOW + 60.0)
+    starting, _ = transition(idle, Wanted(), NOW + 99.0)
+    assert [(state.phase, state.reason, state.lasting) for state in (idle, starting)] == [
+        (Phase.IDLE, "forbidden", True),
+        (Phase.STARTING, "forbidden", True),
+    ]
+    running, _ = transition(starting, Ready(), NOW + 99.1)
+    assert (running.reason, running.lasting) == ("", False)
 
 
 @pytest.mark.parametrize(("now", "after"), [(NOW - 0.1, Phase.BACKOFF), (NOW, Phase.IDLE), (NOW + 9, Phase.IDLE)])
