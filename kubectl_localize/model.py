@@ -106,6 +106,8 @@ class Connection:
         server: the API server's URL.
         proxy: the URL of the proxy that is used to reach it, else empty.
         identity: what tells the cluster from others although its address may change: a hash of its CA, or its host.
+        directory: where the user runs kubectl, so that a kubectl or a plugin finds what it looks for from there; empty
+            if that is not known.
         cluster, user, impersonate, impersonate_groups: `--cluster`, `--user`, `--as`, `--as-group` where given.
     """
 
@@ -116,6 +118,7 @@ class Connection:
     server: str
     proxy: str = ""
     identity: str = ""
+    directory: str = ""
     cluster: str = ""
     user: str = ""
     impersonate: str = ""
@@ -129,7 +132,7 @@ class Connection:
         return self._target() == other._target()
 
     def _target(self) -> Connection:
-        return replace(self, kubectl="", kubeconfig=(), namespace="", server="", proxy="")
+        return replace(self, kubectl="", kubeconfig=(), namespace="", server="", proxy="", directory="")
 
 
 @dataclass(frozen=True)

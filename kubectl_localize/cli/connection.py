@@ -148,7 +148,15 @@ def _connection(args: Arguments, kubectl: str, files: Sequence[str], view: Mappi
         user=args.user,
         impersonate=args.impersonate,
         impersonate_groups=args.impersonate_groups,
+        directory=_working_directory(),
     )
+
+
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # it has been deleted
+        return ""
 
 
 # -- kubectl ----------------------------------------------------------------------------------------------------------
@@ -171,7 +179,17 @@ def _check_version(kubectl: str, environment: Mapping[str, str], cache: FileCach
             )
         return {"minor": minor}
 
-    cache.get("kubectl", [kubectl], ask)
+    # A version manager's shim runs another kubectl in another directory.
+    files = [kubectl, _working_directory() or "/"] if _is_script(kubectl) else [kubectl]
+    cache.get("kubectl", files, ask)
+
+
+def _is_script(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def _ask_kubectl(kubectl: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:

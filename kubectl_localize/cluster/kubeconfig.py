@@ -33,6 +33,7 @@ def connection(
     user: str = "",
     impersonate: str = "",
     impersonate_groups: Sequence[str] = (),
+    directory: str = "",
 ) -> Connection:
     """The connection that kubectl would make with these flags.
 
@@ -40,6 +41,7 @@ def connection(
         view: the document that `kubectl config view -o json` prints; secrets are redacted in it.
         kubectl, kubeconfig: as in `Connection`.
         context, cluster, user, impersonate, impersonate_groups: kubectl's flags, empty if not given.
+        directory: as in `Connection`.
 
     Raises:
         LocalizeError: there is no such context or cluster.
@@ -73,6 +75,7 @@ def connection(
         server=server,
         identity=cluster_identity(clusters[cluster_name]),
         proxy=clusters[cluster_name].get("proxy-url") or "",
+        directory=directory,
         cluster=cluster,
         user=user,
         impersonate=impersonate,

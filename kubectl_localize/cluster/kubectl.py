@@ -52,10 +52,14 @@ def environment(connection: Connection, inherited: Mapping[str, str]) -> dict[st
 
     KUBERC and KUBECTL_KUBERC switch kubectl's defaults file off, which from 1.34 on may add flags. A kubectl that only
     carries bytes is a quarter faster when Go does not hand them from one processor to another (GOMAXPROCS).
+    A version manager's shim (asdf, mise) looks at PWD.
     """
+    pwd = inherited.get("PWD", "")
+    is_there = connection.directory in ("", pwd) or os.path.realpath(pwd) == os.path.realpath(connection.directory)
     return {
         "GOMAXPROCS": "1",
         **inherited,
+        **({} if is_there else {"PWD": connection.directory}),
         "KUBECONFIG": os.pathsep.join(connection.kubeconfig),
         "KUBERC": "off",
         "KUBECTL_KUBERC": "false",
@@ -90,7 +94,7 @@ def proxy(connection: Connection, socket: str) -> list[str]:
     """`kubectl proxy`, which lets this process make API requests through a Unix socket.
 
     Args:
-        socket: the socket's path, or its name in the directory that kubectl is started in.
+        socket: the socket's path; one that is not absolute begins where kubectl is started.
     """
     return argv(connection, "proxy", f"--unix-socket={socket}")
 

@@ -57,6 +57,8 @@ class SocketPaths(Protocol):
 
     def address(self, name: str) -> AbstractContextManager[str]: ...
 
+    def place(self, name: str) -> tuple[str, Path | None]: ...
+
 
 @dataclass
 class Proxy:
@@ -79,8 +81,9 @@ class Proxy:
         Raises:
             KubectlError: it cannot be started.
         """
+        path, directory = sockets.place(name)
         process = await spawner.spawn(
-            kubectl.proxy(connection, name), directory=sockets.directory, variables=kubectl.PROXY_VARIABLES
+            kubectl.proxy(connection, path), directory=directory, variables=kubectl.PROXY_VARIABLES
         )
         return cls(process, sockets, name, urlsplit(connection.server).path.rstrip("/"))
 

@@ -67,6 +67,39 @@ def socket_address(path: Path, system: System | None = None) -> Iterator[str]:
         yield relative
 
 
+class LongSocketPath:
+    """Paths by which another process of this user binds a Unix socket in a directory, however long its own path is.
+
+    On Linux they lead through a descriptor of this process, which stays open until `close`.
+
+    Args:
+        directory: where the sockets are.
+        system: whose limits count; this machine's by default.
+    """
+
+    def __init__(self, directory: Path, system: System | None = None) -> None:
+        self._directory = directory
+        self._system = system or this_system()
+        self._descriptor = -1
+
+    def of(self, name: str) -> str:
+        """The path of a socket; empty if there is none that is short enough."""
+        path = str(self._directory / name)
+        if _fits(path, self._system):
+            return path
+        if not self._system.descriptors:
+            return ""
+        if self._descriptor < 0:
+            self._descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return f"{self._system.descriptors.replace('self', str(os.getpid()))}/{self._descriptor}/{name}"
+
+    def close(self) -> None:
+        """Close the descriptor."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
 def _fits(address: str, system: System) -> bool:
     return len(os.fsencode(address)) <= system.socket_path_bytes
 

@@ -19,7 +19,7 @@ from kubectl_localize.cluster.transport import Transport
 from kubectl_localize.errors import ConfigurationError, KubectlError, LocalizeError, UnauthorizedError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.resolve import addresses
-from kubectl_localize.host.sockets import socket_address
+from kubectl_localize.host.sockets import LongSocketPath, socket_address
 from kubectl_localize.host.system import this_system
 from kubectl_localize.model import Connection
 from kubectl_localize.supervisor.access import Access
@@ -59,7 +59,9 @@ class Runtime:
 
     def __init__(self, connection: Connection, paths: RunPaths, groups: Groups) -> None:
         address = probe_address(connection)  # raises before anything is open
-        self._spawner = spawner = Spawner(groups, kubectl.environment(connection, os.environ))
+        self._spawner = spawner = Spawner(
+            groups, kubectl.environment(connection, os.environ), directory=_directory(connection)
+        )
         self.connection = connection
         self.paths = paths
         self.directory = paths.directory
@@ -73,9 +75,8 @@ class Runtime:
         self.access = Access(self.changed)
         self.kubectl = CredentialGate(spawner, self.access)
         self.forwarder = PortForwarder(connection, self.kubectl)
-        self.transport = Transport(
-            connection, sockets=ProxySockets(paths.directory), spawner=spawner, gate=self.kubectl
-        )  # fmt: skip
+        self._sockets = ProxySockets(paths.directory)
+        self.transport = Transport(connection, sockets=self._sockets, spawner=spawner, gate=self.kubectl)
         self.api = Api(connection, self.transport)
         self.probe = ApiServerProbe(
             address,
@@ -93,6 +94,7 @@ class Runtime:
         self._stack.callback(self.peers.close)
         self._stack.callback(self.refusals.close)
         self._stack.callback(self._kubeconfig.close)
+        self._stack.callback(self._sockets.close)
         self._stack.push_async_callback(self.transport.close)
         self._stack.push_async_callback(self._tasks.end)
         self._tasks.start(self.probe.run(), "probing the API server")
@@ -131,7 +133,7 @@ class Runtime:
         self.probe.move(probe_address(connection))
         self.transport.renew(connection)
         self.forwarder.move(connection)
-        self._spawner.use(kubectl.environment(connection, os.environ))
+        self._spawner.use(kubectl.environment(connection, os.environ), _directory(connection))
         self.connection = connection
         self.access.retry()
 
@@ -174,8 +176,18 @@ class ProxySockets:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._long = LongSocketPath(directory)
         for stale in directory.glob("api-*.sock"):
             stale.unlink(missing_ok=True)
+
+    def place(self, name: str) -> tuple[str, Path | None]:
+        """What `kubectl proxy` is to listen at, and the directory that it has to start in if there is no other way."""
+        path = self._long.of(name)
+        return (path, None) if path else (name, self.directory)
+
+    def close(self) -> None:
+        """Give back what long paths needed."""
+        self._long.close()
 
     def address(self, name: str) -> AbstractContextManager[str]:
         """The address to connect to; it is valid within the context."""
@@ -225,3 +237,7 @@ class RuntimeSource:
     async def close(self) -> None:
         """End it."""
         await self._stack.aclose()
+
+
+def _directory(connection: Connection) -> Path | None:
+    return Path(connection.directory) if connection.directory else None

@@ -164,6 +164,7 @@ class Spawner:
         groups: is told of each process.
         environment: the variables of all of them.
         killpg: the system call that ends them.
+        directory: where they start; if it is gone, in the nearest one above it. None means where this process is.
     """
 
     def __init__(
@@ -171,14 +172,18 @@ class Spawner:
         groups: Groups,
         environment: Mapping[str, str],
         killpg: Callable[[int, int], None] = os.killpg,
+        *,
+        directory: Path | None = None,
     ) -> None:
         self._groups = groups
         self._environment = dict(environment)
         self._killpg = killpg
+        self._directory = directory
 
-    def use(self, environment: Mapping[str, str]) -> None:
-        """Start processes with these variables from now on."""
+    def use(self, environment: Mapping[str, str], directory: Path | None) -> None:
+        """Start processes with these variables and there from now on."""
         self._environment = dict(environment)
+        self._directory = directory
 
     async def spawn(
         self,
@@ -193,7 +198,7 @@ class Spawner:
         Args:
             argv: the program and its arguments.
             on_error_line: takes each line that it writes to stderr.
-            directory: where it starts; None means where this process is.
+            directory: where it starts; None means where all of them do.
             variables: of its environment, if the user's does not have them.
 
         Raises:
@@ -209,7 +214,7 @@ class Spawner:
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
                 env={**variables, **self._environment},
-                cwd=directory,
+                cwd=directory or _alive(self._directory),
             )
         except OSError as error:
             raise SpawnError(
@@ -217,3 +222,10 @@ class Spawner:
                 f"check that `{argv[0]}` runs in a terminal, and that this machine is not out of processes or memory",
             ) from error
         return process
+
+
+def _alive(directory: Path | None) -> Path | None:
+    """The directory, or the nearest one above it that a process can start in."""
+    if directory is None:
+        return None
+    return next((path for path in (directory, *directory.parents) if path.is_dir() and os.access(path, os.X_OK)), None)

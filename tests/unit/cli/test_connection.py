@@ -84,6 +84,23 @@ def test_another_kubectl_is_asked_again(machine: Machine) -> None:
     assert machine.runs() == ["version"] * 3
 
 
+def test_a_shim_is_asked_in_each_directory(machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("old", "new", "old"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / name)
+        assert machine.resolve().directory == str(tmp_path / name)
+    assert machine.runs() == ["version"] * 2
+
+
+def test_a_directory_that_was_deleted_is_none(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert machine.resolve().directory == ""
+
+
 def test_a_changed_kubeconfig_counts_at_once(machine: Machine) -> None:
     machine.resolve()
     machine.kubeconfig.write_text(KUBECONFIG.replace("https://here:6443", "https://there.example"))

@@ -9,6 +9,7 @@ import pytest
 from kubectl_localize.cluster import kubectl
 from kubectl_localize.errors import (
     BadRequestError,
+    ConfigurationError,
     ForbiddenError,
     GoneError,
     KubectlError,
@@ -142,6 +143,17 @@ def test_what_port_forward_says_of_a_connection(line: str, fatal: bool, not_dial
         ([samples.LOST, "W1127 01:22:29.168934   18596 warnings.go:70] deprecated"], KubectlError, "lost connection"),
         ([samples.LOST, "I1127 01:22:29.168934   18596 round_trippers.go:45] 200 OK"], KubectlError, "lost connection"),
         ([samples.LOST, "I0123 01:22:29.168934   18596 round_trippers.go:45] 200 OK"], KubectlError, "lost connection"),
+        (["error: stat /tmp/kubie-config: no such file or directory"], ConfigurationError, "stat /tmp/kubie-config"),
+        (['error: context "dev" does not exist'], ConfigurationError, 'context "dev" does not exist'),
+        (['error: auth info "me" does not exist'], ConfigurationError, 'auth info "me" does not exist'),
+        (['error: cluster "c" does not exist'], ConfigurationError, 'cluster "c" does not exist'),
+        (['error: error loading config file "c": yaml: line 1: did'], ConfigurationError, "error loading config file"),
+        (["error: unable to read client-cert /me for me due to open /me: no"], ConfigurationError, "unable to read"),
+        (
+            ["Unable to connect to the server: tls: failed to verify certificate: x509: certificate has expired"],
+            ConfigurationError,
+            "tls: failed to verify certificate: x509: certificate has expired",
+        ),
         (["Web login failed: getting credentials"], UnauthorizedError, "Web login failed"),
         ([samples.UNAUTHORIZED, "", "Handling connection for 80"], UnauthorizedError, "You must be logged in"),
     ],
@@ -164,6 +176,20 @@ def test_explain(lines: list[str], kind: type[KubectlError], message: str) -> No
 )
 def test_client_minor(version: dict[str, object], minor: int) -> None:
     assert kubectl.client_minor(version) == minor
+
+
+@pytest.mark.parametrize(
+    ("pwd", "directory", "given"),
+    [
+        ("/", "", "/"),
+        ("/bin", "/bin", "/bin"),
+        ("/proc/self/root/usr", "/usr", "/proc/self/root/usr"),
+        ("/", "/usr", "/usr"),
+    ],
+)
+def test_pwd_is_where_kubectl_is_started(pwd: str, directory: str, given: str) -> None:
+    """A logical path stays, as shells have it."""
+    assert kubectl.environment(replace(CONNECTION, directory=directory), {"PWD": pwd})["PWD"] == given
 
 
 def test_go_uses_one_processor_unless_the_user_says_otherwise() -> None:

@@ -81,7 +81,7 @@ async def test_requests_share_one_proxy_and_one_connection(tmp_path: Path) -> No
             ("DELETE", "/api/v1/pods/x", {}),
         ]
         assert [process.connections for process in stage.spawner.processes] == [1]
-        assert stage.spawner.argvs[0][-2:] == ["proxy", "--unix-socket=api-1.sock"]
+        assert stage.spawner.argvs[0][-2:] == ["proxy", f"--unix-socket={tmp_path}/api-1.sock"]
 
 
 async def test_many_at_once_start_one_proxy(tmp_path: Path) -> None:

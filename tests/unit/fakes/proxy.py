@@ -130,11 +130,14 @@ class ProxySpawner:
     def __post_init__(self) -> None:
         self.may_start.set()
 
+    def place(self, name: str) -> tuple[str, Path | None]:
+        return str(self.directory / name), None
+
     async def spawn(
         self, argv: Sequence[str], *, directory: Path | None = None, variables: Mapping[str, str] = MappingProxyType({})
     ) -> ProxyProcess:
         self.argvs.append(argv)
-        assert directory == self.directory
+        assert directory is None, "a shim looks for its files where the user is"
         if self.failures:
             process = ProxyProcess(self.script, [self.failures.pop(0)])
             process.end()
@@ -142,7 +145,7 @@ class ProxySpawner:
         process = ProxyProcess(self.script, self.stderr)
         self.processes.append(process)
         await self.may_start.wait()
-        await process.listen(directory / argv[-1].removeprefix("--unix-socket="))
+        await process.listen(self.directory / argv[-1].removeprefix("--unix-socket="))
         return process
 
     @contextmanager

@@ -6,13 +6,15 @@ import errno
 import os
 import resource
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.sockets import bind_loopback, raise_descriptor_limit, socket_address
+from kubectl_localize.host.sockets import LongSocketPath, bind_loopback, raise_descriptor_limit, socket_address
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.linux import Linux
 from kubectl_localize.host.system.macos import MacOS
@@ -89,6 +91,22 @@ def test_a_long_path_costs_no_descriptor_once_it_is_used(long_path: Path) -> Non
     with pytest.raises(ConnectionError), socket_address(long_path):
         raise ConnectionError
     assert sorted(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="another process reaches our descriptors by /proc")
+def test_another_process_can_bind_a_socket_with_a_long_path(long_path: Path) -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    paths = LongSocketPath(long_path.parent)
+    bind = "import socket, sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])"
+    subprocess.run([sys.executable, "-S", "-c", bind, paths.of(long_path.name)], check=True, cwd="/")
+    assert long_path.is_socket()
+    paths.close()
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    assert LongSocketPath(Path("/run")).of("x.sock") == "/run/x.sock"
+
+
+def test_where_there_is_no_such_path_the_directory_has_to_do(long_path: Path) -> None:
+    assert LongSocketPath(long_path.parent, MacOS()).of(long_path.name) == ""
 
 
 def test_a_long_path_in_a_directory_that_is_not_there_is_an_error(long_path: Path) -> None:

@@ -174,7 +174,7 @@ async def test_a_shell_with_a_kubeconfig_of_its_own_joins_if_it_has_the_same_cre
         runtime.follow_kubeconfig()
         assert runtime.connection.kubeconfig == (str(stage.directory / "kubeconfig"),)
         assert await stage.source.get(write_config(tmp_path / "third", stage.connection, "secret")) is runtime
-        with pytest.raises(LocalizeError, match="with other credentials than those in .*/fourth") as raised:
+        with pytest.raises(LocalizeError, match=r"with other credentials than those in .*/fourth") as raised:
             await stage.source.get(write_config(tmp_path / "fourth", stage.connection, "another"))
         assert "stop" in raised.value.hint
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,20 @@ async def test_a_variable_of_ours_gives_way_to_the_users(environment: dict[str, 
     process = await spawner.spawn(python("import os; print(os.environ['GOGC'])"), variables={"GOGC": "30"})
     assert await process.stdout.read() == expected
     await process.wait()
+
+
+async def test_it_starts_where_the_user_is_or_in_the_nearest_directory_above_that_is_left(tmp_path: Path) -> None:
+    here = tmp_path / "project" / "deep"
+    here.mkdir(parents=True)
+    spawner = Spawner(Groups(), {}, directory=here)
+    seen = []
+    for _ in range(3):
+        process = await spawner.spawn(python("import os; print(os.getcwd())"))
+        seen.append((await process.stdout.read()).decode().strip())
+        await process.wait()
+        here.rmdir()
+        here = here.parent
+    assert seen == [str(tmp_path / "project" / "deep"), str(tmp_path / "project"), str(tmp_path)]
 
 
 async def test_a_full_stderr_does_not_hang_it_and_only_its_end_is_kept() -> None:
