@@ -285,6 +285,13 @@ class RestoreDone:
 
 
 @dataclass(frozen=True)
+class Postponed:
+    """What was to end cannot be brought back for now, as a Failed before has said; it is tried again until it is."""
+
+    event: ClassVar = "postponed"
+
+
+@dataclass(frozen=True)
 class Ended:
     """The supervisor has undone everything and ends."""
 
@@ -293,7 +300,7 @@ class Ended:
 
 Event = (
     Accepted | Taken | Progress | Step | Change | Warn | Failed | PrivilegesNeeded | CommandWanted | ConfirmationNeeded
-    | Ready | Exposed | PlanReady | ExposureOver | Released | Restored | RestoreDone | Ended
+    | Ready | Exposed | PlanReady | ExposureOver | Released | Restored | RestoreDone | Postponed | Ended
 )  # fmt: skip
 
 _REQUESTS: Mapping[str, type[Request]] = {kind.op: kind for kind in Request.__args__}

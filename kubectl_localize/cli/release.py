@@ -10,7 +10,7 @@ from kubectl_localize.cli.terminal import Console, Steps
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import owner
-from kubectl_localize.protocol import Ended, Failed, Progress, Released, Restored, Step, Taken
+from kubectl_localize.protocol import Ended, Failed, Postponed, Progress, Released, Restored, Step, Taken
 
 
 class _Last(Enum):
@@ -83,6 +83,8 @@ def _listen(
                 return _Last.TAKEN, None
             case Ended():
                 return _Last.ENDS, failure
+            case Postponed():
+                return _Last.STAYS, failure
             case Released() | Restored() if isinstance(event, until):
                 if not event.ending:
                     return _Last.STAYS, failure

@@ -92,6 +92,7 @@ class Watch(Generic[T]):
     Args:
         selector: a label selector; empty for all objects.
         reachability: waited for after a failure.
+        name: the one object that is of interest; empty for all.
     """
 
     def __init__(
@@ -103,11 +104,15 @@ class Watch(Generic[T]):
         selector: str,
         reachability: Reachability,
         clock: Clock,
+        name: str = "",
     ) -> None:
         self._requests = requests
         self._resource = resource
         self._namespace = namespace
-        self._query = {"labelSelector": selector} if selector else {}
+        self._query = {
+            **({"labelSelector": selector} if selector else {}),
+            **({"fieldSelector": f"metadata.name={name}"} if name else {}),
+        }
         self._reachability = reachability
         self._clock = clock
         self._version = ""

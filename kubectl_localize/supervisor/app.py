@@ -23,12 +23,14 @@ from kubectl_localize.protocol import (
     Ended,
     Exposed,
     ExposeRequest,
+    Postponed,
     PrivilegesNeeded,
     Progress,
     Ready,
     Released,
     ReleaseRequest,
     Request,
+    RestoreDone,
     RestoreRequest,
     StartRequest,
     StopRequest,
@@ -104,11 +106,27 @@ class App:
             steps.callback(self._state.remove)
             steps.push_async_callback(self._runtimes.close)
             await steps.enter_async_context(self._starting)  # a start that is under way gives up first
-            if self._forwards is not None:
-                steps.push_async_callback(self._forwards.end)
+            steps.push_async_callback(self._end_forwards)
             steps.push_async_callback(self._tasks.end)
             if self._exposures is not None:
                 steps.push_async_callback(self._exposures.close)
+                steps.push_async_callback(self._bring_back, self._exposures)
+
+    async def _bring_back(self, exposures: Exposures) -> None:
+        """End the exposures. While one cannot be brought back, stay for it and take commands, without the forwards."""
+        if await exposures.end_all():
+            return
+        await self._end_forwards()
+        await self._control.start()
+        self._refresh_state()
+        self._control.broadcast(Postponed())
+        await exposures.close()
+        self._control.stop_listening()
+
+    async def _end_forwards(self) -> None:
+        forwards, self._forwards = self._forwards, None
+        if forwards is not None:
+            await forwards.end()
 
     # -- requests -----------------------------------------------------------------------------------------------------
     async def serve(self, client: Client) -> None:
@@ -121,6 +139,13 @@ class App:
 
     async def _carry_out(self, client: Client, request: Request) -> None:
         match request:
+            case StartRequest() | ExposeRequest() if self._waits_for_exposures():
+                client.fail(self._exposing().ending_error())
+            case StopRequest() | RestoreRequest() if self._waits_for_exposures():
+                client.send(Accepted())
+                if not await self._exposing().end_all():
+                    self._refresh_state()
+                    client.send(Postponed() if isinstance(request, StopRequest) else RestoreDone(had_leftovers=True))
             case StartRequest() | ExposeRequest() | RestoreRequest() if self._lifetime.is_ending:
                 client.send(Taken())  # a command that comes so late has to ask the next supervisor
             case StartRequest():
@@ -130,7 +155,10 @@ class App:
                     client.send(Exposed(self._show_state()))
             case UnexposeRequest():
                 client.send(Accepted())
-                await self._exposing().unexpose(client, request)
+                try:
+                    await self._exposing().unexpose(client, request)
+                finally:
+                    self._refresh_state()
             case RestoreRequest():
                 await self._exposing().restore(client, request)
             case ReleaseRequest():
@@ -138,6 +166,10 @@ class App:
             case StopRequest():
                 client.send(Accepted())
                 self._lifetime.end()
+
+    def _waits_for_exposures(self) -> bool:
+        """Whether everything is to end, and there are exposures that cannot be brought back for now."""
+        return self._lifetime.is_ending and self._exposures is not None and bool(self._exposures.postponed())
 
     def _exposing(self) -> Exposures:
         """The exposures, whose many imports a supervisor that only forwards does without."""
@@ -151,7 +183,8 @@ class App:
     async def _release(self, client: Client) -> None:
         for failure in await self._let_go(client):
             client.fail(failure)
-        client.send(Released(self._lifetime.is_ending))
+        self._refresh_state()
+        client.send(Released(self._lifetime.is_ending and not self._waits_for_exposures()))
 
     async def _let_go(self, client: Client) -> list[LocalizeError]:
         """Take back what this command holds. Returns what could not be taken back."""
@@ -237,6 +270,11 @@ class App:
             self._shows_state = True
             self._tasks.start(self._state.run(), "the state file")
         return document
+
+    def _refresh_state(self) -> None:
+        """Write the state file now: whoever hears what we are about to say may look at it at once."""
+        if self._shows_state:
+            self._state.update()
 
     def activity(self) -> tuple[int, int]:
         """Two numbers that grow, the first with every change, the second with every read of relayed bytes."""

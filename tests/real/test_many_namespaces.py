@@ -62,7 +62,9 @@ def test_forty_namespaces_cost_about_as_much_as_one(cluster: Cluster, product: P
     one = f"{USER}-all"
     many = [f"{USER}-{number}" for number in range(COUNT)]
     names = [f"web-{number}" for number in range(COUNT)]
-    spaces: list[Manifest] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in (one, *many)]
+    spaces: list[Manifest] = [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in (one, *many)
+    ]
     ports: dict[int, int | str] = {8080: "http"}
     services = [_namespaced(one, service(name, ports, "web")) for name in names]
     services += [_namespaced(namespace, service("web", ports, "web")) for namespace in many]

@@ -15,6 +15,7 @@ from kubectl_localize.cli.holder import FinishedError, Holder, Outcome, Question
 from kubectl_localize.cli.job import Command, check
 from kubectl_localize.cli.reach import connect, discard_new_state_dirs
 from kubectl_localize.cli.release import wait_for_release
+from kubectl_localize.cli.running import meant, service_key
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.ls_document import ExposureItem, LsDocument
@@ -45,13 +46,14 @@ def run(args: Arguments) -> int:
     """
     if args.program:
         check(args.program)
+    if args.stop:
+        ending = meant(args, args.words)
+        return stop(args, ending.run, ending.services)
     cache = FileCache(Paths.from_env(os.environ).root)
     connection = resolve(args, cache)
     namespace = args.namespaces[-1] if args.namespaces else connection.namespace
-    services = tuple(dict.fromkeys(_service(name, namespace) for name in args.words))
+    services = tuple(dict.fromkeys(service_key(name, namespace) for name in args.words))
     paths = run_paths(connection)
-    if args.stop:
-        return stop(args, paths, services)
     expose = Expose(args, paths, services)
     with discard_new_state_dirs(paths, lambda: expose.nothing_happened):
         try:
@@ -198,8 +200,3 @@ def stop(args: Arguments, paths: RunPaths, services: tuple[ServiceKey, ...]) -> 
         steps.quiet()
         control.close()
     return 0
-
-
-def _service(name: str, namespace: str) -> ServiceKey:
-    before, slash, after = name.partition("/")
-    return ServiceKey(before, after) if slash else ServiceKey(namespace, name)

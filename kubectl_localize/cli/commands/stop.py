@@ -9,10 +9,10 @@ from kubectl_localize import __version__
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.client import Control
-from kubectl_localize.cli.connection import current_run
 from kubectl_localize.cli.listing.document import other_version
 from kubectl_localize.cli.reach import reach
 from kubectl_localize.cli.release import wait_for_release, warn_of_leftovers
+from kubectl_localize.cli.running import meant
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.files import read_text
 from kubectl_localize.host.group_ledger import end_recorded_groups
@@ -29,7 +29,7 @@ def run(args: Arguments) -> int:
         LocalizeError: one does not end.
     """
     console = terminal.stderr_console(args.no_color)
-    runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [current_run(args)]
+    runs = Paths.from_env(os.environ).all_runs() if args.all_contexts else [meant(args).run]
     stopped, failures = [], []
     for run_paths in runs:
         supervisor = _supervisor(run_paths)

@@ -7,15 +7,11 @@ import contextlib
 import logging
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from typing import Any
 
-from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
 from kubectl_localize.cluster.exposing.journal import Owner
-from kubectl_localize.cluster.exposing.status import is_lost, is_running, trouble
 from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan, Provenance
-from kubectl_localize.cluster.objects import is_ready
-from kubectl_localize.errors import KubectlError, LocalizeError
+from kubectl_localize.errors import ForbiddenError, LocalizeError, UnauthorizedError
 from kubectl_localize.ls_document import ExposureItem, ExposurePort, Status, WorkloadItem, rfc3339
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.handover import hand_over
@@ -31,6 +27,7 @@ from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.exposing.switched_services import SwitchedServices
 from kubectl_localize.supervisor.exposing.takeover import Takeover
+from kubectl_localize.supervisor.exposing.upkeep import LOOK_SECONDS, Upkeep
 from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
 from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.supervisor.tasks import give_up
@@ -39,11 +36,7 @@ from kubectl_localize.timing import Backoff
 log = logging.getLogger(__name__)
 
 RESTORING_HOLD_SECONDS = 60.0  # the local process has gone for good; its clients wait for the workload
-LOOK_SECONDS = 2.0
-SEEN_SECONDS = 10.0
-RETRY = Backoff(first_seconds=0.3, longest_seconds=5.0)
-
-Pod = dict[str, Any]
+BETWEEN_ATTEMPTS = Backoff(first_seconds=2.0, longest_seconds=15.0)  # each may have a credential plugin ask its user
 
 
 class Exposure:
@@ -61,7 +54,9 @@ class Exposure:
     Attributes:
         status, reason: what `ls` shows.
         failure: what went wrong, for good; None if nothing did.
+        postponed: why the way back cannot be walked at the moment; None if it can. It is tried again until it is done.
         exposed: set when all traffic comes here.
+        settled: set when the way back has been walked, or cannot be for now.
         done: set when nothing of it is left.
     """
 
@@ -81,12 +76,15 @@ class Exposure:
         self.status = Status.EXPOSING
         self.reason = ""
         self.failure: LocalizeError | None = None
+        self.postponed: LocalizeError | None = None
         self.since = runtime.now()
         self.exposed = asyncio.Event()
+        self.settled = asyncio.Event()
         self.done = asyncio.Event()
+        self._asked_again = asyncio.Event()
         self._runtime = runtime
         self._ledger = ledger
-        self._workloads = ScaledWorkloads(runtime.api, plan.workloads)
+        self._workloads = ScaledWorkloads(runtime.api, plan.workloads, runtime.clock)
         self._switched = SwitchedServices(runtime.api, plan.switched, plan.session)
         entries = journal_entries(plan, owner, self.since)
         self._waiter = Waiter(runtime.changed, runtime.clock.now)
@@ -99,9 +97,19 @@ class Exposure:
             plan.namespace,
             plan.session,
             sorted({key.name for port in plan.ports for key, _ in port.services}),
+            exposed=[key.name for key in plan.services],
             changed=runtime.changed,
             clock=runtime.clock,
             reachability=runtime.probe,
+        )
+        self._upkeep = Upkeep(
+            plan,
+            runtime,
+            journals=self._journals,
+            pods=self._pods,
+            ends=self._ends,
+            informer=self._informer,
+            workloads=self._workloads,
         )
         self._takeover = Takeover(
             plan,
@@ -143,10 +151,17 @@ class Exposure:
                 await self._go_down()
             finally:  # whatever happens: somebody waits for it
                 self.done.set()
+                self.settled.set()
                 self._runtime.changed.fire()
 
     def end(self) -> None:
-        """Begin the way back, at any moment; `done` is set when nothing is left."""
+        """Begin the way back, at any moment, or try it again at once.
+
+        `settled` is set when it is known what came of it, `done` when nothing is left.
+        """
+        if not self.done.is_set():
+            self.settled.clear()
+        self._asked_again.set()
         self._waiter.end()
 
     async def renewed(self) -> None:
@@ -168,62 +183,17 @@ class Exposure:
 
     # -- while it lives -----------------------------------------------------------------------------------------------
     async def _stay(self) -> None:
-        failures = 0
         while True:
             self._waiter.go_on()
-            pod = self._informer.pods.get(self._pods.name)
-            if fired := failsafe.fired(pod) if pod is not None else "":
+            if fired := self._upkeep.fired():
                 raise LocalizeError(
                     f"the failsafe has brought {self._workloads.names or self._switched.names} back ({fired}),"
                     " as this machine was gone",
                     "expose it again; --failsafe sets the time",
                 )
-            if is_lost(pod) and self._runtime.probe.up:
-                try:
-                    await self._replace_pod(pod)
-                    failures = 0
-                except KubectlError as error:
-                    failures += 1
-                    self._show(Status.BACKOFF, f"the exposure pod is gone: {error.message}")
-                    await self._waiter.pause(RETRY.seconds(failures))
-                continue
-            if pod is not None and is_running(pod) and self._pods.tunnel is None:
-                self._pods.connect()
-            await self._pods.disconnect(remaining=self._informer.pods.keys() | {self._pods.name})
-            await self._look(pod)
-            await self._waiter.pause(LOOK_SECONDS)
-
-    async def _replace_pod(self, lost: Pod | None) -> None:
-        await self._journals.must_be_there()
-        old = self._pods.name
-        await self._pods.make_pod(seen=lost is not None)
-        if lost is not None and not lost["metadata"].get("deletionTimestamp"):
-            await self._pods.delete_pod(old)
-        self.progress.step(f"exposure pod {old} is gone, now {self._pods.name}")
-        with contextlib.suppress(LocalizeError):
-            await self._waiter.until(
-                lambda: self._pods.name in self._informer.pods,
-                SEEN_SECONDS,
-                hopeless=lambda: False,
-                failure=lambda: LocalizeError(f"pod {self._pods.name} is not seen"),
-            )
-
-    async def _look(self, pod: Pod | None) -> None:
-        """Work out what `ls` shows."""
-        tunnel = self._pods.tunnel
-        if not self._runtime.probe.up:
-            self._show(Status.BACKOFF, "the API server does not answer")
-        elif pod is None or not is_ready(pod):
-            why = trouble(pod)[0] if pod is not None else ""
-            broken = tunnel.problem if tunnel is not None else ""
-            self._show(Status.BACKOFF, why or broken or "the exposure pod is not Ready")
-        elif silent := self._ends.silent():
-            self._show(Status.EXPOSED, f"nothing listens on {', '.join(port.local for port in silent)}")
-        elif self.plan.workloads and self._others():
-            self._show(Status.EXPOSED, await self._workloads.scaled_by_others())
-        else:
-            kept = sorted(self._informer.others(self.plan.services).intersection(self.plan.kept_pods))
-            self._show(Status.EXPOSED, f"traffic is shared with pod {', '.join(kept)}" if kept else "")
+            health = await self._upkeep.tend(self._waiter, self.progress)
+            self._show(health.status, health.reason)
+            await self._waiter.pause(health.pause_seconds)
 
     def _others(self) -> set[str]:
         """The pods besides ours that get traffic of these Services, but for those that were left running."""
@@ -237,8 +207,6 @@ class Exposure:
                 stack.push_async_callback(self.discard)
                 stack.push_async_callback(self._informer.end)
                 stack.push_async_callback(self._pods.disconnect)
-                self._show(Status.RESTORING, "")
-                await self._journals.stop()
                 if self.exposed.is_set() and (silent := self._ends.silent()):
                     stack.push_async_callback(give_up, self._hand_over(silent), "handing over")
                 try:
@@ -252,13 +220,51 @@ class Exposure:
                 self._fail(error)
 
     async def _bring_back(self) -> None:
-        if self._journals.written:
+        """Undo everything in the cluster, and try that again until it is done; meanwhile go on serving."""
+        failures = 0
+        while self._journals.written:
+            await self._journals.stop()
+            self._asked_again.clear()
+            self._show(Status.RESTORING, self.postponed.message if self.postponed is not None else "")
             entries = self._workloads.to_undo(self._journals.written)
-            await Rollback(self._runtime.api, entries, self._runtime.clock, self.progress).run()
+            rollback = Rollback(
+                self._runtime.api, entries, self._runtime.clock, self.progress, patient=not failures
+            )  # fmt: skip
+            try:
+                await rollback.run()
+                break
+            except LocalizeError as error:
+                failures += 1
+                self._postpone(error)
+            await self._serve_on(
+                BETWEEN_ATTEMPTS.seconds(failures), upkeep=self.exposed.is_set() and not rollback.pods_go
+            )
+        await self._journals.stop()
+        self.postponed = None
         try:
             await self._ledger.remove(self.plan.session)
         except (OSError, LocalizeError) as error:  # the next start sees nothing of it, and tries again
             log.warning("the ledger's entry of %s: %s", self.plan.session, error)
+
+    def _postpone(self, error: LocalizeError) -> None:
+        log.warning("the way back, which will be tried again: %s", error.message)
+        self.postponed = postponed(error, serving=self.exposed.is_set())
+        self._show(Status.RESTORING, error.message)
+        self.settled.set()
+
+    async def _serve_on(self, seconds: float, *, upkeep: bool) -> None:
+        """Serve until it is time for another attempt, somebody asks for one, or the API server is there again."""
+        self._journals.keep()  # colleagues are to see that we live
+        waiter = Waiter(self._runtime.changed, self._runtime.clock.now)  # ours says that the exposure is to end
+        deadline, was_up = self._runtime.clock.now() + seconds, self._runtime.probe.up
+        while self._runtime.clock.now() < deadline and not self._asked_again.is_set():
+            if upkeep:
+                with contextlib.suppress(LocalizeError):  # a journal is gone: the next attempt sees what is left
+                    await self._upkeep.tend(waiter, self.progress)
+            if self._runtime.probe.up and not was_up:
+                return
+            was_up = self._runtime.probe.up
+            await waiter.pause(LOOK_SECONDS)
 
     def _hand_over(self, silent: Sequence[CarriedPort]) -> asyncio.Task[None]:
         """The local process has ended: hold its clients until one of the workload's pods can take them."""
@@ -304,3 +310,20 @@ class Exposure:
             ),
             since=rfc3339(self.since),
         )
+
+
+def postponed(error: LocalizeError, *, serving: bool) -> LocalizeError:
+    """The error that says why the way back has not been walked yet, and what happens now.
+
+    Args:
+        error: of the last attempt.
+        serving: whether the local process goes on serving the Service meanwhile.
+    """
+    meanwhile = "it is served from here until then" if serving else "nothing has to be done here"
+    if isinstance(error, ForbiddenError):
+        hint = error.hint
+    elif isinstance(error, UnauthorizedError):
+        hint = "log in to the cluster again"
+    else:
+        hint = "`kubectl localize ls` shows how far it is"
+    return LocalizeError(error.message, f"{hint}; it is tried again until it is done, and {meanwhile}")

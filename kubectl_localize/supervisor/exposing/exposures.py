@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 
@@ -100,7 +101,7 @@ class Exposures:
         work = asyncio.create_task(self._restore(client, request))
         had_leftovers = work.result() if await self._carry_out(client, work, request.connection) else True
         self._lifetime.release(client)
-        client.send(RestoreDone(had_leftovers, self._lifetime.is_ending))
+        client.send(RestoreDone(had_leftovers, self._ends_now))
 
     async def unexpose(self, client: Client, request: UnexposeRequest) -> None:
         """End the exposures of some Services; the command hears when their workloads are back.
@@ -121,7 +122,7 @@ class Exposures:
         if failures:
             raise failures[0]
         self._lifetime.release(client)  # it may have held nothing, and nobody else does
-        client.send(Restored(self._lifetime.is_ending))
+        client.send(Restored(self._ends_now))
 
     async def let_go(self, client: Client) -> list[LocalizeError]:
         """End what a command holds, and wait until everything is back.
@@ -153,7 +154,7 @@ class Exposures:
             for failure in failures:
                 client.fail(failure)
             self._lifetime.release(client)
-            client.send(Released(self._lifetime.is_ending))
+            client.send(Released(self._ends_now))
             return False
         if (error := work.exception()) is not None:
             client.fail(explained(error, connection) if isinstance(error, LocalizeError) else error)
@@ -216,7 +217,8 @@ class Exposures:
             _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         if all(exposure.exposed.is_set() and not exposure.failure for exposure in exposures):
             return
-        await _ended(exposures)
+        for failure in await self._bring_back(exposures):
+            exposures[0].progress.warn(f"{failure.message}; {failure.hint}")
         raise next(
             (exposure.failure for exposure in exposures if exposure.failure),
             LocalizeError("the exposure was ended before it was live"),
@@ -234,13 +236,17 @@ class Exposures:
         failure = exposure.failure
         if exposure.exposed.is_set():  # its holder has to hear of it, also if another command has ended it
             message, hint = (failure.message, failure.hint) if failure is not None else ("", "")
-            self._control.broadcast(ExposureOver(services, message, hint, self._lifetime.is_ending))
+            self._control.broadcast(ExposureOver(services, message, hint, self._ends_now))
         log.info("exposure of %s is over: %s", ", ".join(services), failure or "as asked")
         self._lifetime.release(exposure)
 
     async def _restore(self, client: Client, request: RestoreRequest) -> bool:
         _, recovery = await self._reach(request.connection)
-        return await recovery.restore(request, CommandProgress(client))
+        progress, waiting = CommandProgress(client), self.postponed()
+        if not request.dry_run:
+            for failure in await self._end(waiting, progress):
+                progress.fail(failure)
+        return await recovery.restore(request, progress) or bool(waiting)
 
     async def _recover(self, connection: Connection) -> None:
         progress = BackgroundProgress(self._control)
@@ -283,24 +289,66 @@ class Exposures:
         return [exposure for exposure in self._holders if wanted & set(exposure.plan.services)]
 
     async def _end(self, exposures: Sequence[Exposure], progress: Progress) -> list[LocalizeError]:
-        """End some and wait until everything is back. Returns what could not be brought back."""
+        """End some and wait until everything is back, or cannot be brought back for now. Returns what is not back."""
         for exposure in exposures:
             exposure.progress = progress
-        await _ended(exposures)
-        return [exposure.failure for exposure in exposures if exposure.failure is not None]
+        postponed = await self._bring_back(exposures)
+        return [*postponed, *(exposure.failure for exposure in exposures if exposure.failure is not None)]
+
+    async def _bring_back(self, exposures: Sequence[Exposure]) -> list[LocalizeError]:
+        """End some; what cannot be brought back for now goes on by itself. Returns why it cannot."""
+        for exposure in exposures:
+            exposure.end()
+        await asyncio.gather(*(exposure.settled.wait() for exposure in exposures))
+        waiting = [exposure for exposure in exposures if exposure in self._holders and exposure.postponed is not None]
+        for exposure in waiting:
+            self._holders[exposure] = None  # the command is not waited for
+            exposure.progress = BackgroundProgress(self._control)
+        return [exposure.postponed for exposure in waiting if exposure.postponed is not None]
+
+    async def end_all(self) -> bool:
+        """Bring everything back; every connected command hears of it.
+
+        Returns:
+            Whether all of it is back; the rest is tried again.
+        """
+        progress, exposures = SharedProgress(self._control), list(self._holders)
+        for failure in await self._end(exposures, progress):
+            progress.fail(failure)
+        return all(exposure.done.is_set() for exposure in exposures)
 
     async def close(self) -> None:
-        """Bring everything back; every connected command hears of it.
+        """Bring everything back that is not, however long that takes.
 
         What is alive comes first: to undo what a crashed run left may take minutes, and is waited for at the end.
         """
-        progress = SharedProgress(self._control)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._tasks.end)
             if self._recovery is not None:
                 stack.push_async_callback(self._recovery.close)
-            for failure in await self._end(list(self._holders), progress):
-                progress.fail(failure)
+            exposures = list(self._holders)
+            for exposure in exposures:
+                exposure.end()
+            await asyncio.gather(*(exposure.done.wait() for exposure in exposures))
+
+    @property
+    def _ends_now(self) -> bool:
+        """Whether the supervisor ends, and nothing keeps it for a while."""
+        return self._lifetime.is_ending and not self.postponed()
+
+    def postponed(self) -> list[Exposure]:
+        """The exposures that are to end, and cannot be brought back for now."""
+        return [exposure for exposure in self._holders if exposure.postponed is not None]
+
+    def ending_error(self) -> LocalizeError:
+        """The error for a command that wants to begin something while `postponed` is waited for."""
+        waiting = self.postponed()
+        names = ", ".join(str(key) for exposure in waiting for key in exposure.plan.services)
+        why = "; ".join(exposure.reason for exposure in waiting)
+        return LocalizeError(
+            f"the supervisor with pid {os.getpid()} is ending, and {names} is not back yet: {why}",
+            f"`kubectl localize stop` tries again; `kill -9 {os.getpid()}` gives up",
+        )
 
     # -- what the supervisor asks -------------------------------------------------------------------------------------
     def live_sessions(self) -> set[str]:
@@ -318,10 +366,3 @@ class Exposures:
 async def _settled(exposure: Exposure) -> None:
     """Wait until an exposure is live, or has ended."""
     await first_of(exposure.exposed.wait(), exposure.done.wait())
-
-
-async def _ended(exposures: Sequence[Exposure]) -> None:
-    """End exposures, and wait until everything is back."""
-    for exposure in exposures:
-        exposure.end()
-    await asyncio.gather(*(exposure.done.wait() for exposure in exposures))

@@ -65,6 +65,10 @@ class Journals:
             self._entries[number] = self.written[-1] = replace(
                 entry, lease_uid=lease["metadata"]["uid"], version=lease["metadata"]["resourceVersion"]
             )
+        self.keep()
+
+    def keep(self) -> None:
+        """Renew them from now on."""
         self._tasks.start(self._renew(), f"renewing the journals for {self._asked}")
 
     async def must_be_there(self) -> None:
@@ -78,7 +82,7 @@ class Journals:
             await self._look(entry)
 
     async def stop(self) -> None:
-        """Renew them no more."""
+        """Renew them no more, until `keep`."""
         await self._tasks.end()
 
     async def _ours(self, entry: Entry) -> Json:

@@ -57,15 +57,23 @@ class Rollback:
     Args:
         entries: the session's journals, at least one.
         progress: hears what has been done, and what others have changed meanwhile.
+        patient: whether a step that fails is tried again for a while; if not, the caller begins anew later.
+
+    Attributes:
+        pods_go: whether the exposure pods are being deleted, as nobody needs them any more.
     """
 
-    def __init__(self, api: Api, entries: Sequence[Entry], clock: Clock, progress: Progress) -> None:
+    def __init__(
+        self, api: Api, entries: Sequence[Entry], clock: Clock, progress: Progress, *, patient: bool = True
+    ) -> None:
         self._api = api
         self._entries = list(entries)
         self._clock = clock
         self._progress = progress
         self._session = entries[0].session
         self._namespace = entries[0].namespace
+        self._patient = patient
+        self.pods_go = False
 
     async def run(self) -> None:
         """Undo everything; what is done already is left alone.
@@ -82,6 +90,7 @@ class Rollback:
         if pods:
             expected = any(outcome is not _Scaled.UNTOUCHED for outcome in outcomes)
             await self._wait_quiet({pod["metadata"]["name"] for pod in pods}, expected=expected)
+        self.pods_go = True
         await self._delete_pods()
         await self._patiently(self._delete_secret)
         for entry in mine:
@@ -238,9 +247,10 @@ class Rollback:
                 return await step()
             except KubectlError as error:
                 refused = isinstance(error, REFUSALS)
-                if refused or self._clock.now() - began > seconds:
+                if refused or not self._patient or self._clock.now() - began > seconds:
                     raise self._given_up(error, for_good=refused) from error
                 log.info("the way back: %s", error.message)
+                self._progress.doing(f"trying again: {error.message}")
             await self._clock.sleep(LOOK_SECONDS)
 
     def _given_up(self, error: KubectlError, *, for_good: bool) -> KubectlError:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
-from kubectl_localize.errors import ConflictError, KubectlError, LocalizeError
+from kubectl_localize.errors import ConflictError, KubectlError, LocalizeError, NotFoundError
 from kubectl_localize.supervisor.exposing.waiter import Waiter
+from kubectl_localize.timing import Clock
+
+ASK_SECONDS = 2.0
 
 
 class ScaledWorkloads:
     """See the module."""
 
-    def __init__(self, api: Api, workloads: Sequence[Workload]) -> None:
+    def __init__(self, api: Api, workloads: Sequence[Workload], clock: Clock) -> None:
         self._api = api
+        self._clock = clock
+        self._asked_at = float("-inf")
+        self._changed = ""
         self._workloads = tuple(workloads)
         self._scaled: set[WorkloadRef] = set()
 
@@ -77,15 +82,35 @@ class ScaledWorkloads:
             return await self._api.scale(workload.ref, workload.replicas, 0, uid=workload.uid)
         return workload.replicas
 
-    async def scaled_by_others(self) -> str:
-        """Say to which count others have scaled them meanwhile; empty if they are at zero or it cannot be asked."""
-        counts = []
+    async def changed_by_others(self) -> str:
+        """Say what others have made of them meanwhile: another count, or their end; empty if all is as we left it.
+
+        It is asked for every 2 s at most, however often this is called, since nobody tells us.
+        """
+        now = self._clock.now()
+        if now - self._asked_at >= ASK_SECONDS:
+            self._asked_at = now
+            self._changed = await self._ask()
+        return self._changed
+
+    async def _ask(self) -> str:
+        gone, counts = list[str](), list[str]()
         for workload in self._workloads:
-            with contextlib.suppress(KubectlError):
+            try:
                 scale = await self._api.get(f"{workload.ref.path}/scale")
-                counts.append(int((scale.get("spec") or {}).get("replicas") or 0))
-        scaled = [str(count) for count in counts if count]
-        return f"scaled to {', '.join(scaled)} by others; traffic is shared" if scaled else ""
+            except NotFoundError:
+                gone.append(str(workload.ref))
+                continue
+            except KubectlError:
+                continue
+            count = int((scale.get("spec") or {}).get("replicas") or 0)
+            if (scale["metadata"].get("uid") or workload.uid) != workload.uid:
+                gone.append(str(workload.ref))
+            elif count:
+                counts.append(str(count))
+        if gone:
+            return f"{', '.join(gone)} was deleted by others and will not be brought back"
+        return f"scaled to {', '.join(counts)} by others" if counts else ""
 
     def to_undo(self, entries: Sequence[Entry]) -> list[Entry]:
         """The journals, as the way back is to take them: one that we have not scaled down is not ours to scale up.

@@ -11,12 +11,14 @@ import pytest
 
 from kubectl_localize.cluster.exposing.values import Workload
 from kubectl_localize.errors import ForbiddenError, LocalizeError
+from kubectl_localize.ls_document import Status
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.runtime import Runtime
 from tests.unit.cluster.exposure_plan import REF, plan
+from tests.unit.cluster.samples import NO_ROUTE, UNAUTHORIZED
 from tests.unit.fakes.cluster import LEASES, Cluster
 from tests.unit.fakes.progress import RecordedProgress
 from tests.unit.fakes.requests import FORBIDDEN
@@ -146,4 +148,59 @@ async def test_what_cannot_be_closed_keeps_nothing_else_open(tmp_path: Path) -> 
         await ending.run()
     assert ending.failure is not None
     assert ending.failure.message == "internal error: a mistake of ours"
+    assert left(tmp_path) == []
+
+
+# -- a way back that cannot be walked ---------------------------------------------------------------------------------
+class Refusing(Cluster):
+    """Refuses Secrets, which ends every way up, and from then on each change with `refusal`, as long as it has one."""
+
+    def __init__(self, refusal: str) -> None:
+        super().__init__()
+        self.refusal = refusal
+        self.refused = 0
+        self.fails = self._refuse
+
+    def _refuse(self, now: float, method: str, path: str) -> str:
+        if method == "POST" and path.endswith("/secrets") and LEASE in self.objects:
+            return FORBIDDEN
+        if method == "DELETE" and self.refusal:
+            self.refused += 1
+            return self.refusal
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("refusal", "helps"),
+    [
+        (UNAUTHORIZED, "log in to the cluster again"),
+        (FORBIDDEN, "ask somebody with these rights to run: "),
+        (NO_ROUTE, "`kubectl localize ls` shows how far it is"),
+    ],
+)
+async def test_a_way_back_that_cannot_be_walked_is_tried_again_until_it_is_done(
+    refusal: str, helps: str, tmp_path: Path
+) -> None:
+    cluster = Refusing(refusal)
+    cart = cluster.workload("cart", 2)
+    workload = Workload(REF, "cart-uid", 2, deepcopy(cluster.objects[cart]))
+    ending = exposure(runtime(cluster, tmp_path), workloads=(workload,))
+    running = asyncio.create_task(ending.run())
+    await ending.settled.wait()
+    assert ending.postponed is not None
+    assert helps in ending.postponed.hint
+    assert "tried again until it is done" in ending.postponed.hint
+    assert ending.items("dev")[0].status is Status.RESTORING
+    assert ending.items("dev")[0].reason == ending.postponed.message
+    assert not ending.done.is_set()
+
+    ending.end()
+    before = cluster.refused
+    await ending.settled.wait()
+    assert cluster.refused > before, "it was tried again at once, as somebody asked for it"
+
+    cluster.refusal = ""
+    await ending.done.wait()
+    await running
+    assert cluster.left("abc12") == []
     assert left(tmp_path) == []

@@ -32,6 +32,10 @@ def endpoint_slice(*pods: str, version: int = 5) -> dict[str, Any]:
     }
 
 
+def service(name: str, **spec: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "shop", "name": name, "resourceVersion": "5"}, "spec": spec}
+
+
 class Stage:
     """An informer of a server with one pod of ours and one of the workload's, whose watches send `lines`."""
 
@@ -40,13 +44,14 @@ class Stage:
         self.lists: Mapping[str, list[dict[str, Any]]] = {
             "pods": [pod("ours")],
             "endpointslices": [endpoint_slice("ours", "web-a")],
+            "services": [service("web")],
         }
         self.selectors: dict[str, str] = {}
         self.lines: dict[str, asyncio.Queue[bytes]] = {plural: asyncio.Queue() for plural in self.lists}
         self.changed = Notifier()
         self.informer = ExposureInformer(
             self, "shop", "abc12", ["web", "api"],
-            changed=self.changed, clock=Clock(lambda: self.now, asyncio.sleep), reachability=self,
+            exposed=["web"], changed=self.changed, clock=Clock(lambda: self.now, asyncio.sleep), reachability=self,
         )  # fmt: skip
 
     async def wait_up(self) -> None:
@@ -54,7 +59,8 @@ class Stage:
 
     async def request(self, method: str, path: str) -> dict[str, Any]:
         plural = urlsplit(path).path.rpartition("/")[2]
-        (self.selectors[plural],) = parse_qs(urlsplit(path).query)["labelSelector"]
+        query = parse_qs(urlsplit(path).query)
+        (self.selectors[plural],) = query.get("labelSelector") or query["fieldSelector"]
         return {"metadata": {"resourceVersion": "1"}, "items": self.lists[plural]}
 
     @asynccontextmanager
@@ -88,6 +94,19 @@ async def test_it_is_quiet_since_the_last_slice_changed_and_pods_do_not_count() 
     stage.lines["endpointslices"].put_nowait(event("MODIFIED", endpoint_slice("web-b", version=9)).encode())
     await until(lambda: stage.changed.count > before)
     assert (stage.informer.quiet_seconds, stage.informer.others([WEB])) == (0.0, {"web-b"})
+    await stage.informer.end()
+
+
+async def test_an_exposed_service_is_followed_as_it_is() -> None:
+    stage = Stage()
+    await stage.informer.begin()
+    assert stage.selectors["services"] == "metadata.name=web"
+    assert stage.informer.service(WEB) == service("web")
+    changed = {**service("web", selector={"app": "v2"})}
+    stage.lines["services"].put_nowait(event("MODIFIED", changed).encode())
+    await until(lambda: stage.informer.service(WEB) == changed)
+    stage.lines["services"].put_nowait(event("DELETED", changed).encode())
+    await until(lambda: stage.informer.service(WEB) is None)
     await stage.informer.end()
 
 

@@ -12,7 +12,7 @@ import pytest
 from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
 from kubectl_localize.errors import LocalizeError, UnreachableError
 from kubectl_localize.supervisor.exposing.rollback import Rollback
-from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
+from kubectl_localize.supervisor.exposing.scaled_workloads import ASK_SECONDS, ScaledWorkloads
 from kubectl_localize.supervisor.exposing.waiter import Waiter
 from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import NO_ROUTE
@@ -38,7 +38,7 @@ def stage() -> tuple[Cluster, ScaledWorkloads]:
     cluster.story.clear()
     found = {one.workload: copy.deepcopy(cluster.objects[one.workload.path]) for one in ENTRIES}
     workloads = [Workload(one.workload, one.uid, one.replicas or 0, found[one.workload]) for one in ENTRIES]
-    return cluster, ScaledWorkloads(cluster.api, workloads)
+    return cluster, ScaledWorkloads(cluster.api, workloads, cluster.clock)
 
 
 def undo(cluster: Cluster, replaced: ScaledWorkloads) -> list[str]:
@@ -143,14 +143,38 @@ def test_where_the_answer_is_lost_it_may_have_been_scaled() -> None:
     assert counts(cluster) == (2, 1)
 
 
+def changed(cluster: Cluster, replaced: ScaledWorkloads) -> str:
+    """What is said when it is time to ask again."""
+    cluster.now += ASK_SECONDS
+    return asyncio.run(replaced.changed_by_others())
+
+
 def test_what_others_make_of_them_meanwhile() -> None:
     cluster, replaced = stage()
     asyncio.run(replaced.scale_down(waiter()))
-    assert asyncio.run(replaced.scaled_by_others()) == ""
+    assert changed(cluster, replaced) == ""
     cluster.scale(WEB, 3)
-    assert asyncio.run(replaced.scaled_by_others()) == "scaled to 3 by others; traffic is shared"
+    assert changed(cluster, replaced) == "scaled to 3 by others"
     cluster.fails = lambda now, method, path: NO_ROUTE
-    assert asyncio.run(replaced.scaled_by_others()) == ""
+    assert changed(cluster, replaced) == ""
+    cluster.fails = lambda now, method, path: ""
+    del cluster.objects[CART]
+    assert changed(cluster, replaced) == "Deployment shop/cart was deleted by others and will not be brought back"
+
+
+def test_a_namesake_of_a_deleted_workload_is_not_taken_for_it() -> None:
+    cluster, replaced = stage()
+    asyncio.run(replaced.scale_down(waiter()))
+    cluster.objects[WEB]["metadata"]["uid"] = "made-anew"
+    assert changed(cluster, replaced) == "Deployment shop/web was deleted by others and will not be brought back"
+
+
+def test_the_cluster_is_not_asked_at_every_change() -> None:
+    cluster, replaced = stage()
+    asked = listen(cluster)
+    for _ in range(5):
+        asyncio.run(replaced.changed_by_others())
+    assert len(asked) == len(ENTRIES)
 
 
 def test_a_workload_is_known_by_all_of_its_name() -> None:
