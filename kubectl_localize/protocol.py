@@ -158,6 +158,22 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Missed:
+    """What was waited for and has not come about, or what has failed; what follows from it is told later."""
+
+    event: ClassVar = "missed"
+    text: str
+
+
+@dataclass(frozen=True)
+class Back:
+    """What is as it was before, once nothing of an exposure is left: `shop/web is back, 2 of 2 Ready`."""
+
+    event: ClassVar = "back"
+    text: str
+
+
+@dataclass(frozen=True)
 class Change:
     """Something worth knowing has changed in the cluster: `webshop/web: pod web-abc is gone, now web-def`."""
 
@@ -299,8 +315,9 @@ class Ended:
 
 
 Event = (
-    Accepted | Taken | Progress | Step | Change | Warn | Failed | PrivilegesNeeded | CommandWanted | ConfirmationNeeded
-    | Ready | Exposed | PlanReady | ExposureOver | Released | Restored | RestoreDone | Postponed | Ended
+    Accepted | Taken | Progress | Step | Missed | Back | Change | Warn | Failed | PrivilegesNeeded | CommandWanted
+    | ConfirmationNeeded | Ready | Exposed | PlanReady | ExposureOver | Released | Restored | RestoreDone | Postponed
+    | Ended
 )  # fmt: skip
 
 _REQUESTS: Mapping[str, type[Request]] = {kind.op: kind for kind in Request.__args__}

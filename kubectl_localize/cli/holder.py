@@ -18,6 +18,7 @@ from kubectl_localize.host.process import owner
 from kubectl_localize.protocol import (
     Accepted,
     Answer,
+    Back,
     Change,
     CommandWanted,
     ConfirmationNeeded,
@@ -27,6 +28,7 @@ from kubectl_localize.protocol import (
     ExposeRequest,
     ExposureOver,
     Failed,
+    Missed,
     PlanReady,
     PrivilegesNeeded,
     Progress,
@@ -135,6 +137,10 @@ class Holder(ABC):
         """The hint of a refusal."""
         return failure.hint
 
+    def ending_text(self) -> str:
+        """What happens from now on, and how long it may take, for who has pressed Ctrl-C; empty: nothing is said."""
+        return ""
+
     @abstractmethod
     def over(self, event: ExposureOver) -> None:
         """An exposure, of this command or another, has ended."""
@@ -234,6 +240,10 @@ class Holder(ABC):
         match event:
             case Step(text):
                 self.steps.done(text)
+            case Missed(text):
+                self.steps.missed(text)
+            case Back(text):
+                self.console.line(text)
             case Progress(text):
                 self.steps.doing(text)
             case Change(text):
@@ -258,15 +268,23 @@ class Holder(ABC):
         if self._control is None or not self._control.is_open:  # turned away from, and nothing there is ours
             return
         self.nothing_happened = False
+        if text := self.ending_text():
+            self.console.line(text)
         self.steps.restart()
         self.steps.doing(self.release_text)
         try:
             self._let_go(self._control)
         except KeyboardInterrupt:
-            self.console.warning("everything is still being put back; `kubectl localize ls` shows how far it is")
+            self.leave_to_supervisor()
             raise
         finally:
             self.steps.quiet()
+
+    def leave_to_supervisor(self) -> None:
+        """Say that the rest is done without us, after a second Ctrl-C."""
+        self.console.warning(
+            "everything is still being put back; `kubectl localize ls` shows how far the supervisor is"
+        )
 
     def clean_up(self) -> None:
         """Leave the terminal and the connection, however the run ended."""

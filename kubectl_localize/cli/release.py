@@ -10,7 +10,18 @@ from kubectl_localize.cli.terminal import Console, Steps
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import owner
-from kubectl_localize.protocol import Ended, Failed, Postponed, Progress, Released, Restored, Step, Taken
+from kubectl_localize.protocol import (
+    Back,
+    Ended,
+    Failed,
+    Missed,
+    Postponed,
+    Progress,
+    Released,
+    Restored,
+    Step,
+    Taken,
+)
 
 
 class _Last(Enum):
@@ -75,6 +86,10 @@ def _listen(
         match event:
             case Step(text):
                 steps.done(text)
+            case Missed(text):
+                steps.missed(text)
+            case Back(text):
+                steps.console.line(text)
             case Progress(text):
                 steps.doing(text)
             case Failed(message, hint):

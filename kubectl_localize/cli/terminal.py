@@ -145,9 +145,16 @@ class Steps:
 
     def done(self, text: str) -> None:
         """Show a step that is done."""
+        self._end_step("✓", text)
+
+    def missed(self, text: str) -> None:
+        """Show a step that has failed."""
+        self._end_step("✗", text)
+
+    def _end_step(self, mark: str, text: str) -> None:
         self.quiet()
         now = time.monotonic()
-        self.console.line(f"✓ {text} ({now - self._began:.1f} s)" if self._timed else text)
+        self.console.line(f"{mark} {text} ({now - self._began:.1f} s)" if self._timed else text)
         self._began = now
 
 

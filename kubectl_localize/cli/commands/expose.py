@@ -103,6 +103,7 @@ class Expose(Holder):
         super().__init__(paths, terminal.Steps(terminal.stderr_console(args.no_color), timed=True))
         self._args = args
         self._names = {str(key) for key in services}
+        self._workloads: tuple[str, ...] | None = None  # that are scaled down; None as long as it is not live
         self._command: Command | None = None
 
     def go_on(self, outcome: Outcome, control: Control) -> int:
@@ -157,17 +158,39 @@ class Expose(Holder):
         return control.next()
 
     def release(self) -> None:
-        self._end_command()
+        try:
+            self._end_command()
+        except KeyboardInterrupt:
+            if self._command is not None:
+                self._command.end(0)
+            self.leave_to_supervisor()
+            raise
         super().release()
+
+    def ending_text(self) -> str:
+        if not self._names:
+            return ""
+        names = ", ".join(sorted(self._names))
+        if self._workloads is None:
+            what = f"putting everything back: some seconds, or, if {names} was scaled down, until its pods are Ready"
+        elif self._workloads:
+            pods = " and ".join(self._workloads)
+            what = f"putting {names} back: until the pods of {pods} are Ready (3 minutes at most), and 6 s more"
+        else:
+            what = f"putting {names} back: about 6 s"
+        return f"{what}; Ctrl-C again leaves the rest to the supervisor"
 
     def clean_up(self) -> None:
         super().clean_up()
         self._end_command()
 
     def _tell(self, document: LsDocument) -> None:
+        self._workloads = ()
         for item in document.items:
             if not isinstance(item, ExposureItem) or f"{item.namespace}/{item.name}" not in self._names:
                 continue  # forwards, and what other commands expose
+            workloads = (*self._workloads, *(f"{workload.kind} {workload.name}" for workload in item.workloads))
+            self._workloads = tuple(dict.fromkeys(workloads))
             ports = ", ".join(f"{port.port} -> {port.local}" for port in item.ports)
             service = f"{item.namespace}/{item.name}"
             end = f"`kubectl localize expose --stop {service}` ends it" if self._args.detach else "Ctrl-C ends it"

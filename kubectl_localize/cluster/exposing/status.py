@@ -81,4 +81,4 @@ def not_in_time(pod: str, namespace: str, what: str, *, problem: str) -> Localiz
     else:
         hint = f"`kubectl get events -n {namespace} --field-selector involvedObject.name={pod}` may say more"
     said = f"exposure pod {pod} was not {what} in time" + (f": {problem}" if problem else "")
-    return LocalizeError(f"{said}; everything is put back", hint)
+    return LocalizeError(said, hint)

@@ -14,6 +14,7 @@ from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan, 
 from kubectl_localize.errors import ForbiddenError, LocalizeError, UnauthorizedError
 from kubectl_localize.ls_document import ExposureItem, ExposurePort, Status, WorkloadItem, rfc3339
 from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.exposing.comeback import Comeback, last_words, shortfall
 from kubectl_localize.supervisor.exposing.handover import hand_over
 from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.journals import Journals
@@ -146,6 +147,8 @@ class Exposure:
             self.failure = self._waiter.failure
         except Exception as error:
             self._fail(error)
+            if self.failure is not None and self._journals.written:  # its cause first, then what is undone
+                self.progress.missed(self.failure.message)
         finally:
             try:
                 await self._go_down()
@@ -221,6 +224,7 @@ class Exposure:
 
     async def _bring_back(self) -> None:
         """Undo everything in the cluster, and try that again until it is done; meanwhile go on serving."""
+        comebacks: list[Comeback] = []
         failures = 0
         while self._journals.written:
             await self._journals.stop()
@@ -231,7 +235,7 @@ class Exposure:
                 self._runtime.api, entries, self._runtime.clock, self.progress, patient=not failures
             )  # fmt: skip
             try:
-                await rollback.run()
+                comebacks = await rollback.run()
                 break
             except LocalizeError as error:
                 failures += 1
@@ -245,6 +249,16 @@ class Exposure:
             await self._ledger.remove(self.plan.session)
         except (OSError, LocalizeError) as error:  # the next start sees nothing of it, and tries again
             log.warning("the ledger's entry of %s: %s", self.plan.session, error)
+        self._tell_what_is_back(comebacks)
+
+    def _tell_what_is_back(self, comebacks: Sequence[Comeback]) -> None:
+        for line in last_words(comebacks):
+            self.progress.back(line)
+        failure, missing = self.failure, shortfall(comebacks)
+        if failure is None:
+            self.failure = missing
+        elif self._journals.written and missing is None:
+            self.failure = type(failure)(f"{failure.message}; everything is put back", failure.hint)
 
     def _postpone(self, error: LocalizeError) -> None:
         log.warning("the way back, which will be tried again: %s", error.message)

@@ -79,7 +79,7 @@ class LocalCommand:
         """The error if it does not listen."""
         silent = next((port for port in self._asked if self._listeners.listens(port) is False), self._asked[0])
         return LocalizeError(
-            f"nothing listens on {silent.local}; everything is put back",
+            f"nothing listens on {silent.local}",
             self._elsewhere or "--map says where the command listens",
         )
 

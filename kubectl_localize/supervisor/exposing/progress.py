@@ -25,6 +25,16 @@ class Progress:
         log.info("%s", one_line(text))
         self.send(protocol.Step(one_line(text)))
 
+    def missed(self, text: str) -> None:
+        """Tell what was waited for and has not come about, or what has failed."""
+        log.warning("%s", one_line(text))
+        self.send(protocol.Missed(one_line(text)))
+
+    def back(self, text: str) -> None:
+        """Tell what is as it was before; the last that is told of an exposure."""
+        log.info("%s", one_line(text))
+        self.send(protocol.Back(one_line(text)))
+
     def doing(self, text: str) -> None:
         """Tell what is waited for from now on; the log has what comes of it."""
         self.send(protocol.Progress(one_line(text)))
@@ -98,8 +108,10 @@ class BackgroundProgress(SharedProgress):
 
     def send(self, event: Event) -> None:
         match event:
-            case protocol.Step(text):
+            case protocol.Step(text) | protocol.Back(text):
                 super().send(protocol.Change(text))
+            case protocol.Missed(text):
+                super().send(protocol.Warn(text))
             case protocol.Failed(message, hint):
                 super().send(protocol.Warn(f"{message}; {hint}" if hint else message))
             case protocol.Progress():

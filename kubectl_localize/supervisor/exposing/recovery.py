@@ -14,6 +14,7 @@ from kubectl_localize.cluster.api import Api
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.protocol import PlanReady, RestoreRequest
 from kubectl_localize.supervisor.exposing import sessions
+from kubectl_localize.supervisor.exposing.comeback import last_words, shortfall
 from kubectl_localize.supervisor.exposing.progress import Progress
 from kubectl_localize.supervisor.exposing.remote_forward import remove_keys
 from kubectl_localize.supervisor.exposing.rollback import Rollback
@@ -217,10 +218,14 @@ class Recovery:
                 f"undoing the exposure of {', '.join(first.services)} that began {first.since:%Y-%m-%d %H:%M} UTC"
             )
             try:
-                await Rollback(self._api, session, self._clock, progress).run()
+                comebacks = await Rollback(self._api, session, self._clock, progress).run()
             except LocalizeError as error:
                 failures.append(error)
             else:
+                for line in last_words(comebacks):
+                    progress.back(line)
+                if (missing := shortfall(comebacks)) is not None:
+                    failures.append(missing)
                 gone.add(first.session)
                 services |= {service for entry in session for service in entry.services}
         return Undone(frozenset(gone), frozenset(services), tuple(failures))

@@ -25,6 +25,7 @@ from kubectl_localize.errors import (
     LocalizeError,
     NotFoundError,
 )
+from kubectl_localize.supervisor.exposing.comeback import Comeback
 from kubectl_localize.supervisor.exposing.progress import Progress
 from kubectl_localize.supervisor.exposing.switched_services import put_back, selector_of
 from kubectl_localize.timing import Clock
@@ -34,7 +35,8 @@ log = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 QUIET_SECONDS = 1.0  # kube-proxy syncs at most once a second
-LOOK_SECONDS = 0.3  # between two looks at what nobody tells us of
+LOOK_SECONDS = 0.1  # between two looks at what nobody tells us of; each is a request or two of some milliseconds
+RETRY_SECONDS = 0.3  # after one that has failed
 READY_SECONDS = 120.0
 GONE_SECONDS = 60.0
 AWAY_SECONDS = 20.0  # how long a step may fail before the way back is left to `restore`
@@ -43,8 +45,8 @@ REFUSALS = (ForbiddenError, InvalidError, BadRequestError)  # asking once more w
 UNSERVED_GRACE_SECONDS = 1  # nobody sends to a pod that is not Ready
 
 
-class _Scaled(Enum):
-    """What became of a workload."""
+class _Taken(Enum):
+    """What became of a workload or a Service."""
 
     BY_US = "by us"
     BEFORE = "before"  # by somebody else, by the failsafe, by an attempt that was killed, or it had never been at zero
@@ -75,8 +77,11 @@ class Rollback:
         self._patient = patient
         self.pods_go = False
 
-    async def run(self) -> None:
+    async def run(self) -> list[Comeback]:
         """Undo everything; what is done already is left alone.
+
+        Returns:
+            What is back, and whether all of its pods are Ready.
 
         Raises:
             LocalizeError: something could not be undone. The journals stay then, for `restore`.
@@ -84,26 +89,29 @@ class Rollback:
         mine = [entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))]
         pods = await self._patiently(self._pods)
         outcomes = await self._take_all_back(mine)
-        for entry, outcome in zip(mine, outcomes, strict=True):
-            if outcome is _Scaled.BY_US:  # also if our pod is gone: the user wants to hear of Ready pods
-                await self._wait_ready(entry)
+        comebacks = [
+            await self._comeback(entry, awaited=outcome is _Taken.BY_US or not self._patient)
+            for entry, outcome in zip(mine, outcomes, strict=True)
+            if outcome is not _Taken.UNTOUCHED
+        ]
         if pods:
-            expected = any(outcome is not _Scaled.UNTOUCHED for outcome in outcomes)
-            await self._wait_quiet({pod["metadata"]["name"] for pod in pods}, expected=expected)
+            served = {key for comeback in comebacks if comeback.will_serve for key in comeback.services}
+            await self._wait_quiet({pod["metadata"]["name"] for pod in pods}, served)
         self.pods_go = True
         await self._delete_pods()
         await self._patiently(self._delete_secret)
         for entry in mine:
             await self._patiently(partial(self._delete_lease, entry))
+        return comebacks
 
     # -- the steps ----------------------------------------------------------------------------------------------------
-    async def _take_all_back(self, entries: Sequence[Entry]) -> list[_Scaled]:
+    async def _take_all_back(self, entries: Sequence[Entry]) -> list[_Taken]:
         """Scale up each workload and switch back each Service, also if that failed for one before it.
 
         Raises:
             KubectlError: the first failure, when all of them were tried.
         """
-        outcomes, failures = list[_Scaled](), list[KubectlError]()
+        outcomes, failures = list[_Taken](), list[KubectlError]()
         for entry in entries:
             try:
                 outcomes.append(await self._patiently(partial(self._take_back, entry), SCALE_UP_SECONDS))
@@ -113,68 +121,85 @@ class Rollback:
             raise failures[0]
         return outcomes
 
-    async def _take_back(self, entry: Entry) -> _Scaled:
+    async def _take_back(self, entry: Entry) -> _Taken:
         if entry.selector is not None:
             return await self._switch_back(entry.workload, dict(entry.selector))
         if entry.replicas is not None:
             return await self._scale_up(entry, entry.replicas)
-        return _Scaled.UNTOUCHED
+        return _Taken.UNTOUCHED
 
-    async def _switch_back(self, service: WorkloadRef, original: dict[str, str]) -> _Scaled:
+    async def _switch_back(self, service: WorkloadRef, original: dict[str, str]) -> _Taken:
         is_changed, item = await put_back(self._api, service, original, self._session)
         if item is None:
             self._progress.step(f"{service} is gone: somebody has deleted it")
-            return _Scaled.UNTOUCHED
+            return _Taken.UNTOUCHED
         current = selector_of(item)
         if current != original:
             self._progress.step(f"{service} selects {words(current) or 'nothing'} now: somebody else has changed it")
         elif is_changed:
             self._progress.step(f"{service} selects {words(current)} again")
-        return _Scaled.BEFORE if is_changed else _Scaled.UNTOUCHED
+        return _Taken.BEFORE if is_changed else _Taken.UNTOUCHED
 
-    async def _scale_up(self, entry: Entry, wanted: int) -> _Scaled:
+    async def _scale_up(self, entry: Entry, wanted: int) -> _Taken:
         workload = entry.workload
         try:
             replicas = await self._api.scale(workload, 0, wanted, uid=entry.uid)
         except NotFoundError:
             self._progress.step(f"{workload} is gone: somebody has deleted it")
-            return _Scaled.UNTOUCHED
+            return _Taken.UNTOUCHED
         if replicas == 0:
             self._progress.step(f"{workload} scaled up to {wanted}")
-            return _Scaled.BY_US
+            return _Taken.BY_US
         if replicas == wanted:
             self._progress.step(f"{workload} is at {replicas} already")
         else:
             self._progress.step(f"{workload} stays at {replicas}: somebody else has scaled it (it had {wanted})")
-        return _Scaled.BEFORE
+        return _Taken.BEFORE
 
-    async def _wait_ready(self, entry: Entry) -> int:
-        """Wait until as many pods are Ready as the workload now asks for; how many that are."""
+    async def _comeback(self, entry: Entry, *, awaited: bool) -> Comeback:
+        """How many pods of a workload or a Service are Ready.
+
+        Args:
+            awaited: whether to wait until all are; also if our pod is gone, as the user wants to hear of Ready pods.
+        """
+        if entry.selector is not None:
+            selector = words(dict(entry.selector))
+            pods = await self._patiently(lambda: self._api.items("v1", "pods", self._namespace, selector))
+            return Comeback(entry.services, entry.workload, sum(map(objects.is_ready, pods)), len(pods), awaited=False)
+        ready, wanted = await (self._wait_ready(entry) if awaited else self._count(entry))
+        return Comeback(entry.services, entry.workload, ready, wanted, awaited=awaited)
+
+    async def _count(self, entry: Entry) -> tuple[int, int]:
+        """How many pods of a workload are Ready, and how many it asks for, as it looks now; it may be gone."""
+        workload = await self._patiently(lambda: self._api.find(entry.workload.path))
+        if workload is None:
+            return 0, 0
+        wanted = int(workload["spec"].get("replicas") or 0)
+        ready = int((workload.get("status") or {}).get("readyReplicas") or 0)
+        return ready if _is_observed(workload) else 0, wanted
+
+    async def _wait_ready(self, entry: Entry) -> tuple[int, int]:
+        """Wait until as many pods are Ready as the workload now asks for; returns as `_count`."""
         began = self._clock.now()
         while True:
-            workload = await self._patiently(lambda: self._api.find(entry.workload.path))
-            if workload is None:
-                return 0
-            wanted = int(workload["spec"].get("replicas") or 0)
-            ready = int((workload.get("status") or {}).get("readyReplicas") or 0)
-            if ready >= wanted and _is_observed(workload):
+            ready, wanted = await self._count(entry)
+            if ready >= wanted:
                 self._progress.step(f"{entry.workload}: {ready} of {wanted} pods Ready")
-                return wanted
+                return ready, wanted
             self._progress.doing(f"waiting for the pods of {entry.workload}: {ready} of {wanted} Ready")
             if self._clock.now() - began > READY_SECONDS:
-                self._progress.step(
-                    f"{entry.workload}: only {ready} of {wanted} pods Ready after {READY_SECONDS:.0f} s, see"
-                    f" `kubectl describe -n {entry.namespace} {entry.workload.by_hand}`; going on"
+                self._progress.missed(
+                    f"{entry.workload}: only {ready} of {wanted} pods Ready after {READY_SECONDS:.0f} s; going on"
                 )
-                return ready
+                return ready, wanted
             await self._clock.sleep(LOOK_SECONDS)
 
-    async def _wait_quiet(self, ours: set[str], *, expected: bool) -> None:
+    async def _wait_quiet(self, ours: set[str], served: set[str]) -> None:
         """Wait until the endpoints have not changed for long enough that kube-proxy knows them.
 
         Args:
             ours: the exposure pods.
-            expected: whether every Service has to have another endpoint by then.
+            served: the Services (`ns/name`) that have to have another endpoint by then.
         """
         names = sorted({service.partition("/")[2] for entry in self._entries for service in entry.services})
         selector = f"{SERVICE_NAME_LABEL} in ({','.join(names)})"
@@ -186,13 +211,16 @@ class Rollback:
                 lambda: self._api.items("discovery.k8s.io/v1", "endpointslices", self._namespace, selector)
             )
             now = sorted((item["metadata"]["name"], item["metadata"]["resourceVersion"]) for item in slices)
-            served = {
-                endpoint_slice.service.name
+            unserved = served - {
+                str(endpoint_slice.service)
                 for endpoint_slice in map(objects.endpoint_slice, slices)
                 if endpoint_slice is not None and any(endpoint.pod not in ours for endpoint in endpoint_slice.endpoints)
             }
-            waiting = expected and not served >= set(names) and self._clock.now() - began < GONE_SECONDS
-            if now != seen or waiting:
+            if unserved and self._clock.now() - began >= GONE_SECONDS:
+                names_of = ", ".join(sorted(unserved))
+                self._progress.missed(f"{names_of}: only our pod is an endpoint after {GONE_SECONDS:.0f} s; going on")
+                served, unserved = set(), set()
+            if now != seen or unserved:
                 seen, quiet_since = now, self._clock.now()
             await self._clock.sleep(LOOK_SECONDS)
 
@@ -251,7 +279,7 @@ class Rollback:
                     raise self._given_up(error, for_good=refused) from error
                 log.info("the way back: %s", error.message)
                 self._progress.doing(f"trying again: {error.message}")
-            await self._clock.sleep(LOOK_SECONDS)
+            await self._clock.sleep(RETRY_SECONDS)
 
     def _given_up(self, error: KubectlError, *, for_good: bool) -> KubectlError:
         """The same error, which now says what it means for the workloads, and what to do."""

@@ -44,6 +44,16 @@ class RecordedProgress(Progress):
         return [event.text for event in self.events if isinstance(event, protocol.Step)]
 
     @property
+    def missed_waits(self) -> list[str]:
+        """What did not come about, in words."""
+        return [event.text for event in self.events if isinstance(event, protocol.Missed)]
+
+    @property
+    def last_words(self) -> list[str]:
+        """What is back, in words."""
+        return [event.text for event in self.events if isinstance(event, protocol.Back)]
+
+    @property
     def waits(self) -> list[str]:
         """What was waited for, in words."""
         return [event.text for event in self.events if isinstance(event, protocol.Progress)]

@@ -21,16 +21,16 @@ from kubectl_localize.errors import (
     UnauthorizedError,
     UnreachableError,
 )
+from kubectl_localize.supervisor.exposing.comeback import last_words
 from kubectl_localize.supervisor.exposing.rollback import (
     AWAY_SECONDS,
-    GONE_SECONDS,
     QUIET_SECONDS,
     READY_SECONDS,
     SCALE_UP_SECONDS,
     Rollback,
 )
 from tests.unit.cluster import samples as kubectl_says
-from tests.unit.fakes.cluster import APPS, CONFLICT, LEASES, Cluster
+from tests.unit.fakes.cluster import APPS, CONFLICT, LEASES, SLICES, Cluster
 from tests.unit.fakes.progress import RecordedProgress
 from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import POD, SECRET, entry, exposure_pod, labels, write
@@ -89,6 +89,20 @@ def test_it_says_what_it_waits_for() -> None:
         "waiting until the cluster sends to these pods",
         "the exposure pod localize-cart-abc12 is ending",
     ]
+
+
+def test_it_is_over_soon_after_the_pods_are_ready() -> None:
+    """The pod's own end aside: here its object stays for three seconds, as its preStop hook does."""
+    cluster = exposed()
+    asyncio.run(Rollback(cluster.api, [entry()], cluster.clock, RecordedProgress()).run())
+    ready = cluster.at("endpoints of cart: 2 and 1 of ours")
+    assert cluster.at("DELETE leases/localize-deployment-cart") - ready < cluster.leaving_seconds + 2
+
+
+def test_what_is_back_is_told_with_its_pods() -> None:
+    cluster = exposed()
+    (comeback,) = asyncio.run(Rollback(cluster.api, [entry()], cluster.clock, RecordedProgress()).run())
+    assert last_words([comeback]) == ["shop/cart is back, 2 of 2 Ready"]
 
 
 def test_every_service_of_the_session_has_other_pods_before_ours_goes() -> None:
@@ -301,10 +315,23 @@ def test_a_workload_that_changes_all_the_time_keeps_its_journal() -> None:
 def test_a_workload_that_never_gets_ready_is_said_and_does_not_hold_it_up_for_ever() -> None:
     cluster = exposed()
     cluster.ready_seconds = float("inf")
-    said = bring_back(cluster)
-    assert "Deployment shop/cart: only 0 of 2 pods Ready after 120 s" in said[1]
+    progress = RecordedProgress()
+    comebacks = asyncio.run(Rollback(cluster.api, [entry()], cluster.clock, progress).run())
+    assert progress.missed_waits == ["Deployment shop/cart: only 0 of 2 pods Ready after 120 s; going on"]
+    assert progress.steps == ["Deployment shop/cart scaled up to 2", "exposure pod deleted"]
+    assert [(comeback.ready, comeback.wanted, comeback.is_complete) for comeback in comebacks] == [(0, 2, False)]
     assert cluster.left("abc12") == []
-    assert READY_SECONDS < cluster.now < READY_SECONDS + GONE_SECONDS + 10
+    assert READY_SECONDS < cluster.now < READY_SECONDS + 10, "it does not wait for endpoints, too"
+
+
+def test_ready_pods_that_are_no_endpoint_are_said() -> None:
+    cluster = exposed()
+    cluster.objects[f"{SLICES}/cart"]["metadata"]["labels"]["kubernetes.io/service-name"] = "nobody"
+    cluster.workload("nobody", 0)
+    progress = RecordedProgress()
+    asyncio.run(Rollback(cluster.api, [entry()], cluster.clock, progress).run())
+    assert progress.missed_waits == ["shop/cart: only our pod is an endpoint after 60 s; going on"]
+    assert cluster.left("abc12") == []
 
 
 def test_a_pod_that_does_not_go_keeps_secret_and_journal() -> None:

@@ -1,0 +1,71 @@
+"""The way back as a person sees it: what happens now, what is waited for, how it ends, and how soon."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from tests.cluster.commands import wait_until
+from tests.real.cluster import Cluster
+from tests.real.exposing import Expose, Local, check_nothing_left, leftovers, replicas
+from tests.real.manifests import deployment, image, service
+from tests.real.product import Product
+from tests.real.traffic import Figure
+
+BACK_SECONDS = 30.0  # on a machine that does other things, too; the aim is 6 s
+
+
+@pytest.fixture
+def web(cluster: Cluster, namespace: str) -> str:
+    """The Service of two pods, as `ns/web`."""
+    cluster.apply(namespace, deployment("web", 2), service("web"))
+    cluster.wait_ready(namespace, "deployment/web")
+    return f"{namespace}/web"
+
+
+@pytest.mark.core
+def test_ctrl_c_says_what_happens_and_the_last_line_how_it_stands(
+    cluster: Cluster, namespace: str, product: Product, web: str, figure: Figure
+) -> None:
+    with Local(product.sandbox) as local, Expose(product.sandbox, web, f"--map={local.port}") as command:
+        command.wait_exposed()
+        command.press_ctrl_c()
+        command.terminal.expect(
+            rf"putting {web} back: until the pods of Deployment web are Ready \(3 minutes at most\), and 6 s more;"
+            r" Ctrl-C again leaves the rest to the supervisor",
+            5,
+        )
+        command.terminal.expect("2 of 2 pods Ready")
+        ready = time.monotonic()
+        assert command.wait(BACK_SECONDS) == 0
+        figure(f"way back: {time.monotonic() - ready:.1f} s after the pods are Ready (wanted: 6 s)")
+        assert command.terminal.text.rstrip().endswith(f"{web} is back, 2 of 2 Ready"), command.terminal.text
+    check_nothing_left(cluster, namespace)
+
+
+def test_a_second_ctrl_c_leaves_the_rest_to_the_supervisor(
+    cluster: Cluster, namespace: str, product: Product, web: str
+) -> None:
+    with Local(product.sandbox) as local, Expose(product.sandbox, web, f"--map={local.port}") as command:
+        command.wait_exposed()
+        command.press_ctrl_c()
+        command.terminal.expect("waiting for the pods of")
+        command.press_ctrl_c()
+        assert command.wait(10) == 130
+        assert re.search(r"warning: everything is still being put back; `kubectl localize ls`", command.terminal.text)
+    wait_until("way back without the command", lambda: not leftovers(cluster, namespace), 60)
+    assert replicas(cluster, namespace, "deployment/web") == 2
+
+
+def test_a_stop_from_another_terminal_ends_with_the_same_words(
+    cluster: Cluster, namespace: str, product: Product, web: str
+) -> None:
+    with Local(product.sandbox) as local:
+        begun = product.sandbox.localize("expose", "-d", "--image", image(), web, f"--map={local.port}")
+        assert begun.returncode == 0, begun.stderr
+        done = product.sandbox.localize("expose", "--stop", web)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.rstrip().splitlines()[-1] == f"{web} is back, 2 of 2 Ready"
+    check_nothing_left(cluster, namespace)
