@@ -7,13 +7,16 @@ both have the fields of these dataclasses. The defaults are what a file of an ol
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kubectl_localize.codec import CodecError, from_json, to_json
+
+if TYPE_CHECKING:
+    from kubectl_localize.model import ServiceKey
 
 API_VERSION = "localize/v1"
 
@@ -151,6 +154,11 @@ class LsDocument:
 
     supervisors: tuple[SupervisorItem, ...] = ()
     items: tuple[Item, ...] = ()
+
+    def of(self, keys: Collection[ServiceKey]) -> LsDocument:
+        """The document with the items of these Services only."""
+        wanted = {(key.namespace, key.name) for key in keys}
+        return LsDocument(self.supervisors, tuple(item for item in self.items if (item.namespace, item.name) in wanted))
 
     def to_json(self) -> dict[str, Any]:
         """The document as JSON, its keys in the order of docs/state.md."""

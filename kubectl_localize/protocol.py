@@ -104,9 +104,14 @@ class ReleaseRequest:
 
 @dataclass(frozen=True)
 class StopRequest:
-    """`stop`: end the supervisor. Outcome: Ended."""
+    """`stop`: end the supervisor, or what it does for some Services. Outcome: Ended, or Stopped.
+
+    Args:
+        patterns: these Services, `ns/svc` or globs of it; empty: everything.
+    """
 
     op: ClassVar = "stop"
+    patterns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -276,6 +281,21 @@ class ExposureOver:
 
 
 @dataclass(frozen=True)
+class ForwardsOver:
+    """Nothing is left of what this command forwards: another command has stopped it."""
+
+    event: ClassVar = "stopped-by-another"
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The Services that were to be stopped are neither forwarded nor exposed any more; `ending` as in Released."""
+
+    event: ClassVar = "stopped"
+    ending: bool = False
+
+
+@dataclass(frozen=True)
 class Released:
     """What the command held is back; `ending`: nobody else holds the supervisor, so it ends too."""
 
@@ -316,8 +336,8 @@ class Ended:
 
 Event = (
     Accepted | Taken | Progress | Step | Missed | Back | Change | Warn | Failed | PrivilegesNeeded | CommandWanted
-    | ConfirmationNeeded | Ready | Exposed | PlanReady | ExposureOver | Released | Restored | RestoreDone | Postponed
-    | Ended
+    | ConfirmationNeeded | Ready | Exposed | PlanReady | ExposureOver | ForwardsOver | Stopped | Released | Restored
+    | RestoreDone | Postponed | Ended
 )  # fmt: skip
 
 _REQUESTS: Mapping[str, type[Request]] = {kind.op: kind for kind in Request.__args__}

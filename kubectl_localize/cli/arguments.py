@@ -293,6 +293,8 @@ def _check(args: Arguments) -> None:
         case _:
             for pattern in args.words:
                 check_pattern(pattern)
+    if args.all_contexts and (args.words or args.namespaces):
+        raise UsageError("--all ends everything, so no Service or namespace goes with it", "leave one of them out")
     if args.hosts_file and args.no_hosts:
         raise UsageError("--no-hosts and --hosts-file exclude each other", "leave one of them out")
 

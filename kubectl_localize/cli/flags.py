@@ -248,12 +248,23 @@ run or to somebody else, and leaves it alone. It asks before it undoes what this
         notes="-o json -w prints one document a line, one for each change.",
     ),
     "stop": Command(
-        summary="end what runs in the background",
-        usage="kubectl localize stop [flags]",
-        description="Ends the supervisor of the context and returns when everything is back as it was.",
-        flags=(Flag("all", "the supervisors of all contexts", attribute="all_contexts"), _ONE_NAMESPACE),
+        summary="end what runs, or some of it",
+        usage="kubectl localize stop [SERVICE…] [flags]",
+        description="""\
+Ends what is forwarded and exposed, and returns when everything is back as it was: all of the context, or the Services
+that are named. It ends them whoever started them; a command in another terminal that has nothing left ends, too.""",
+        word="SERVICE",
+        word_help=f"{_PATTERNS}; everything if left out",
+        flags=(
+            _namespace("only what runs in this namespace; may be repeated", _WHICH),
+            Flag("all", "everything, in all contexts", attribute="all_contexts"),
+        ),
         examples="""\
+  # everything that runs in the current context
   kubectl localize stop
+  # one Service, and a namespace
+  kubectl localize stop shop/cart
+  kubectl localize stop -n shop
   kubectl localize stop --context kind-dev
   kubectl localize stop --all""",
     ),

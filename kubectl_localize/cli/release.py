@@ -20,6 +20,7 @@ from kubectl_localize.protocol import (
     Released,
     Restored,
     Step,
+    Stopped,
     Taken,
 )
 
@@ -39,7 +40,7 @@ def wait_for_release(
     run: RunPaths,
     steps: Steps,
     *,
-    until: type[Released | Restored | Ended],
+    until: type[Released | Restored | Stopped | Ended],
     answer_seconds: float = ANSWER_SECONDS,
 ) -> bool:
     """Wait until the supervisor says that what it was asked to end has ended.
@@ -75,7 +76,7 @@ def wait_for_release(
 
 
 def _listen(
-    control: Control, steps: Steps, until: type[Released | Restored | Ended], answer_seconds: float
+    control: Control, steps: Steps, until: type[Released | Restored | Stopped | Ended], answer_seconds: float
 ) -> tuple[_Last, LocalizeError | None]:
     """What a supervisor said last, and the first thing that it could not bring back; see `wait_for_release`."""
     last, failure = _Last.NOTHING, None
@@ -100,7 +101,7 @@ def _listen(
                 return _Last.ENDS, failure
             case Postponed():
                 return _Last.STAYS, failure
-            case Released() | Restored() if isinstance(event, until):
+            case Released() | Restored() | Stopped() if isinstance(event, until):
                 if not event.ending:
                     return _Last.STAYS, failure
                 last = _Last.ENDS  # but what others began may take its time yet

@@ -22,10 +22,12 @@ class Meant:
     Args:
         run: the files of its supervisor.
         services: those that are named, with their namespaces.
+        namespace: the context's; empty if no kubeconfig knows the context.
     """
 
     run: RunPaths
     services: tuple[ServiceKey, ...] = ()
+    namespace: str = ""
 
 
 def meant(args: Arguments, names: Sequence[str] = ()) -> Meant:
@@ -45,7 +47,8 @@ def meant(args: Arguments, names: Sequence[str] = ()) -> Meant:
             raise
         return known
     namespace = args.namespaces[-1] if args.namespaces else connection.namespace
-    return Meant(run_paths(connection), tuple(dict.fromkeys(service_key(name, namespace) for name in names)))
+    services = tuple(dict.fromkeys(service_key(name, namespace) for name in names))
+    return Meant(run_paths(connection), services, connection.namespace)
 
 
 def among_running(context: str, names: Sequence[str]) -> Meant | None:

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import Arguments, did_you_mean_command
 from kubectl_localize.cli.client import Control
-from kubectl_localize.cli.holder import Holder, Outcome, Question
+from kubectl_localize.cli.holder import FinishedError, Holder, Outcome, Question
 from kubectl_localize.cli.privileges import start_helper
 from kubectl_localize.cli.streams import OutputError, write_with_sequences
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.ls_document import ForwardCounts, LsDocument
 from kubectl_localize.model import Connection, Options
-from kubectl_localize.protocol import ExposureOver, Failed, PrivilegesNeeded, Ready
+from kubectl_localize.protocol import Event, ExposureOver, Failed, ForwardsOver, PrivilegesNeeded, Ready
 
 
 class StartHolder(Holder):
@@ -65,6 +65,12 @@ class StartHolder(Holder):
         """A first word that is nearly a command was probably meant as one."""
         command = did_you_mean_command(self._args.words[0]) if self._args.words else None
         return f"did you mean `kubectl localize {command}`?" if command else failure.hint
+
+    def hear(self, event: Event) -> None:
+        super().hear(event)
+        if isinstance(event, ForwardsOver):
+            self.console.line("another command has stopped what this one forwarded")
+            raise FinishedError(0)
 
     def over(self, event: ExposureOver) -> None:
         if event.message:

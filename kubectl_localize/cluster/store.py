@@ -159,6 +159,10 @@ class Store:
         """Whether anything has changed since `take_dirty`."""
         return bool(self._dirty)
 
+    def mark_all(self) -> None:
+        """Count every Service as changed."""
+        self._dirty.update(self.keys())
+
     def take_dirty(self) -> set[ServiceKey]:
         """The Services for which something has changed since the last call."""
         dirty = set(self._dirty)

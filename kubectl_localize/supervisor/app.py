@@ -10,7 +10,6 @@ import signal
 import socket
 import time
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from kubectl_localize.protocol import (
     Ended,
     Exposed,
     ExposeRequest,
+    ForwardsOver,
     Postponed,
     PrivilegesNeeded,
     Progress,
@@ -33,6 +33,7 @@ from kubectl_localize.protocol import (
     RestoreDone,
     RestoreRequest,
     StartRequest,
+    Stopped,
     StopRequest,
     Taken,
     UnexposeRequest,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from kubectl_localize.supervisor.exposing.exposures import Exposures
     from kubectl_localize.supervisor.forwarding.forwards import Forwards
     from kubectl_localize.supervisor.forwarding.helpers import PrivilegeRequest
+    from kubectl_localize.supervisor.forwarding.holds import Hold
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +77,7 @@ class App:
         self._runtimes = RuntimeSource(run, groups)
         self._forwards: Forwards | None = None
         self._exposures: Exposures | None = None
+        self._held_by: dict[Client, Hold] = {}  # which forwards each connected command holds
         self._shows_state = False
         self._starting = asyncio.Lock()
         self._since = datetime.now(UTC)
@@ -165,7 +168,7 @@ class App:
                 await self._release(client)
             case StopRequest():
                 client.send(Accepted())
-                self._lifetime.end()
+                await self._stop(client, request)
 
     def _waits_for_exposures(self) -> bool:
         """Whether everything is to end, and there are exposures that cannot be brought back for now."""
@@ -189,12 +192,47 @@ class App:
     async def _let_go(self, client: Client) -> list[LocalizeError]:
         """Take back what this command holds. Returns what could not be taken back."""
         failures = await self._exposures.let_go(client) if self._exposures is not None else []
+        hold = self._held_by.pop(client, None)
+        if hold is not None and self._lifetime.has_others_than(client):  # else all of it ends at once
+            await self._release_forwards(hold)
         self._lifetime.release(client)
         return failures
 
+    async def _release_forwards(self, *holds: Hold) -> None:
+        """Take away what only these hold; all that forwards need, if nobody else holds any."""
+        forwards = self._forwards
+        if forwards is None:
+            return
+        for hold in holds:
+            await forwards.release(hold)
+        async with self._starting:
+            if not forwards.holds and self._forwards is forwards:
+                await self._end_forwards()
+        if not self._lifetime.is_ending:
+            self._refresh_state()
+
+    async def _stop(self, client: Client, request: StopRequest) -> None:
+        """End everything, or the exposures and forwards of some Services, whoever holds them."""
+        if not request.patterns:
+            self._lifetime.end()
+            return
+        if self._exposures is not None:
+            for failure in await self._exposures.stop(client, request.patterns):
+                client.fail(failure)
+        if self._forwards is not None:
+            over = await self._forwards.stop(request.patterns)
+            commands = [command for command, hold in self._held_by.items() if hold in over]
+            for command in commands:
+                command.send(ForwardsOver())
+            await self._release_forwards(*(hold for hold in over if hold.background))
+            for hold in over:
+                if hold.background:
+                    self._lifetime.release(hold)
+        client.send(Stopped(self._lifetime.is_ending and not self._waits_for_exposures()))
+
     # -- forwards -----------------------------------------------------------------------------------------------------
     async def _start(self, client: Client, request: StartRequest) -> None:
-        """Start the forwards, or join those that run; give up if the command lets go or is gone."""
+        """Forward what a command asks for, beside what runs already; give up if the command lets go or is gone."""
         self._lifetime.hold(client)
         client.send(Accepted())
         work = asyncio.create_task(self._start_or_join(client, request))
@@ -208,55 +246,66 @@ class App:
             client.fail(failure)
             self._lifetime.release(client)
         elif request.detach:
-            self._lifetime.hold(self._forwards)
-            self._lifetime.release(client)
+            self._keep_in_background(client)
+
+    def _keep_in_background(self, client: Client) -> None:
+        """Let what a command holds outlive it."""
+        hold = self._held_by.pop(client)
+        assert self._forwards is not None
+        before = self._forwards.holds.keep_in_background(hold)
+        self._lifetime.hold(hold)
+        if before is not None:
+            self._lifetime.release(before)
+        client.interest = None
+        self._lifetime.release(client)
 
     async def _start_or_join(self, client: Client, request: StartRequest) -> None:
-        async with self._starting:
-            if self._forwards is None:
-                warnings = await self._open(client, request)
-            else:
-                warnings = await self._join(client, self._forwards, request)
-            document = self._show_state()
+        async with AsyncExitStack() as failing:
+            async with self._starting:
+                forwards = self._forwards
+                if forwards is None:
+                    forwards, hold = await self._open(client, request)
+                else:
+                    hold = forwards.new_hold(request)
+                    forwards.holds.add(hold)
+                failing.push_async_callback(self._release_forwards, hold)
+            if not hold.active:
+                await self._join(client, forwards, hold, request)
+            warnings = await forwards.warnings(hold)
+            self._held_by[client] = hold
+            failing.pop_all()
+        document = self._show_state().of(hold.keys)
         for warning in warnings:
             client.send(Warn(warning))
         client.send(Ready(ForwardCounts.of(document), None if request.detach else document))
+        hold.told, client.interest = True, hold
         if self._run.exposures.exists():  # a crashed run left something
             self._exposing().recover(request.connection)
 
-    async def _open(self, client: Client, request: StartRequest) -> list[str]:
+    async def _open(self, client: Client, request: StartRequest) -> tuple[Forwards, Hold]:
         client.send(Progress("listing Services"))
         runtime = await self._runtimes.get(request.connection)
         # Not at the top: `kubectl proxy`, which the runtime has just started, takes longer than these imports.
         from kubectl_localize.supervisor.forwarding.forwards import Forwards
 
-        forwards = Forwards(request, runtime, self._paths, self._reporter)
+        forwards = Forwards(request.options, runtime, self._paths, self._reporter)
         async with AsyncExitStack() as failing:
             failing.push_async_callback(forwards.end)
-            if needs := await forwards.begin():
+            hold = forwards.new_hold(request)
+            if needs := await forwards.begin(hold):
                 await all_of(self._ask(client, needs), forwards.open_unprivileged())
             client.send(Progress("opening forwards"))
-            warnings = await forwards.open()
+            await forwards.open()
             self._forwards = forwards
             failing.pop_all()
-        return warnings
+        return forwards, hold
 
-    async def _join(self, client: Client, forwards: Forwards, request: StartRequest) -> list[str]:
+    async def _join(self, client: Client, forwards: Forwards, hold: Hold, request: StartRequest) -> None:
+        """Forward what one more command asks for."""
         await self._runtimes.get(request.connection)
-        # Its way to the cluster is ours, or the runtime would have refused it; the server's address may have changed.
-        connection = replace(forwards.request.connection, namespace=request.connection.namespace)
-        from kubectl_localize.cluster.selection import describe
-
-        if replace(forwards.request, detach=False) != replace(request, detach=False, connection=connection):
-            raise LocalizeError(
-                f"context {request.connection.context} is already forwarded by pid {os.getpid()},"
-                f" with another selection or other options: by `{describe(forwards.request.selection)}`",
-                "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
-            )
-        if needs := await forwards.needs():
+        if needs := await forwards.prepare(hold):
             await self._ask(client, needs)
-            return await forwards.improve()
-        return forwards.warnings()
+        await forwards.improve(hold)
 
     async def _ask(self, client: Client, needs: PrivilegeRequest) -> None:
         """Have the command, which has the terminal, start the privileged helper; if it cannot, we go on without."""

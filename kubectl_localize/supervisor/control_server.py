@@ -15,6 +15,7 @@ from kubectl_localize import __version__
 from kubectl_localize.codec import CodecError
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.sockets import socket_address
+from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import (
     Accepted,
     Answer,
@@ -37,6 +38,12 @@ CLOSE_SECONDS = 1.0
 Question = PrivilegesNeeded | CommandWanted | ConfirmationNeeded
 
 
+class Interest(Protocol):
+    """What a command wants to hear of (`forwarding.holds.Hold`)."""
+
+    def concerns(self, key: ServiceKey) -> bool: ...
+
+
 class Client:
     """One connected command.
 
@@ -44,6 +51,7 @@ class Client:
         holds: whether the supervisor has to stay for as long as this command is connected.
         leaving: set as soon as the command lets go or is gone, whatever is being done for it at that moment.
         process_group: of the local command that it has started; 0 if it has not.
+        interest: which Services' changes it hears of; None: of all.
     """
 
     process_group = 0
@@ -55,6 +63,7 @@ class Client:
         self._numbers = count(1)
         self._questions: dict[int, asyncio.Future[bool]] = {}
         self.leaving = asyncio.Event()
+        self.interest: Interest | None = None
 
     async def read(self) -> None:
         """Take requests and answers in until the command is gone, or sends what this version does not know."""
@@ -177,10 +186,15 @@ class ControlServer:
         reader, writer = await asyncio.open_connection(sock=inherited, limit=REQUEST_BYTES)
         self._connected(reader, writer)
 
-    def broadcast(self, event: Event) -> None:
-        """Send an event to every connected command."""
+    def broadcast(self, event: Event, service: ServiceKey | None = None) -> None:
+        """Send an event to every connected command.
+
+        Args:
+            service: what it is about; commands whom that does not concern are left out.
+        """
         for client in self._clients:
-            client.send(event)
+            if service is None or client.interest is None or client.interest.concerns(service):
+                client.send(event)
 
     def stop_listening(self) -> None:
         """Accept no more commands and remove the socket; those that are connected stay."""

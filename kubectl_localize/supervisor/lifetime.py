@@ -35,6 +35,10 @@ class Lifetime:
         if not self.holders:
             self.end()
 
+    def has_others_than(self, holder: object) -> bool:
+        """Whether somebody else holds the supervisor, and it does not end anyway."""
+        return not self.is_ending and bool(self.holders - {holder})
+
     def end(self) -> None:
         """End, whoever holds it: a signal, or `stop`."""
         self._ending.set()

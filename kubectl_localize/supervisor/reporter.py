@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import Change, Warn
 from kubectl_localize.supervisor.control_server import ControlServer
 
@@ -20,10 +21,14 @@ class Reporter:
     def __init__(self, control: ControlServer) -> None:
         self._control = control
 
-    def change(self, text: str) -> None:
-        """Say what has changed: `webshop/web: pod web-abc is gone, now web-def`."""
+    def change(self, text: str, service: ServiceKey | None = None) -> None:
+        """Say what has changed: `webshop/web: pod web-abc is gone, now web-def`.
+
+        Args:
+            service: the Service that it is about; commands that hold others do not hear of it.
+        """
         log.info("%s", text)
-        self._control.broadcast(Change(text))
+        self._control.broadcast(Change(text), service)
 
     def warn(self, text: str) -> None:
         """Say in a sentence what is missing."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.product import Done, Product, assert_fails
+from tests.real.product import Done, assert_fails
 from tests.real.sandbox import Sandbox
 from tests.real.shop import Shop
 
@@ -128,17 +128,6 @@ def test_a_state_directory_that_is_not_writable(sandbox: Sandbox) -> None:
     assert_fails(done, "state directory .*/locked/state.* is not writable", "KUBECTL_LOCALIZE_HOME")
 
 
-def test_a_second_supervisor_with_another_selection(shop: Shop, product: Product) -> None:
-    product.detach("-n", shop.namespace, "web")
-    before = product.document()
-    for detach in ((), ("-d",)):
-        done = product.sandbox.localize("-n", shop.other, "web", *detach)
-        assert_fails(done, f"already forwarded by pid {product.pid()}, with another selection", "stop.* ls")
-    assert product.document()["supervisors"] == before["supervisors"]
-    assert list(product.items()) == [f"{shop.namespace}/web"]
-    product.stop()
-
-
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -148,7 +137,7 @@ def test_a_second_supervisor_with_another_selection(shop: Shop, product: Product
         (["--wait-timeout", "soon"], "soon"),
         (["--max-children", "none"], "none"),
         (["--ip-range", "10.0.0.0/8"], "10.0.0.0/8"),
-        (["stop", "web"], "web"),
+        (["stop", "--all", "web"], "--all"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

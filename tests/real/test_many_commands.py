@@ -109,8 +109,31 @@ def test_however_the_foreground_ends_the_supervisor_ends_too(shop: Shop, product
     assert product.document() == {"apiVersion": "localize/v1", "kind": "List", "supervisors": [], "items": []}
 
 
-def test_other_options_are_another_selection(shop: Shop, product: Product) -> None:
+def test_selections_add_up_and_each_end_takes_away_what_nobody_else_holds(shop: Shop, product: Product) -> None:
+    first, second = f"{shop.namespace}/web", f"{shop.other}/lone"
+    with foreground(product, first) as one, foreground(product, "-n", shop.other) as other:
+        assert set(product.items()) == {first, second, f"{shop.other}/web"}
+        assert product.fetch_all(shop.url("web", 7080), f"http://lone.{shop.other}:7080/")[0].startswith("web-")
+        one.send_signal(signal.SIGINT)
+        assert one.wait(20) == 0
+        assert set(product.items()) == {second, f"{shop.other}/web"}
+        assert product.sandbox.resolve(f"web.{shop.namespace}") == []
+        assert product.sandbox.resolve(f"web.{shop.other}") != []
+
+        # `stop SERVICE` ends that one, whoever holds it; its last one ends the command.
+        product.stop(second)
+        assert set(product.items()) == {f"{shop.other}/web"}
+        product.stop("-n", shop.other)
+        assert other.wait(20) == 0
+        assert other.stdout is not None
+        assert "another command has stopped what this one forwarded" in other.stdout.read()
+    assert product.sandbox.processes() == []
+
+
+def test_only_what_cannot_be_shared_is_an_error(shop: Shop, product: Product) -> None:
     product.detach("-n", shop.namespace, "web")
-    done = product.sandbox.localize("-d", "-n", shop.namespace, "web", "--wait-timeout", "1s")
-    assert_fails(done, f"pid {product.pid()}, with another selection or other options", "stop")
+    product.detach("-n", shop.other, "web", "--wait-timeout", "1s", "--max-children", "3")
+    done = product.sandbox.localize("-d", "-n", shop.other, "--ip-range", "127.99.0.0/16")
+    assert_fails(done, f"pid {product.pid()} with --ip-range 127.64.0.0/10; --ip-range 127.99.0.0/16 cannot", "stop")
+    assert set(product.items()) == {f"{shop.namespace}/web", f"{shop.other}/web"}
     product.stop()

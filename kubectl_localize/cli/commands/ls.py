@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.listing.document import Filter, Reading, StateFiles, near_names
 from kubectl_localize.cli.listing.formats import View, remarks
-from kubectl_localize.cli.listing.label_selector import parse_selector
 from kubectl_localize.cli.streams import write_with_sequences
 from kubectl_localize.cli.terminal import is_terminal, pause, stderr_console, stdout_color, stdout_width
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.process import owner
+from kubectl_localize.label_selector import parse_selector
 
 
 def run(args: Arguments) -> int:

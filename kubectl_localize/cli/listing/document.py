@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubectl_localize.cli.listing.label_selector import Requirement, matches
 from kubectl_localize.codec import CodecError
 from kubectl_localize.host.files import read_text
 from kubectl_localize.host.paths import Paths, RunPaths
+from kubectl_localize.label_selector import Requirement, matches
 from kubectl_localize.ls_document import ExposureItem, ForwardItem, HostsState, Item, LsDocument, SupervisorItem
 
 # The pid of the live process that holds a pidfile; None if there is none.

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
+from fnmatch import fnmatchcase
 
 from kubectl_localize.cluster.explaining import explained
 from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
@@ -123,6 +124,22 @@ class Exposures:
             raise failures[0]
         self._lifetime.release(client)  # it may have held nothing, and nobody else does
         client.send(Restored(self._ends_now))
+
+    async def stop(self, client: Client, patterns: Sequence[str]) -> list[LocalizeError]:
+        """End the exposures of some Services, whichever command holds them.
+
+        Args:
+            patterns: `ns/svc` or globs of it.
+
+        Returns:
+            What could not be brought back.
+        """
+        exposures = [
+            exposure
+            for exposure in self._holders
+            if any(fnmatchcase(str(key), pattern) for key in exposure.plan.services for pattern in patterns)
+        ]
+        return await self._end(exposures, CommandProgress(client))
 
     async def let_go(self, client: Client) -> list[LocalizeError]:
         """End what a command holds, and wait until everything is back.

@@ -27,18 +27,29 @@ class NameRules:
 
     Args:
         context: the context's slug, which ends the names that every context has for itself.
-        namespace: the context's namespace, whose Services have the first claim to a bare name.
         taken: names that others hold, and who does.
         public: names that really exist in public DNS.
         writable: whether a name may stand in the hosts file at all.
     """
 
     context: str
-    namespace: str
     cluster_domain: str
     taken: Mapping[str, str]
     public: Collection[str] = ()
     writable: Callable[[str], bool] = lambda name: len(name) <= LONGEST_NAME
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One command's claim to bare names.
+
+    Args:
+        namespace: its context's namespace, whose Services go first.
+        services: what it selects, forwarded or not.
+    """
+
+    namespace: str
+    services: frozenset[ServiceKey]
 
 
 @dataclass(frozen=True)
@@ -60,23 +71,35 @@ def context_slug(context: str) -> str:
     return ".".join(label for label in labels if label) or "context"
 
 
-def assign_names(named: Sequence[Named], known: Collection[ServiceKey], rules: NameRules) -> Names:
-    """Names for all addresses; no name leads to two.
+def bare_names(claims: Sequence[Claim]) -> dict[str, ServiceKey]:
+    """Which Service has which bare name.
 
-    A Service's names go before a pod's. The bare name goes to the context's namespace, else to the only namespace
-    that has it; Services that are not forwarded count in that.
+    In each claim it goes to the context's namespace, else to the only namespace that has it. Earlier claims go first,
+    so that a name does not move because a second command wants something else.
+    """
+    holders: dict[str, ServiceKey] = {}
+    for claim in claims:
+        count = Counter(key.name for key in claim.services)
+        for key in claim.services:
+            if key.namespace == claim.namespace or count[key.name] == 1:
+                holders.setdefault(key.name, key)
+    return holders
+
+
+def assign_names(named: Sequence[Named], claims: Sequence[Claim], rules: NameRules) -> Names:
+    """Names for all addresses; no name leads to two. A Service's names go before a pod's.
 
     Args:
         named: what has an address.
-        known: every selected Service, forwarded or not.
+        claims: who has a claim to bare names, the first one first.
     """
-    may_be_bare = _bare_names(known, rules)
+    bare = bare_names(claims)
     given: dict[str, str] = {}
     left_alone: dict[str, list[str]] = {}
     lines = []
     for entry in sorted(set(named), key=lambda entry: (bool(entry.label), entry.key, entry.label)):
         names = []
-        for name in dict.fromkeys(_wanted(entry, rules, entry.key in may_be_bare)):
+        for name in dict.fromkeys(_wanted(entry, rules, bare.get(entry.key.name) == entry.key)):
             if not rules.writable(name):
                 continue
             holder = "public DNS" if name in rules.public else rules.taken.get(name)
@@ -89,16 +112,10 @@ def assign_names(named: Sequence[Named], known: Collection[ServiceKey], rules: N
     return Names(tuple(lines), tuple(_left_alone(holder, names) for holder, names in left_alone.items()))
 
 
-def candidates(named: Sequence[Named], known: Collection[ServiceKey], rules: NameRules) -> frozenset[str]:
+def candidates(named: Sequence[Named], claims: Sequence[Claim], rules: NameRules) -> frozenset[str]:
     """Every name that `assign_names` might give, before it is known who else has it (its arguments)."""
-    may_be_bare = _bare_names(known, rules)
-    return frozenset(name for entry in named for name in _wanted(entry, rules, entry.key in may_be_bare))
-
-
-def _bare_names(known: Collection[ServiceKey], rules: NameRules) -> set[ServiceKey]:
-    """The Services that are called by their bare name."""
-    count = Counter(key.name for key in known)
-    return {key for key in known if key.namespace == rules.namespace or count[key.name] == 1}
+    bare = bare_names(claims)
+    return frozenset(name for entry in named for name in _wanted(entry, rules, bare.get(entry.key.name) == entry.key))
 
 
 def _left_alone(holder: str, names: Sequence[str]) -> str:

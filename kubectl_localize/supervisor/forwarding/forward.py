@@ -66,6 +66,8 @@ class Forward:
     def follow(self, spec: ForwardSpec) -> None:
         """Take up a spec: new connections go to its endpoints from now on. `apply` does what has to be waited for."""
         self.spec = spec
+        for open_listener in self._listeners.values():
+            open_listener.terms = spec.terms
         for binding, endpoints in spec.bindings.items():
             if (listener := self._listeners.get(binding)) is not None:
                 listener.set_endpoints(endpoints)
@@ -84,7 +86,7 @@ class Forward:
             for binding in spec.bindings:
                 listener = self._listeners.get(binding)
                 if listener is None:
-                    listener = self._listeners[binding] = Listener(self._config, spec.key.namespace)
+                    listener = self._listeners[binding] = Listener(self._config, spec.key.namespace, self.spec.terms)
                     listener.set_endpoints(self.spec.bindings.get(binding, ()))  # `follow` may have changed them since
                 if not listener.listening:
                     await self._open(binding, listener)

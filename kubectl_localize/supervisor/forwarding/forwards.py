@@ -1,28 +1,32 @@
-"""All that runs for one selection in one context, from the first list to the last undo."""
+"""All that is forwarded in one context, for one command or several, from the first list to the last undo."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
 
-from kubectl_localize.cluster.selection import nothing_selected
+from kubectl_localize.cluster.selection import find_unmatched, nothing_selected, said_unmatched
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.resolve import exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.ls_document import ForwardItem, HostsState, SupervisorItem
+from kubectl_localize.model import Options
 from kubectl_localize.protocol import StartRequest
 from kubectl_localize.supervisor.forwarding.helpers import Helpers, PrivilegeRequest
+from kubectl_localize.supervisor.forwarding.holds import Hold, Holds, check_shareable
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.informer import Informer
 from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
+from kubectl_localize.supervisor.forwarding.spec import ForwardSpec
 from kubectl_localize.supervisor.processes.pool import Pool
 from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.runtime import Runtime
@@ -39,18 +43,23 @@ SWEEP_SECONDS = 0.5
 
 
 class Forwards:
-    """All that runs for one StartRequest.
+    """Everything that is forwarded, and what that needs.
 
     Args:
-        request: what was asked for.
+        options: of the command that came first; what cannot be shared is as it wants it.
         runtime: the ways to the cluster.
         paths: the files of this user.
         reporter: hears of changes and of what is missing.
+
+    Attributes:
+        holds: which command wants what.
     """
 
-    def __init__(self, request: StartRequest, runtime: Runtime, paths: Paths, reporter: Reporter) -> None:
-        connection, options, run = request.connection, request.options, runtime.paths
-        self.request = request
+    def __init__(self, options: Options, runtime: Runtime, paths: Paths, reporter: Reporter) -> None:
+        connection, run = runtime.connection, runtime.paths
+        self.holds = Holds()
+        self._context = connection.context
+        self._options = options
         self._runtime = runtime
         self._changes = Notifier()
         self._behind = asyncio.Event()
@@ -61,7 +70,6 @@ class Forwards:
         self._store = Store(self._changes, runtime.clock)
         self._informer = Informer(
             connection,
-            request.selection,
             self._store,
             api=runtime.api,
             requests=runtime.transport,
@@ -77,7 +85,7 @@ class Forwards:
             max_children=options.max_children,
             idle_timeout_seconds=options.idle_timeout_seconds,
         )
-        self._admission = Admission(runtime.peers, os.getuid(), everybody=options.allow_other_users)
+        self._admission = Admission(runtime.peers, os.getuid())
         config = ListenerConfig(
             pool=self._pool,
             probe=runtime.probe,
@@ -85,8 +93,8 @@ class Forwards:
             changed=runtime.changed,
             clock=runtime.clock.now,
             admission=self._admission,
+            open_admission=Admission(runtime.peers, os.getuid(), everybody=True),
             refusals=runtime.refusals,
-            wait_timeout_seconds=options.wait_timeout_seconds,
             buffer=runtime.buffer,
         )
         self._hosts = HostsWriter(
@@ -100,8 +108,8 @@ class Forwards:
             changed=runtime.changed,
         )
         self._reconciler = Reconciler(
-            connection,
-            request.selection,
+            connection.context,
+            self.holds,
             self._store,
             key=run.key,
             registry=AddressRegistry(
@@ -114,9 +122,14 @@ class Forwards:
             reporter=reporter,
         )
 
+    @staticmethod
+    def new_hold(request: StartRequest) -> Hold:
+        """What a command asks for, to be given to `begin` or to be prepared; raises a LocalizeError if it cannot be."""
+        return Hold(request.selection, request.connection.namespace, request.options)
+
     # -- the way up ---------------------------------------------------------------------------------------------------
-    async def begin(self) -> PrivilegeRequest:
-        """List the cluster and work out what shall run; nothing on this machine is changed yet.
+    async def begin(self, hold: Hold) -> PrivilegeRequest:
+        """Begin with the first hold: list the cluster, and work out what shall run. Nothing on this machine changes.
 
         Raises:
             LocalizeError: nothing can be listed, or nothing is selected.
@@ -128,36 +141,20 @@ class Forwards:
         self._resources.push_async_callback(self._hosts.end)
         self._resources.push_async_callback(self._tasks.end)
         helpers_started = self._tasks.start(self._helpers.start(), "starting the helper")
-        await self._informer.begin()
-        specs = self._reconciler.specs()
-        if not specs:
-            raise nothing_selected(self.request.selection, self.request.connection.context, self._store.keys())
-        first = self._helpers.first_unprivileged_port()
-        ports = {binding.number for spec in specs for binding in spec.bindings if binding.number < first}
+        self.holds.add(hold)
+        specs = await self._prepare(hold)
+        self._activate(hold)
         await helpers_started
         hosts = self._helpers.needs_root_for_hosts()
-        return PrivilegeRequest(hosts, tuple(sorted(ports)), self._helpers.needs_root_for_addresses())
+        return PrivilegeRequest(hosts, self._low_ports(specs), self._helpers.needs_root_for_addresses())
 
     async def open_unprivileged(self) -> None:
         """Listen where no helper is needed: there is time for that while the user is asked for one."""
         if not self._helpers.needs_root_for_addresses():
             await self._reconciler.reconcile(first_port=self._helpers.first_unprivileged_port())
 
-    async def needs(self) -> PrivilegeRequest:
-        """What is missing once the user's own helper is there again: names that are not written, ports moved up."""
-        await self._helpers.look_after()
-        self._hosts.write_again()
-        await self._hosts.settled()
-        ports = {port for pairs in self._reconciler.moved().values() for port, _ in pairs}
-        hosts = self._hosts.state is HostsState.DENIED and self._helpers.root_could_write_hosts()
-        return PrivilegeRequest(hosts, tuple(sorted(ports)), self._helpers.needs_root_for_addresses())
-
-    async def open(self) -> list[str]:
-        """Bind, listen and write names, then keep all of it true.
-
-        Returns:
-            Sentences about what is missing.
-        """
+    async def open(self) -> None:
+        """Bind, listen and write names, then keep all of it true."""
         self._runtime.renew_too(self)
         self._resources.callback(self._runtime.forget, self)
         self._runtime.access.follow(self._pool)
@@ -165,37 +162,104 @@ class Forwards:
         await self._reconciler.reconcile()
         self._tasks.start(self._hosts.run(), "names in the hosts file")
         await self._hosts.settled()
-        missing = await self._hosts.unresolved()
         self._tasks.start(self._follow(), "following endpoints")
         self._tasks.start(self._reconcile(), "following the cluster")
         self._tasks.start(self._sweep(), "ending idle children")
         self._tasks.start(self._reopen(), "opening what could not be opened")
-        unresolved = [f"{len(missing)} names do not resolve, such as {missing[0]}"] if missing else []
-        return [*self.warnings(), *unresolved]
 
-    async def improve(self) -> list[str]:
-        """Do what could not be done before, now that there may be a helper; sentences about what is still missing."""
+    async def prepare(self, hold: Hold) -> PrivilegeRequest:
+        """List what one more hold wants, and work out what that needs; nothing of it runs yet.
+
+        Raises:
+            LocalizeError: nothing can be listed, nothing is selected, or it wants what cannot be shared.
+        """
+        check_shareable(self._options, hold.options, self._context, os.getpid())
+        specs = await self._prepare(hold)
+        await self._helpers.look_after()
+        self._hosts.write_again()
+        await self._hosts.settled()
+        moved = {port for pairs in self._reconciler.moved().values() for port, _ in pairs}
+        new = [] if self._helpers.privileged else [spec for spec in specs if not self._reconciler.runs(spec.key)]
+        hosts = self._hosts.state is HostsState.DENIED and self._helpers.root_could_write_hosts()
+        return PrivilegeRequest(
+            hosts, tuple(sorted({*moved, *self._low_ports(new)})), self._helpers.needs_root_for_addresses()
+        )
+
+    async def improve(self, hold: Hold) -> None:
+        """Run what one more hold wants, and what could not be done before, now that there may be a helper."""
+        self._activate(hold)
         await self._reconciler.reopen()
         await self._reconciler.reconcile()
         self._hosts.write_again()
         await self._hosts.settled()
-        missing = await self._hosts.unresolved()
-        return [*self.warnings(), *(f"the name {name} does not resolve" for name in missing[:1])]
+
+    async def _prepare(self, hold: Hold) -> list[ForwardSpec]:
+        """List what a hold wants. Returns what will run for it; raises a LocalizeError if that is nothing."""
+        coverage = await self._informer.cover(hold.asked, hold.namespace)
+        hold.namespaces, hold.warnings = coverage.namespaces, coverage.warnings
+        specs = self._reconciler.preview(hold)
+        unmatched = find_unmatched(hold.asked, hold.namespace, self._store.keys())
+        if specs and not unmatched:
+            return specs
+        known = await self._informer.services_elsewhere()
+        if not specs:
+            raise nothing_selected(hold.asked, hold.namespace, self._context, known)
+        said = (said_unmatched(name, hold.asked, hold.namespace, known) for name in unmatched)
+        hold.unmatched = tuple(said)
+        return specs
+
+    def _activate(self, hold: Hold) -> None:
+        hold.active = True
+        self._reconciler.look_again()
+        self._pool.limit(self.holds.max_children, self.holds.idle_timeout_seconds)
+
+    def _low_ports(self, specs: Sequence[ForwardSpec]) -> tuple[int, ...]:
+        """The ports that this user may not bind."""
+        first = self._helpers.first_unprivileged_port()
+        return tuple(sorted({binding.number for spec in specs for binding in spec.bindings if binding.number < first}))
+
+    # -- what is taken away again -------------------------------------------------------------------------------------
+    async def release(self, hold: Hold) -> None:
+        """Take away what only this hold wanted, and return when it is gone: listeners, addresses, names, watches."""
+        self.holds.remove(hold)
+        await self._narrow()
+
+    async def stop(self, patterns: tuple[str, ...]) -> list[Hold]:
+        """Take some Services away, whoever holds them.
+
+        Args:
+            patterns: `ns/svc` or globs of it.
+
+        Returns:
+            The holds that have nothing left.
+        """
+        active = [hold for hold in self.holds if hold.active]
+        had_some = [hold for hold in active if hold.keys]
+        for hold in active:
+            hold.leave_out(patterns)
+        await self._narrow()
+        return [hold for hold in had_some if not hold.keys]
+
+    async def _narrow(self) -> None:
+        self._reconciler.look_again()
+        self._pool.limit(self.holds.max_children, self.holds.idle_timeout_seconds)
+        await self._reconciler.reconcile()
+        await self._informer.keep(self.holds.namespaces)
+        await self._hosts.settled()
 
     # -- while it runs ------------------------------------------------------------------------------------------------
-    def warnings(self) -> list[str]:
-        """What is missing now, a sentence each."""
-        if self._hosts.state is not HostsState.DENIED:
-            return self._lasting_warnings()
-        why = f": {self._hosts.problem}" if self._hosts.problem else ""
-        return [
-            f"{self.request.options.hosts_file} cannot be written, so names do not resolve{why}",
-            *self._lasting_warnings(),
-        ]
+    async def warnings(self, hold: Hold) -> list[str]:
+        """What a command has to know when what it asked for runs, a sentence each."""
+        unresolved = await self._hosts.unresolved()
+        missing = [f"{len(unresolved)} names do not resolve, such as {unresolved[0]}"] if unresolved else []
+        if self._hosts.state is HostsState.DENIED:
+            why = f": {self._hosts.problem}" if self._hosts.problem else ""
+            missing.append(f"{self._options.hosts_file} cannot be written, so names do not resolve{why}")
+        return [*hold.unmatched, *self._lasting_warnings(), *missing]
 
     def _lasting_warnings(self) -> list[str]:
         """What is missing, a sentence each, without the names: for those, `ls` looks at `hosts`."""
-        sentences = [*self._informer.warnings, *self._hosts.names.warnings, *self._runtime.problems()]
+        sentences = [*self.holds.warnings, *self._hosts.names.warnings, *self._runtime.problems()]
         sentences += filter(None, [self._admission.problem])
         moved = self._reconciler.moved()
         if moved:
@@ -257,7 +321,7 @@ class Forwards:
         """The supervisor in the `ls` document; `own` is what it knows of itself."""
         return replace(
             own,
-            context=self.request.connection.context,
+            context=self._context,
             hosts=self._hosts.state,
             children=sum(1 for child in self._pool.live() if child.pid),
             warnings=tuple(self._lasting_warnings()),

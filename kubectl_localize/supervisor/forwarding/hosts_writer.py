@@ -10,8 +10,9 @@ from kubectl_localize.host.helper_client import DeniedError, Helper, HelperError
 from kubectl_localize.host.hosts import HOSTS_FILE, machine_names, may_be_written
 from kubectl_localize.host.resolve import unresolved
 from kubectl_localize.ls_document import HostsState
-from kubectl_localize.model import Connection, HostsLine, Options, ServiceKey
+from kubectl_localize.model import Connection, HostsLine, Options
 from kubectl_localize.supervisor.forwarding.dns_names import (
+    Claim,
     Named,
     NameRules,
     Names,
@@ -76,7 +77,7 @@ class HostsWriter:
         self._changed = changed
         self._monitor = HostsFileMonitor(options.hosts_file, key)
         self._named: tuple[Named, ...] = ()
-        self._known: frozenset[ServiceKey] = frozenset()
+        self._claims: tuple[Claim, ...] = ()
         self._candidates: frozenset[str] = frozenset()
         self._based_on: tuple[object, ...] = ()  # what the names were worked out from
         self._asked = 0  # how often something was to be written
@@ -97,16 +98,16 @@ class HostsWriter:
         written = self._written is not None and self._written[0] is self._helpers.hosts
         return HostsState.WRITTEN if written else HostsState.DENIED
 
-    def forward(self, named: Sequence[Named], known: Collection[ServiceKey]) -> None:
+    def forward(self, named: Sequence[Named], claims: Sequence[Claim]) -> None:
         """Note what is forwarded now; `run` writes it.
 
         Args:
             named: what has an address.
-            known: every selected Service, whether it is forwarded or not.
+            claims: who has a claim to bare names, the first one first.
         """
-        if (tuple(named), frozenset(known)) != (self._named, self._known):
-            self._named, self._known = tuple(named), frozenset(known)
-            self._candidates = candidates(self._named, self._known, self._rules())
+        if (tuple(named), tuple(claims)) != (self._named, self._claims):
+            self._named, self._claims = tuple(named), tuple(claims)
+            self._candidates = candidates(self._named, self._claims, self._rules())
             self.write_again()
 
     def write_again(self) -> None:
@@ -188,10 +189,10 @@ class HostsWriter:
     def _assign(self, pending: Collection[str]) -> None:
         """Work the names out, if anything that they depend on has changed."""
         rules = self._rules(pending)
-        based_on = (self._named, self._known, rules.taken, rules.public, pending)
+        based_on = (self._named, self._claims, rules.taken, rules.public, pending)
         if based_on != self._based_on:
             self._based_on = based_on
-            self.names = assign_names(self._named, self._known, rules)
+            self.names = assign_names(self._named, self._claims, rules)
 
     async def _write(self) -> bool:
         """Write the names, unless the file holds them already. Returns False if it has to be tried again."""
@@ -225,7 +226,6 @@ class HostsWriter:
             taken[urlsplit(url).hostname or ""] = "the way to the API server"
         return NameRules(
             context=context_slug(self._connection.context),
-            namespace=self._connection.namespace,
             cluster_domain=self._options.cluster_domain,
             taken=taken,
             public=self._public_names.public,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kubectl_localize.ls_document import Status
 from kubectl_localize.model import Endpoint
 from kubectl_localize.supervisor.access import Access
+from kubectl_localize.supervisor.forwarding.spec import Terms
 from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.lifecycle import Phase
@@ -40,8 +41,8 @@ class ListenerConfig:
         changed: fired when waiting connections have to look again.
         clock: seconds, monotonic.
         admission: decides who is served.
+        open_admission: the same for Services whose terms let everybody in.
         refusals: hears of connections that are given up.
-        wait_timeout_seconds: how long a connection waits for a pod.
         buffer: what bytes are read into.
     """
 
@@ -51,8 +52,8 @@ class ListenerConfig:
     changed: Notifier
     clock: Callable[[], float]
     admission: Admission
+    open_admission: Admission
     refusals: RefusalLog
-    wait_timeout_seconds: float
     buffer: ReadBuffer
 
 
@@ -61,19 +62,31 @@ class Listener(ConnectionServer):
 
     Args:
         namespace: the pods' namespace.
+        terms: how its connections are treated.
 
     Attributes:
         endpoints: the Ready pods and their ports.
         problem: why it does not listen, or not where it should; empty if all is well.
     """
 
-    def __init__(self, config: ListenerConfig, namespace: str) -> None:
+    def __init__(self, config: ListenerConfig, namespace: str, terms: Terms) -> None:
         super().__init__(config.admission, config.refusals, config.buffer)
         self._config = config
         self._namespace = namespace
+        self.terms = terms
         self._turn = 0
         self.endpoints: tuple[Endpoint, ...] = ()
         self.problem = ""
+
+    @property
+    def terms(self) -> Terms:
+        """How its connections are treated; they may change while it listens."""
+        return self._terms
+
+    @terms.setter
+    def terms(self, terms: Terms) -> None:
+        self._terms = terms
+        self._admission = self._config.open_admission if terms.everybody else self._config.admission
 
     def set_endpoints(self, endpoints: tuple[Endpoint, ...]) -> None:
         """Use these Ready pods from now on; connections that wait look again."""
@@ -167,7 +180,7 @@ class Listener(ConnectionServer):
             if child is not None:
                 return child, endpoint
             now = self._config.clock()
-            limit = self._config.wait_timeout_seconds
+            limit = self._terms.wait_timeout_seconds
             until = began + (min(REFUSED_SECONDS, limit) if self._is_hopeless(refused) else limit)
             if now >= until:
                 raise RefusedError(self.status()[1] or "every Ready pod refuses it")

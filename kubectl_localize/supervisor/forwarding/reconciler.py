@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
-from kubectl_localize.cluster.selection import selected
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import AddressRegistry
 from kubectl_localize.ls_document import ForwardItem
-from kubectl_localize.model import Connection, Selection, ServiceKey
+from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.forwarding.dns_names import Named
 from kubectl_localize.supervisor.forwarding.forward import Forward, wanted_addresses
+from kubectl_localize.supervisor.forwarding.holds import Hold, Holds
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
 from kubectl_localize.supervisor.forwarding.spec import ForwardSpec, difference, forward_spec
@@ -29,8 +30,8 @@ class Reconciler:
     """All forwards of a supervisor.
 
     Args:
-        connection: the context.
-        selection: which of its Services are forwarded.
+        context: the context's name.
+        holds: which of its Services are forwarded.
         store: what the cluster has.
         key: the context's key in the registry of addresses.
         registry: gives Services and pods their addresses.
@@ -43,8 +44,8 @@ class Reconciler:
 
     def __init__(
         self,
-        connection: Connection,
-        selection: Selection,
+        context: str,
+        holds: Holds,
         store: Store,
         *,
         key: str,
@@ -55,8 +56,8 @@ class Reconciler:
         now: Callable[[], datetime],
         reporter: Reporter,
     ) -> None:
-        self._connection = connection
-        self._selection = selection
+        self._context = context
+        self._holds = holds
         self._store = store
         self._key = key
         self._registry = registry
@@ -83,10 +84,20 @@ class Reconciler:
 
     def _specify(self, key: ServiceKey) -> None:
         service = self._store.service(key)
-        if service is None or not selected(service, self._selection, self._connection.namespace):
+        terms = self._holds.note(key, service)
+        if service is None or terms is None:
             self._specs.pop(key, None)
         else:
-            self._specs[key] = forward_spec(service, self._store.slices(key))
+            self._specs[key] = replace(forward_spec(service, self._store.slices(key)), terms=terms)
+
+    def preview(self, hold: Hold) -> list[ForwardSpec]:
+        """What will run for a hold as soon as it is active."""
+        services = (service for service in self._store.services.objects.values() if hold.selects(service))
+        return [forward_spec(service, self._store.slices(service.key)) for service in services]
+
+    def look_again(self) -> None:
+        """Work everything out anew at the next `reconcile`, as other Services are wanted now."""
+        self._store.mark_all()
 
     def follow(self) -> None:
         """Let new connections go to the endpoints that the cluster has now; nothing is waited for."""
@@ -112,7 +123,10 @@ class Reconciler:
             ]
             for key in [key for key in self._forwards if key not in self._specs]:
                 await self._forwards.pop(key).close()
-                self._reporter.change(f"{key}: the Service is gone")
+                if self._store.service(key) is None:
+                    self._reporter.change(f"{key}: the Service is gone", key)
+                else:
+                    log.info("%s: nobody wants it any more", key)
             new = await self._apply(changed)
             self._problem = ""
             if new:
@@ -141,7 +155,7 @@ class Reconciler:
     def items(self) -> list[ForwardItem]:
         """The forwards in the `ls` document, by namespace and name."""
         names = {line.address: line.names for line in self._hosts.names.lines}
-        return [self._forwards[key].item(self._connection.context, names) for key in sorted(self._forwards)]
+        return [self._forwards[key].item(self._context, names) for key in sorted(self._forwards)]
 
     def problems(self) -> list[str]:
         """What keeps ports from being listened on, a sentence each."""
@@ -152,6 +166,10 @@ class Reconciler:
         """Services with ports that had to be moved up: pairs of port and local port."""
         moved = {key: forward.moved() for key, forward in self._forwards.items()}
         return {key: ports for key, ports in moved.items() if ports}
+
+    def runs(self, key: ServiceKey) -> bool:
+        """Whether a Service is forwarded already."""
+        return key in self._forwards
 
     # -- steps of reconcile -------------------------------------------------------------------------------------------
     def _applied(self, key: ServiceKey) -> ForwardSpec | None:
@@ -192,7 +210,7 @@ class Reconciler:
     async def _apply_one(self, spec: ForwardSpec) -> None:
         before = self._applied(spec.key)
         if self._begun and (text := difference(before, spec)):
-            self._reporter.change(f"{spec.key}: {text}")
+            self._reporter.change(f"{spec.key}: {text}", spec.key)
         if spec.key not in self._forwards:
             self._forwards[spec.key] = Forward(spec, self._config, self._binder, self._now())
         await self._forwards[spec.key].apply(spec, self._addresses)
@@ -201,12 +219,12 @@ class Reconciler:
         """Let the pool and the hosts file know what is forwarded now; neither is waited for."""
         self._config.pool.keep(target for forward in self._forwards.values() for target in forward.targets())
         self._config.pool.look_after(lambda target: not self._store.has_pod(target.namespace, target.pod))
-        self._hosts.forward(self._named(), self._specs)
+        self._hosts.forward(self._named(), self._holds.claims)
 
     def _named(self) -> list[Named]:
         named = []
         for key, forward in self._forwards.items():
-            if not (address := forward.address()):
+            if not (address := forward.address()) or not self._holds.has_names(key):
                 continue
             named.append(Named(key, address))
             for pod in forward.spec.pods:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from kubectl_localize.model import Endpoint, EndpointSlice, Service, ServiceKey, ServicePort
+from kubectl_localize.model import Endpoint, EndpointSlice, Options, Service, ServiceKey, ServicePort
 
 PODS_WITH_NAMES_AT_MOST = 64
 
@@ -39,8 +39,24 @@ class NamedPod:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """How the connections to a Service are treated.
+
+    Args:
+        everybody: serve every user of this machine.
+        wait_timeout_seconds: how long a connection waits for a Ready pod.
+    """
+
+    everybody: bool = False
+    wait_timeout_seconds: float = Options().wait_timeout_seconds
+
+
+@dataclass(frozen=True)
 class ForwardSpec:
-    """What shall run for one Service. `skipped` says why nothing can run, `note` what was left out."""
+    """What shall run for one Service.
+
+    `skipped` says why nothing can run, `note` what was left out, `terms` how its connections are treated.
+    """
 
     service: Service
     ports: tuple[PortSpec, ...]
@@ -49,6 +65,7 @@ class ForwardSpec:
     endpoints: tuple[Endpoint, ...] = ()
     skipped: str = ""
     note: str = ""
+    terms: Terms = Terms()
 
     @property
     def key(self) -> ServiceKey:

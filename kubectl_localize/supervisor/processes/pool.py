@@ -90,6 +90,10 @@ class Pool:
         """Whether a child may be started without ending another one for it."""
         return sum(1 for _ in self.live()) < self._max_children
 
+    def limit(self, max_children: int, idle_timeout_seconds: float) -> None:
+        """Have other limits from now on, as other commands want something."""
+        self._max_children, self._idle_timeout = max_children, idle_timeout_seconds
+
     def keep(self, targets: Iterable[Target]) -> None:
         """Retire the children of all other targets: their pods are going, or gone."""
         wanted = set(targets)

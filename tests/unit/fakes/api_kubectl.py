@@ -30,9 +30,10 @@ class Handler(BaseHTTPRequestHandler):
         if not (self.directory / f"{plural}.json").exists():
             self._send(404, {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404})
         elif "watch=1" in query:
-            self._watch(self.directory / f"{plural}.events")
+            self._watch(self.directory / f"{plural}.events", path)
         else:
             items = json.loads((self.directory / f"{plural}.json").read_text())
+            items = [item for item in items if _is_in(item, path)]
             self._send(200, {"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items})
 
     def _send(self, code: int, document: dict[str, Any]) -> None:
@@ -43,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def _watch(self, events: Path) -> None:
+    def _watch(self, events: Path, path: str) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
@@ -51,12 +52,20 @@ class Handler(BaseHTTPRequestHandler):
         with events.open("rb") as file:
             while True:
                 for line in file.readlines():
+                    if not _is_in(json.loads(line)["object"], path):
+                        continue
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(line), line))
                 self.wfile.flush()
                 time.sleep(LOOK_SECONDS)
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
         pass
+
+
+def _is_in(item: dict[str, Any], path: str) -> bool:
+    """Whether an object is in the namespace that a path names, if it names one."""
+    _, _, rest = path.partition("/namespaces/")
+    return not rest or item["metadata"]["namespace"] == rest.partition("/")[0]
 
 
 class Server(ThreadingMixIn, UnixStreamServer):

@@ -18,6 +18,7 @@ from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.model import Endpoint
 from kubectl_localize.supervisor.access import Access
 from kubectl_localize.supervisor.forwarding.listener import Listener, ListenerConfig
+from kubectl_localize.supervisor.forwarding.spec import Terms
 from kubectl_localize.supervisor.probe import ApiServerProbe
 from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.pool import Pool
@@ -86,6 +87,7 @@ class Rig:
             max_children=max_children,
             idle_timeout_seconds=60.0,
         )
+        self.terms = Terms(wait_timeout_seconds=wait_timeout_seconds)
         self.config = ListenerConfig(
             pool=self.pool,
             probe=self.link,
@@ -93,11 +95,11 @@ class Rig:
             changed=self.changed,
             clock=self.clock,
             admission=Admission(NamedPeers(owner), 1000),
+            open_admission=Admission(NamedPeers(owner), 1000, everybody=True),
             refusals=self.refusals,
-            wait_timeout_seconds=wait_timeout_seconds,
             buffer=ReadBuffer(),
         )
-        self.listener = Listener(self.config, "shop")
+        self.listener = Listener(self.config, "shop", self.terms)
         self.ready(*pods)
 
     def renew(self) -> None:

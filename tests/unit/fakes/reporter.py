@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.control_server import Client, ControlServer
 from kubectl_localize.supervisor.reporter import Reporter
 
@@ -16,7 +17,7 @@ class NotingReporter(Reporter):
         self.changes: list[str] = []
         self.warnings: list[str] = []
 
-    def change(self, text: str) -> None:
+    def change(self, text: str, service: ServiceKey | None = None) -> None:
         self.changes.append(text)
 
     def warn(self, text: str) -> None:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +32,7 @@ from kubectl_localize.protocol import (
     ReleaseRequest,
     Request,
     StartRequest,
+    Stopped,
     StopRequest,
     Taken,
     UnexposeRequest,
@@ -160,7 +160,7 @@ async def test_a_request_of_another_version_is_answered(change: dict[str, object
 async def until_outcome(command: Command) -> tuple[list[Event], Event]:
     """All events up to the outcome of a request, and the outcome."""
     events: list[Event] = []
-    while not events or not isinstance(events[-1], (Ready, Failed, Released, Taken)):
+    while not events or not isinstance(events[-1], (Ready, Failed, Released, Stopped, Taken)):
         events.append(await command.event())
     return events, events[-1]
 
@@ -202,26 +202,6 @@ async def test_a_start_forwards_and_the_release_takes_everything_back(api_server
         assert not stage.run.state.exists()
 
 
-async def test_a_second_command_joins_what_is_the_same_and_hears_what_is_not(
-    api_server: ApiServer, tmp_path: Path
-) -> None:
-    async with supervisor(tmp_path) as (stage, first):
-        request = start_request(api_server, tmp_path)
-        first.send(request)
-        await until_outcome(first)
-        second, third = await stage.command(), await stage.command()
-        second.send(replace(request, detach=True))
-        assert (await until_outcome(second))[1] == Ready(ForwardCounts(forwarded=1), None)
-        third.send(start_request(api_server, tmp_path, "web"))
-        _, failed = await until_outcome(third)
-        assert isinstance(failed, Failed)
-        assert failed.message.endswith("with another selection or other options: by `kubectl localize`")
-        first.send(ReleaseRequest())
-        assert (await until_outcome(first))[1] == Released(ending=False), "the second one has left it running"
-        second.send(StopRequest())
-        assert (await second.rest())[-1] == Ended()
-
-
 async def test_a_change_in_the_cluster_is_followed_and_told(api_server: ApiServer, tmp_path: Path) -> None:
     async with supervisor(tmp_path) as (stage, first):
         first.send(start_request(api_server, tmp_path))
@@ -236,7 +216,7 @@ async def test_a_selection_of_nothing_fails_and_leaves_nothing(api_server: ApiSe
     async with supervisor(tmp_path) as (stage, first):
         first.send(start_request(api_server, tmp_path, "wep"))
         [*_, failed, ended] = await first.rest()
-        assert failed == Failed("no Service matches wep in context dev", "did you mean web?")
+        assert failed == Failed("no Service matches wep in namespace shop of context dev", "did you mean web?")
         assert ended == Ended()
         assert not stage.run.state.exists()
         assert not (tmp_path / "hosts").exists()

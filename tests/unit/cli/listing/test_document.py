@@ -10,8 +10,8 @@ import pytest
 from kubectl_localize import __version__
 from kubectl_localize.cli.listing.document import Filter, Owner, Reading, StateFiles, merge, notes
 from kubectl_localize.cli.listing.formats import names
-from kubectl_localize.cli.listing.label_selector import parse_selector
 from kubectl_localize.host.paths import Paths, RunPaths
+from kubectl_localize.label_selector import parse_selector
 from kubectl_localize.ls_document import HostsState, LsDocument
 from tests.unit.cli.samples import document, forward, port
 

@@ -62,7 +62,7 @@ class RecordedControl(ControlServer):
     def __init__(self, client: RecordedClient) -> None:
         self._client = client
 
-    def broadcast(self, event: Any) -> None:
+    def broadcast(self, event: Any, service: ServiceKey | None = None) -> None:
         self._client.send(event)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.forwarding.dns_names import (
+    Claim,
     Named,
     NameRules,
     Names,
@@ -20,14 +21,19 @@ from kubectl_localize.supervisor.forwarding.dns_names import (
     shadowing,
 )
 
-RULES = NameRules(context="dev", namespace="shop", cluster_domain="cluster.local", taken={})
+RULES = NameRules(context="dev", cluster_domain="cluster.local", taken={})
+
+
+def claims(*keys: ServiceKey) -> list[Claim]:
+    """One command selects these Services."""
+    return [Claim("shop", frozenset(keys))]
 
 
 def names_of(*pairs: tuple[str, str], rules: NameRules = RULES) -> dict[str, tuple[str, ...]]:
     """Names by `namespace/service[/label]`, whose address is that text itself."""
     named = [Named(ServiceKey(namespace, name.partition("/")[0]), f"{namespace}/{name}", name.partition("/")[2])
              for namespace, name in pairs]  # fmt: skip
-    result = assign_names(named, {entry.key for entry in named}, rules)
+    result = assign_names(named, claims(*(entry.key for entry in named)), rules)
     return {line.address: line.names for line in result.lines}
 
 
@@ -64,14 +70,14 @@ def test_who_has_the_bare_name(pairs: list[tuple[str, str]], holder: str | None)
 def test_services_that_are_not_forwarded_count_when_a_name_has_to_be_the_only_one() -> None:
     web = Named(ServiceKey("try", "web"), "127.64.0.1")
     skipped = {ServiceKey("try", "web"), ServiceKey("test", "web")}
-    assert "web" not in assign_names([web], skipped, RULES).of("127.64.0.1")
+    assert "web" not in assign_names([web], claims(*skipped), RULES).of("127.64.0.1")
     in_the_contexts = {ServiceKey("try", "web"), ServiceKey("shop", "web")}
-    assert "web" not in assign_names([web], in_the_contexts, RULES).of("127.64.0.1")
+    assert "web" not in assign_names([web], claims(*in_the_contexts), RULES).of("127.64.0.1")
 
 
 def test_a_name_that_something_else_has_is_left_alone_and_said() -> None:
     rules = replace(RULES, taken={"web": "the hosts file"}, public={"web.shop"})
-    result = assign_names([Named(ServiceKey("shop", "web"), "127.64.0.1")], [ServiceKey("shop", "web")], rules)
+    result = assign_names([Named(ServiceKey("shop", "web"), "127.64.0.1")], claims(ServiceKey("shop", "web")), rules)
     assert result.of("127.64.0.1") == ("web.shop.svc", "web.shop.svc.cluster.local", "web.shop.dev")
     assert result.warnings == (
         "the name web is left alone: the hosts file has it",
@@ -88,7 +94,7 @@ def test_a_services_name_goes_before_a_pods() -> None:
 
 def test_pods_that_share_an_address_and_a_label_have_one_line() -> None:
     same = Named(ServiceKey("shop", "db"), "127.64.0.1", "h")
-    assert len(assign_names([same, same], [same.key], RULES).lines) == 1
+    assert len(assign_names([same, same], claims(same.key), RULES).lines) == 1
 
 
 def test_a_name_that_is_too_long_for_dns_is_left_out() -> None:
@@ -136,7 +142,7 @@ def test_no_name_leads_to_two_addresses_and_everything_has_its_full_name(
 ) -> None:
     named = [Named(ServiceKey(space, name), f"127.64.0.{at}", label) for at, (space, name, label) in enumerate(things)]
     rules = replace(RULES, taken=dict.fromkeys(taken, "the hosts file"))
-    result = assign_names(named, {entry.key for entry in named}, rules)
+    result = assign_names(named, claims(*(entry.key for entry in named)), rules)
     count = Counter(name for line in result.lines for name in line.names)
     assert all(times == 1 for times in count.values())
     assert not taken & set(count)

@@ -13,7 +13,7 @@ import pytest
 from kubectl_localize.host.hosts import render_block
 from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Options, ServiceKey
-from kubectl_localize.supervisor.forwarding.dns_names import Named
+from kubectl_localize.supervisor.forwarding.dns_names import Claim, Named
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.timing import Clock, Notifier
@@ -24,6 +24,11 @@ from tests.unit.supervisor.loop import until
 
 WEB, GITHUB = ServiceKey("shop", "web"), ServiceKey("com", "github")
 WEB_NAMED, GITHUB_NAMED = Named(WEB, "127.71.4.19"), Named(GITHUB, "127.71.4.20")
+
+
+def claims(*keys: ServiceKey) -> list[Claim]:
+    """One command selects these Services."""
+    return [Claim("shop", frozenset(keys))]
 
 
 class Dns:
@@ -88,16 +93,16 @@ async def running(stage: Stage) -> AsyncIterator[Stage]:
 
 async def test_what_is_forwarded_is_written_and_it_is_known_when(tmp_path: Path) -> None:
     async with running(Stage(tmp_path)) as stage:
-        stage.writer.forward([WEB_NAMED], [WEB])
+        stage.writer.forward([WEB_NAMED], claims(WEB))
         assert stage.helper.lines == (), "nobody waits for the file"
         await stage.writer.settled()
         assert {"web", "web.shop"} <= stage.names()
         assert stage.writer.state is HostsState.WRITTEN
         writes = stage.helper.writes
-        stage.writer.forward([WEB_NAMED], [WEB])
+        stage.writer.forward([WEB_NAMED], claims(WEB))
         await stage.writer.settled()
         assert stage.helper.writes == writes, "nothing has changed"
-        stage.writer.forward([], [WEB])
+        stage.writer.forward([], claims(WEB))
         await stage.writer.settled()
         assert stage.helper.lines == ()
 
@@ -108,7 +113,7 @@ async def test_a_write_that_failed_is_tried_again_after_longer_and_longer_pauses
     stage = Stage(tmp_path)
     stage.helper.refuses = True
     async with running(stage):
-        stage.writer.forward([WEB_NAMED], [WEB])
+        stage.writer.forward([WEB_NAMED], claims(WEB))
         await stage.writer.settled()
         assert stage.writer.state is HostsState.DENIED
         for count in (1, 2, 3):
@@ -127,7 +132,7 @@ async def test_a_write_that_failed_is_tried_again_after_longer_and_longer_pauses
 
 async def test_a_slow_look_up_holds_up_its_own_name_only(tmp_path: Path) -> None:
     async with running(Stage(tmp_path)) as stage:
-        stage.writer.forward([WEB_NAMED, GITHUB_NAMED], [WEB, GITHUB])
+        stage.writer.forward([WEB_NAMED, GITHUB_NAMED], claims(WEB, GITHUB))
         await until(lambda: "web.shop" in stage.names())
         assert "github.com" not in stage.names()
         assert "github.com.svc" in stage.names()
@@ -145,7 +150,7 @@ async def test_a_name_that_public_dns_has_is_left_alone(tmp_path: Path) -> None:
     stage.dns.exists = {"github.com"}
     stage.dns.may_answer.set()
     async with running(stage):
-        stage.writer.forward([GITHUB_NAMED], [GITHUB])
+        stage.writer.forward([GITHUB_NAMED], claims(GITHUB))
         await stage.writer.settled()
         assert "github.com" not in stage.names()
         assert "github.com.svc" in stage.names()
@@ -156,9 +161,9 @@ async def test_a_write_that_hangs_holds_up_nobody_who_tells_what_is_forwarded(tm
     stage = Stage(tmp_path)
     stage.helper.may_write.clear()
     async with running(stage):
-        stage.writer.forward([WEB_NAMED], [WEB])
+        stage.writer.forward([WEB_NAMED], claims(WEB))
         await until(lambda: stage.helper.writes == 1)
-        stage.writer.forward([GITHUB_NAMED], [GITHUB])
+        stage.writer.forward([GITHUB_NAMED], claims(GITHUB))
         stage.dns.may_answer.set()
         stage.helper.may_write.set()
         await stage.writer.settled()
@@ -170,7 +175,7 @@ async def test_a_helper_that_connects_writes_at_once(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.helpers.connected = None
     async with running(stage):
-        stage.writer.forward([WEB_NAMED], [WEB])
+        stage.writer.forward([WEB_NAMED], claims(WEB))
         await stage.writer.settled()
         assert stage.writer.state is HostsState.DENIED
         before = stage.changed.count
@@ -182,7 +187,7 @@ async def test_a_helper_that_connects_writes_at_once(tmp_path: Path) -> None:
 async def test_a_helper_that_goes_is_told(tmp_path: Path) -> None:
     """`ls` says `hosts: denied` then, and the next command asks for another one."""
     async with running(Stage(tmp_path)) as stage:
-        stage.writer.forward([WEB_NAMED], [WEB])
+        stage.writer.forward([WEB_NAMED], claims(WEB))
         await stage.writer.settled()
         before = stage.changed.count
         stage.helpers.connect(None)
@@ -192,7 +197,7 @@ async def test_a_helper_that_goes_is_told(tmp_path: Path) -> None:
 
 async def test_without_names_nothing_is_written_and_nobody_asked(tmp_path: Path) -> None:
     async with running(Stage(tmp_path, hosts=False)) as stage:
-        stage.writer.forward([GITHUB_NAMED], [GITHUB])
+        stage.writer.forward([GITHUB_NAMED], claims(GITHUB))
         await stage.writer.settled()
         assert (stage.writer.state, stage.helper.writes, stage.dns.asked) == (HostsState.OFF, 0, [])
 
@@ -202,7 +207,7 @@ async def test_names_that_somebody_else_took_out_are_written_again_and_it_is_sai
     tmp_path: Path, refuses: bool
 ) -> None:
     stage = Stage(tmp_path)
-    stage.writer.forward([WEB_NAMED], [WEB])
+    stage.writer.forward([WEB_NAMED], claims(WEB))
     assert await stage.writer.tend()
     written = stage.helper.lines
     stage.file.write_text(render_block("dev-1", "dev", written))

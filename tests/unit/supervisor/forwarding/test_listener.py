@@ -138,7 +138,7 @@ async def test_where_every_pod_refuses_the_client_is_reset(tmp_path: Path) -> No
             stage.changed.fire()
             await asyncio.wait((asking,), timeout=0.01)
         assert await asking == "reset"
-        assert stage.clock.now - began < stage.config.wait_timeout_seconds, "it must not wait as for a new pod"
+        assert stage.clock.now - began < stage.terms.wait_timeout_seconds, "it must not wait as for a new pod"
         status, reason = stage.listener.status()
         assert status is Status.BACKOFF
         assert reason in ("the pod refuses connections on this port", "kubectl port-forward is ending")

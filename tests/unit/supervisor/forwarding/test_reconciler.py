@@ -22,6 +22,7 @@ from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Endpoint, EndpointSlice, Options, Selection, Service, ServiceKey, ServicePort
+from kubectl_localize.supervisor.forwarding.holds import Hold, Holds
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
@@ -53,6 +54,8 @@ class Stage:
         self.rig = Rig({}, directory / "log")
         self.rig.may_start.clear()
         self.store = Store(Notifier(), Clock(lambda: 0.0, asyncio.sleep))
+        self.holds = Holds()
+        self.hold = self.wants(Selection())
         self.hosts = HostsWriter(
             CONNECTION,
             replace(Options(), hosts_file=str(directory / "hosts")),
@@ -64,8 +67,8 @@ class Stage:
             changed=Notifier(),
         )
         self.reconciler = Reconciler(
-            CONNECTION,
-            Selection(),
+            CONNECTION.context,
+            self.holds,
             self.store,
             key=str(directory),  # the addresses come of it, and other test runs have others
             registry=AddressRegistry(
@@ -80,6 +83,13 @@ class Stage:
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
             reporter=self.reporter,
         )
+
+    def wants(self, selection: Selection, **options: Any) -> Hold:
+        """One more command wants Services."""
+        hold = Hold(selection, "shop", replace(Options(), **options))
+        hold.active = True
+        self.holds.add(hold)
+        return hold
 
     def _bind(self, address: str, port: int) -> socket.socket:
         if port in self.denied:

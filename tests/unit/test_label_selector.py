@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kubectl_localize.cli.listing.label_selector import matches, parse_selector
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.label_selector import matches, parse_selector
 
 LABELS = {"app": "web", "app.kubernetes.io/part-of": "shop", "empty": ""}
 

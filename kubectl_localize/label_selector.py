@@ -1,4 +1,4 @@
-"""Kubernetes' label selectors, for the items of `ls`, which are filtered on this machine."""
+"""Kubernetes' label selectors, applied on this machine: to the Services of a selection, and to the items of `ls`."""
 
 from __future__ import annotations
 
