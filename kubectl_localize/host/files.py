@@ -6,6 +6,7 @@ read, and moved aside before our file is made.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -62,6 +63,20 @@ def read_json(path: Path) -> Any:
         ValueError: it is no JSON.
     """
     return parse_json(read_text(path))
+
+
+def mark_outdated(path: Path) -> None:
+    """Note that a file could not be replaced, in what a full disk still has room for: its time is that of the epoch."""
+    with contextlib.suppress(OSError):
+        os.utime(path, (0, 0))
+
+
+def is_outdated(path: Path) -> bool:
+    """Whether a file has been marked so."""
+    try:
+        return os.stat(path).st_mtime_ns == 0
+    except OSError:
+        return False
 
 
 def move_aside(path: Path) -> Path:

@@ -58,6 +58,7 @@ _LOCAL_NAMES = frozenset(
 _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 _RESERVED = ipaddress.IPv4Network("127.0.0.0/16")
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _NO_RENAME = (errno.EBUSY, errno.EXDEV, *_DENIED)
 
 
@@ -304,7 +305,9 @@ class HostsFile:
         try:
             self._rename_over(new)
         except OSError as error:
-            if error.errno not in _NO_RENAME:
+            # On a full disk there is no room for a second file; but less text needs no more room than there was.
+            shrinks_on_full_disk = error.errno in _NO_ROOM and len(new) <= len(old)
+            if error.errno not in _NO_RENAME and not shrinks_on_full_disk:
                 raise
             self._overwrite(old, new)
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kubectl_localize.errors import LocalizeError
+from kubectl_localize.host.sockets import RESERVED_BY_LISTENERS, is_reserved, too_many_files
 from kubectl_localize.json_text import parse_json
 from kubectl_localize.model import HostsLine
 
@@ -218,6 +219,9 @@ def _checked(descriptor: int | None, address: str, port: int) -> socket.socket:
     if descriptor is None:
         raise HelperError("too many open files", "raise the limit of open files (ulimit -n)")
     bound = socket.socket(fileno=descriptor)
+    if is_reserved(descriptor, RESERVED_BY_LISTENERS):
+        bound.close()
+        raise HelperError(too_many_files())
     if bound.family != socket.AF_INET or bound.getsockname() != (address, port):
         bound.close()
         raise HelperError(f"the helper passed something else than {address}:{port}")

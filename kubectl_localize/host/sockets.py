@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 import socket
@@ -13,16 +14,45 @@ from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import HOME_VARIABLE
 from kubectl_localize.host.system import System, this_system
 
+# Descriptors that listeners leave free: for commands, the state file, API requests, children and connections.
+RESERVED_BY_LISTENERS = 26
+# Those of them that connections leave free: a command that connects and a child that is started need that many.
+RESERVED_BY_CONNECTIONS = 12
+FEWEST_DESCRIPTORS = 48  # a supervisor without any forward takes 20
 
-def bind_loopback(address: str, port: int) -> socket.socket:
+
+def descriptor_limit() -> int:
+    """How many descriptors this process may have open."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def is_reserved(descriptor: int, count: int) -> bool:
+    """Whether a new descriptor is among the last `count`: the system gives the lowest number that is free."""
+    limit = descriptor_limit()
+    return limit != resource.RLIM_INFINITY and descriptor >= limit - count
+
+
+def too_many_files() -> str:
+    """What is wrong with an open that would leave too few descriptors for anything else."""
+    return f"too many open files, a process may have {descriptor_limit()} (`ulimit -n` raises that)"
+
+
+def bind_loopback(address: str, port: int, reserved: int = RESERVED_BY_LISTENERS) -> socket.socket:
     """Return a non-blocking TCP socket bound to the IPv4 address and port, not listening yet.
+
+    Args:
+        address: of the loopback network.
+        port: 0 for any that is free.
+        reserved: how many descriptors it leaves free.
 
     Raises:
         PermissionError: the port is privileged (below the system's `unprivileged_port_start()`).
-        OSError: it cannot be bound; EADDRINUSE if another process listens there.
+        OSError: it cannot be bound; EADDRINUSE if another process listens there, EMFILE if few descriptors are left.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
+        if is_reserved(listener.fileno(), reserved):
+            raise OSError(errno.EMFILE, too_many_files())
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((address, port))

@@ -44,6 +44,8 @@ def main(argv: list[str]) -> int:
     os.umask(0o077)
     inherited = socket.socket(fileno=int(argv[0]))
     inherited.set_inheritable(False)
+    if not _has_descriptors(inherited):
+        return 1
     guard = Guard.start()
 
     import_without_openssl()
@@ -52,7 +54,6 @@ def main(argv: list[str]) -> int:
     from kubectl_localize.host.group_ledger import GroupLedger, end_recorded_groups
     from kubectl_localize.host.paths import HOME_VARIABLE, Paths
     from kubectl_localize.host.process import Pidfile
-    from kubectl_localize.host.sockets import raise_descriptor_limit
     from kubectl_localize.protocol import Failed, Taken, to_line
     from kubectl_localize.supervisor.app import serve
 
@@ -72,7 +73,6 @@ def main(argv: list[str]) -> int:
         inherited.sendall(to_line(Taken()))
         guard.close()
         return 0
-    raise_descriptor_limit()
     gc.freeze()
     end_recorded_groups(run.groups)  # of a supervisor that was killed together with its guard
     groups = GroupLedger(run.groups, guard)
@@ -83,6 +83,21 @@ def main(argv: list[str]) -> int:
         groups.close()
         pidfile.leave()
     return 0
+
+
+def _has_descriptors(inherited: socket.socket) -> bool:
+    """Whether this process may have enough open files; if not, the command that started it is told."""
+    from kubectl_localize.host.sockets import FEWEST_DESCRIPTORS, descriptor_limit, raise_descriptor_limit
+
+    raise_descriptor_limit()
+    limit = descriptor_limit()
+    if 0 <= limit < FEWEST_DESCRIPTORS:  # no limit is a negative number
+        from kubectl_localize.protocol import Failed, to_line
+
+        message = f"a process may have only {limit} open files here, and the supervisor needs {FEWEST_DESCRIPTORS}"
+        inherited.sendall(to_line(Failed(message, "`ulimit -n 1024`, and start it again")))
+        return False
+    return True
 
 
 def _log_to(path: Path) -> None:

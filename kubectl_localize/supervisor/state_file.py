@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from kubectl_localize.host.files import mark_outdated
 from kubectl_localize.ls_document import LsDocument
 from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.timing import Clock
@@ -81,6 +82,7 @@ class StateFile:
         try:
             self._write(self._path, text)
         except OSError as error:
+            mark_outdated(self._path)
             problem = f"the state file cannot be written, so `ls` is out of date: {error.strerror or error}"
             if problem != self._problem:
                 self._reporter.warn(problem)

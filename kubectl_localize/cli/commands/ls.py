@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.listing.document import Filter, Reading, StateFiles, near_names
+from kubectl_localize.cli.listing.document import Filter, StateFiles, near_names
 from kubectl_localize.cli.listing.formats import View, remarks
 from kubectl_localize.cli.streams import write_with_sequences
 from kubectl_localize.cli.terminal import is_terminal, pause, stderr_console, stdout_color, stdout_width
@@ -28,7 +29,7 @@ def run(args: Arguments) -> int:
     if args.watch:
         return _watch(args, states, wanted, view)
     everything = states.read()
-    reading = Reading(wanted.apply(everything.document), everything.warnings)
+    reading = replace(everything, document=wanted.apply(everything.document))
     if wanted.context and not reading.document.supervisors:
         _check_context(args)
     console = stderr_console(args.no_color)

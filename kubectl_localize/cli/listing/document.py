@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kubectl_localize.codec import CodecError
-from kubectl_localize.host.files import read_text
+from kubectl_localize.host.files import is_outdated, read_text
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.label_selector import Requirement, matches
 from kubectl_localize.ls_document import ExposureItem, ForwardItem, HostsState, Item, LsDocument, SupervisorItem
@@ -24,10 +24,12 @@ class Reading:
     Args:
         document: what runs, of all live supervisors.
         warnings: a sentence for each state file that could not be read or whose supervisor is dead.
+        is_partial: whether the file of a supervisor that runs is missing.
     """
 
     document: LsDocument
     warnings: tuple[str, ...] = ()
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class StateFiles:
         """All of them as one document."""
         documents: list[LsDocument] = []
         warnings: list[str] = []
+        is_partial = False
         for run in self.paths.all_runs():
             try:
                 document = _read(run, self.owner)
@@ -54,9 +57,12 @@ class StateFiles:
                 continue
             if isinstance(document, str):
                 warnings.append(document)
+                is_partial = is_partial or self.owner(run.pidfile) is not None
             elif document is not None:
                 documents.append(document)
-        return Reading(merge(documents), tuple(warnings))
+                if is_outdated(run.state):
+                    warnings.append(f"{run.state} cannot be written any more, so what it says is out of date")
+        return Reading(merge(documents), tuple(warnings), is_partial)
 
     def signature(self) -> tuple[object, ...]:
         """A value that changes whenever `read` may return something else."""

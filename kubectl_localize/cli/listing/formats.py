@@ -105,7 +105,7 @@ def remarks(reading: Reading, view: View, *, narrowed: bool, hint: str = "") -> 
     lines = [Remark(text) for text in reading.warnings]
     if view.is_table:
         lines += [Remark(text) for text in notes(reading.document, __version__)]
-        if not reading.document.items:
+        if not reading.document.items and not reading.is_partial:
             lines.append(Remark(_why_empty(reading.document, narrowed, hint), is_warning=False))
     return lines
 

@@ -84,7 +84,7 @@ class Watch:
 
     def show(self, reading: Reading) -> None:
         """Show a reading: on a terminal all of it in place of the last one, else only what has changed."""
-        wanted = Reading(self._wanted.apply(reading.document), reading.warnings)
+        wanted = replace(reading, document=self._wanted.apply(reading.document))
         if self._size:
             self._redraw(wanted, self._size())
         else:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 
 from kubectl_localize.cluster.exposing.values import CarriedPort
-from kubectl_localize.host.sockets import bind_loopback
+from kubectl_localize.host.sockets import RESERVED_BY_CONNECTIONS, bind_loopback
 from kubectl_localize.supervisor.exposing.listening import LocalListeners
 from kubectl_localize.supervisor.exposing.readiness import ReadinessServer
 from kubectl_localize.supervisor.runtime import Runtime
@@ -175,7 +175,7 @@ class LocalEnds:
             OSError: no port or descriptor is left.
         """
         for port in self.ports.values():
-            await port.listen(bind_loopback("127.0.0.1", 0))
+            await port.listen(bind_loopback("127.0.0.1", 0, RESERVED_BY_CONNECTIONS))
         await self.heartbeat.listen()
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -117,9 +118,13 @@ class Takeover:
         try:
             yield
         except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                hint = "raise the limit (`ulimit -n`), `kubectl localize stop`, and start it again"
+            else:
+                hint = f"its files are made in {self._runtime.directory}; `df` tells whether that disk has room"
             raise LocalizeError(
                 f"an exposure cannot be prepared on this machine: {error.strerror or error}",
-                f"its files are made in {self._runtime.directory}",
+                hint,
             ) from error
 
     # -- the steps ----------------------------------------------------------------------------------------------------

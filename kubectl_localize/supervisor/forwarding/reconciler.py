@@ -25,6 +25,8 @@ from kubectl_localize.timing import all_of
 
 log = logging.getLogger(__name__)
 
+_MOST_ALIKE = 3
+
 
 class Reconciler:
     """All forwards of a supervisor.
@@ -160,7 +162,8 @@ class Reconciler:
     def problems(self) -> list[str]:
         """What keeps ports from being listened on, a sentence each."""
         missing = [self._problem] if self._problem else []
-        return [*missing, *(problem for forward in self._forwards.values() for problem in forward.problems())]
+        of_ports = [problem for forward in self._forwards.values() for problem in forward.problems()]
+        return [*missing, *shortened(of_ports)]
 
     def moved(self) -> dict[ServiceKey, Sequence[tuple[int, int]]]:
         """Services with ports that had to be moved up: pairs of port and local port."""
@@ -231,3 +234,19 @@ class Reconciler:
                 if pod_address := forward.address(pod.label):
                     named.append(Named(key, pod_address, pod.label))
         return named
+
+
+def shortened(problems: Sequence[str]) -> list[str]:
+    """The problems of ports, with one sentence for more than three that differ in their Service only.
+
+    Args:
+        problems: such as `shop/web: too many open files`.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for problem in problems:
+        by_reason.setdefault(problem.partition(": ")[2], []).append(problem)
+    return [
+        text
+        for reason, same in by_reason.items()
+        for text in (same if len(same) <= _MOST_ALIKE else [f"{len(same)} ports, such as one of {same[0]}"])
+    ]

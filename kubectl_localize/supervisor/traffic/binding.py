@@ -119,4 +119,6 @@ class PortBinder:
 def _problem(error: OSError, address: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"another program has {address}:{port}, or port {port} on all addresses"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return error.strerror or str(error)
     return f"{address}:{port} cannot be bound: {error.strerror}"

@@ -7,6 +7,7 @@ import logging
 import socket
 from abc import ABC, abstractmethod
 
+from kubectl_localize.host.sockets import RESERVED_BY_CONNECTIONS, is_reserved, too_many_files
 from kubectl_localize.host.system import Peers
 from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.supervisor.traffic.buffer import ReadBuffer, Traffic
@@ -180,7 +181,10 @@ class ConnectionServer(ABC):
         """Serve one connection, and close it even if our own code fails."""
         try:
             assert client.transport is not None
-            if objection := self._admission.objection(client.transport.get_extra_info("socket")):
+            connection = client.transport.get_extra_info("socket")
+            if is_reserved(connection.fileno(), RESERVED_BY_CONNECTIONS):
+                raise RefusedError(too_many_files())
+            if objection := self._admission.objection(connection):
                 raise RefusedError(objection)
             if not await self.intercept(relay, client):
                 await self._count(relay)

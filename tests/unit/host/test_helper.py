@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -273,6 +274,23 @@ def test_what_is_no_file_is_refused_at_once(supervisor: Supervisor, tmp_path: Pa
     reply, _ = supervisor.ask(HOSTS_REQUEST)
     assert (reply["ok"], reply["kind"]) == (False, "failed")
     assert "is no file" in reply["error"]
+
+
+def test_less_text_needs_no_room_on_a_full_disk(hosts_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = hosts_file.read_bytes()
+    hosts = helper.HostsFile(str(hosts_file))
+    hosts.replace(KEY, helper.format_block(KEY, "dev", [("127.64.0.9", ["web.shop"])]))
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        hosts.replace(KEY, helper.format_block(KEY, "dev", [("127.64.0.9", ["web.shop", "web.shop.svc"])]))
+    assert b"web.shop.svc" not in hosts_file.read_bytes()
+    hosts.replace(KEY, "")
+    assert hosts_file.read_bytes() == before
+    assert list(hosts_file.parent.iterdir()) == [hosts_file]
 
 
 def test_a_link_stays_a_link(supervisor: Supervisor, hosts_file: Path, tmp_path: Path) -> None:

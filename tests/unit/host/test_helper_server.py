@@ -18,6 +18,7 @@ from kubectl_localize.host import helper as helper_program
 from kubectl_localize.host.helper_client import AddressInUseError, DeniedError, Helper, HelperError
 from kubectl_localize.host.helper_command import helper_argv, only_root_writes
 from kubectl_localize.host.helper_server import HelperServer
+from kubectl_localize.host.sockets import RESERVED_BY_LISTENERS
 from kubectl_localize.model import HostsLine
 
 KEY = f"kind-dev-1a2b3c4d-{os.getuid()}"
@@ -191,12 +192,12 @@ async def test_many_sockets_at_once_are_quick(short_dir: Path) -> None:
 async def test_descriptors_that_found_no_place_are_errors_and_the_rest_stay_in_order(short_dir: Path) -> None:
     import resource
 
-    wanted = [("127.64.9.1", port) for port in range(100, 120)]
+    wanted = [("127.64.9.1", port) for port in range(100, 160)]
     async with connected(short_dir) as (_, helper):
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         free = os.dup(0)
         os.close(free)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 8, limits[1]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + RESERVED_BY_LISTENERS + 8, limits[1]))
         try:
             results = await helper.bind_many(wanted)
         finally:

@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.sockets import LongSocketPath, bind_loopback, raise_descriptor_limit, socket_address
+from kubectl_localize.host.sockets import (
+    RESERVED_BY_CONNECTIONS,
+    RESERVED_BY_LISTENERS,
+    LongSocketPath,
+    bind_loopback,
+    is_reserved,
+    raise_descriptor_limit,
+    socket_address,
+)
 from kubectl_localize.host.system import this_system
 from kubectl_localize.host.system.linux import Linux
 from kubectl_localize.host.system.macos import MacOS
@@ -136,3 +144,25 @@ def test_the_longest_path_of_a_socket_is_the_systems(system: Linux | MacOS) -> N
             name.unlink()
         with socket.socket(socket.AF_UNIX) as bound, pytest.raises(OSError, match="too long"):
             bound.bind(f"{name}a")
+
+
+def test_listeners_leave_descriptors_for_everything_else(limits: tuple[int, int]) -> None:
+    with bind_loopback("127.64.5.8", 0) as first:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (first.fileno() + 30, limits[1]))
+        bound: list[socket.socket] = []
+        with pytest.raises(OSError, match=r"too many open files, a process may have \d+") as caught:  # noqa: PT012
+            while True:
+                bound.append(bind_loopback("127.64.5.8", 0))
+        assert caught.value.errno == errno.EMFILE
+        with bind_loopback("127.64.5.8", 0, RESERVED_BY_CONNECTIONS):
+            left = [os.open(os.devnull, os.O_RDONLY) for _ in range(RESERVED_BY_LISTENERS - 2)]
+        for descriptor in left:
+            os.close(descriptor)
+        for listener in bound:
+            listener.close()
+
+
+def test_without_a_limit_nothing_is_reserved(limits: tuple[int, int]) -> None:
+    if limits[1] != resource.RLIM_INFINITY:
+        assert not is_reserved(0, 1)
+    assert is_reserved(limits[0] - 1, 1) or limits[0] == resource.RLIM_INFINITY

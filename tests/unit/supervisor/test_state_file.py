@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 
+from kubectl_localize.host.files import is_outdated
 from kubectl_localize.host.paths import write_atomic
 from kubectl_localize.ls_document import LsDocument, SupervisorItem
 from kubectl_localize.supervisor.state_file import LOOKS_BETWEEN_COUNTS, StateFile
@@ -38,6 +40,7 @@ class Stage:
         self.reporter = NotingReporter()
         self.written: list[int] = []
         self.looks = 0
+        self.full = False
         self._turn = asyncio.Semaphore(0)
         self.file = StateFile(path, self._write, self.source, Clock(lambda: 0.0, self._pause), self.reporter)
 
@@ -53,6 +56,8 @@ class Stage:
         self.looks += 1
 
     def _write(self, path: Path, text: str) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
         write_atomic(path, text)
         self.written.append(LsDocument.from_text(text).supervisors[0].children)
 
@@ -78,6 +83,24 @@ async def test_counters_wait_for_every_fourth_look(tmp_path: Path) -> None:
     assert stage.written == []
     await stage.look(2)
     assert stage.written == [5]
+    running.cancel()
+
+
+async def test_a_file_that_cannot_be_replaced_is_marked_until_it_can(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    stage = Stage(path)
+    running = asyncio.create_task(stage.file.run())
+    stage.file.update()
+    await stage.look()
+    assert not is_outdated(path)
+    stage.full = True
+    stage.source.changes, stage.source.children = 1, 7
+    await stage.look(2)
+    assert is_outdated(path)
+    stage.full = False
+    await stage.look(2)
+    assert stage.written == [0, 7]
+    assert not is_outdated(path)
     running.cancel()
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from kubectl_localize import __version__
 from kubectl_localize.cli.listing.document import Filter, Owner, Reading, StateFiles, merge, notes
-from kubectl_localize.cli.listing.formats import names
+from kubectl_localize.cli.listing.formats import View, names, remarks
+from kubectl_localize.host.files import mark_outdated
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.label_selector import parse_selector
 from kubectl_localize.ls_document import HostsState, LsDocument
@@ -140,7 +141,24 @@ def test_a_garbled_one_of_a_dead_supervisor(tmp_path: Path) -> None:
 def test_absent(tmp_path: Path) -> None:
     _run(tmp_path, "dev-1", None)
     assert _read(tmp_path, _dead).warnings == ()
-    assert _read(tmp_path, _living).warnings == ("the supervisor with pid 4711 (dev-1) has no state file yet",)
+    living = _read(tmp_path, _living)
+    assert living.warnings == ("the supervisor with pid 4711 (dev-1) has no state file yet",)
+    said = [remark.text for remark in remarks(living, View("table"), narrowed=False)]
+    assert said == list(living.warnings)  # and not that nothing is running
+
+
+def test_one_that_could_not_be_replaced_is_shown_and_said_to_be_old(tmp_path: Path) -> None:
+    run = _run(tmp_path, "dev-1", json.dumps(document(forward("a", "web")).to_json()))
+    mark_outdated(run.state)
+    reading = _read(tmp_path, _living)
+    assert [item.name for item in reading.document.items] == ["web"]
+    assert reading.warnings == (f"{run.state} cannot be written any more, so what it says is out of date",)
+
+
+def test_one_that_is_nested_too_deeply(tmp_path: Path) -> None:
+    run = _run(tmp_path, "bad", "[" * 100_000)
+    (warning,) = _read(tmp_path, _living).warnings
+    assert warning.startswith(f"{run.state} cannot be read: ")
 
 
 def test_the_signature_changes_with_the_file_and_with_life(tmp_path: Path) -> None:

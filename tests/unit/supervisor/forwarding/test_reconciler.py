@@ -25,7 +25,7 @@ from kubectl_localize.model import Endpoint, EndpointSlice, Options, Selection, 
 from kubectl_localize.supervisor.forwarding.holds import Hold, Holds
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
-from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
+from kubectl_localize.supervisor.forwarding.reconciler import Reconciler, shortened
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 from kubectl_localize.timing import Clock, Notifier
 from tests.unit.cluster.samples import CONNECTION
@@ -412,3 +412,14 @@ async def test_a_service_that_cannot_be_followed_keeps_no_other_from_it(
         await stage.reconcile()
         assert stage.item()["endpoints"] == ["b"]
         assert "what shall run for shop/api" in caplog.text
+
+
+def test_many_ports_with_one_problem_are_one_sentence() -> None:
+    few = ["shop/a: taken", "shop/b: taken", "shop/c: taken"]
+    assert shortened(few) == few
+    many = [f"shop/{name}: too many open files" for name in "abcd"]
+    assert shortened([*many, "shop/e: taken"]) == [
+        "4 ports, such as one of shop/a: too many open files",
+        "shop/e: taken",
+    ]
+    assert shortened([]) == []
