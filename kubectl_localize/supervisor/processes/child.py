@@ -25,6 +25,7 @@ from kubectl_localize.supervisor.processes.lifecycle import (
     Wanted,
     transition,
 )
+from kubectl_localize.supervisor.processes.liveness import Carried, LivenessCheck, still_carries
 from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
 from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.timing import Backoff, Notifier, first_of
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 POD_LOOKS = Backoff(first_seconds=1.0, longest_seconds=60.0)
 FAILING_SECONDS = 1.0  # kubectl 1.23 and later end by themselves after a failed dial, well within this
 VERDICT_POLL_SECONDS = 0.02
+LOOK_SECONDS = 0.5
 WRITING_FAILURES = 2
 
 
@@ -87,9 +89,11 @@ class Child:
         self._retry: asyncio.TimerHandle | None = None
         self._wedged: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._connections: set[object] = set()
-        self._unanswered: dict[object, None] = {}
-        self._stalled: dict[object, float] = {}
+        self._connections: set[Carried] = set()
+        self._unanswered: dict[Carried, float] = {}  # when each was opened, the oldest first
+        self._stalled: dict[Carried, float] = {}
+        self._liveness = LivenessCheck()
+        self._next_look: asyncio.TimerHandle | None = None
         self._dial_failures = 0
         self._refusal = ""
         self._failing = False
@@ -182,28 +186,30 @@ class Child:
             self._cancel_timers()
 
     # -- what a relay tells -------------------------------------------------------------------------------------------
-    def attach(self, connection: object) -> None:
+    def attach(self, connection: Carried) -> None:
         """Count a connection that is about to be opened through it."""
         self._connections.add(connection)
 
-    def opened(self, connection: object) -> None:
+    def opened(self, connection: Carried) -> None:
         """Note that its port has accepted a connection."""
-        self._unanswered[connection] = None
+        self._unanswered[connection] = self._clock()
+        self._look_later()
 
-    def answered(self, connection: object) -> None:
+    def answered(self, connection: Carried) -> None:
         """Note that the first byte came back for a connection."""
         self._unanswered.pop(connection, None)
+        self._liveness.heard(self._clock())
         if self.state.failures:
             self._apply(Answered())
 
-    def stall(self, connection: object, stalled: bool) -> None:
+    def stall(self, connection: Carried, stalled: bool) -> None:
         """Note that a connection's client has stopped reading, or reads again."""
         if stalled:
             self._stalled.setdefault(connection, self._clock())
         else:
             self._stalled.pop(connection, None)
 
-    def detach(self, connection: object) -> None:
+    def detach(self, connection: Carried) -> None:
         """Forget a connection that has ended."""
         self._connections.discard(connection)
         self._stalled.pop(connection, None)
@@ -213,7 +219,7 @@ class Child:
             self.idle_since = self._clock()
             self._apply(Drained())
 
-    async def was_refused(self, connection: object, timeout_seconds: float) -> bool:
+    async def was_refused(self, connection: Carried, timeout_seconds: float) -> bool:
         """Wait for what kubectl says about a connection on which nothing came back.
 
         kubectl does not say which connection failed, and ends all of them and itself. The oldest connections did reach
@@ -230,6 +236,36 @@ class Child:
             await first_of(self._life, timeout_seconds=min(left, VERDICT_POLL_SECONDS), owned=False)
         youngest = list(self._unanswered)[-self._dial_failures :] if self._dial_failures else []
         return connection in youngest
+
+    # -- whether it still carries anything ----------------------------------------------------------------------------
+    def _look_later(self) -> None:
+        if self._next_look is None:
+            self._next_look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Check whether the way to the pod still carries anything, if a connection has waited suspiciously long."""
+        self._next_look = None
+        if self.state.phase is not Phase.RUNNING or self._failing:
+            return
+        if self._liveness.is_due(self._unanswered.values(), self._clock()):
+            self._tasks.start(self._check(), f"checking child {self.target}")
+        elif self._liveness.may_become_due(self._unanswered.values()):
+            self._look_later()
+
+    async def _check(self) -> None:
+        """Replace it if its connection to the API server is dead without a sign, as if one of several were frozen."""
+        self._liveness.checked(self._clock())
+        carries = await still_carries(self.host, self.port)
+        if carries:
+            self._liveness.heard(self._clock())
+            self._look_later()
+        elif self.state.phase is Phase.RUNNING and not self._failing:
+            log.warning("child %s carries nothing any more; new connections get another one", self.target)
+            self._failing, self._refusal = True, "the connection to the API server carries nothing any more"
+            for connection in self._liveness.stuck(self._unanswered):
+                connection.abandon()
+            self.retire()
+            self._changed.fire()
 
     # -- its process --------------------------------------------------------------------------------------------------
     def _apply(self, event: Event) -> None:
@@ -284,6 +320,7 @@ class Child:
             self._forward, self.pid = forward, forward.pid
             self.port = await forward.await_port()
             self.idle_since = self._clock()
+            self._liveness.heard(self.idle_since)
             self._apply(Ready())
             return await forward.ended()
 
@@ -304,7 +341,7 @@ class Child:
             self._tasks.start(self.end(), f"ending child {self.target}, which is wedged")
 
     def _cancel_timers(self) -> None:
-        for timer in (self._retry, self._wedged):
+        for timer in (self._retry, self._wedged, self._next_look):
             if timer is not None:
                 timer.cancel()
-        self._retry = self._wedged = None
+        self._retry = self._wedged = self._next_look = None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Protocol, cast
 
+from kubectl_localize.supervisor.processes.liveness import Carried
 from kubectl_localize.supervisor.traffic.buffer import BUFFER_BYTES, Traffic
 from kubectl_localize.supervisor.traffic.buffer import ReadBuffer as ReadBuffer
 from kubectl_localize.timing import first_of
@@ -34,15 +35,15 @@ class Upstream(Protocol):
     @property
     def port(self) -> int: ...
 
-    def attach(self, connection: object) -> None: ...
+    def attach(self, connection: Carried) -> None: ...
 
-    def opened(self, connection: object) -> None: ...
+    def opened(self, connection: Carried) -> None: ...
 
-    def answered(self, connection: object) -> None: ...
+    def answered(self, connection: Carried) -> None: ...
 
-    def stall(self, connection: object, stalled: bool) -> None: ...
+    def stall(self, connection: Carried, stalled: bool) -> None: ...
 
-    def detach(self, connection: object) -> None: ...
+    def detach(self, connection: Carried) -> None: ...
 
 
 class Outcome(Enum):
@@ -249,6 +250,11 @@ class Relay:
         with contextlib.suppress(OSError):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._client.transport.abort()
+
+    def abandon(self) -> None:
+        upstream = self._upstream
+        if upstream is not None and upstream.transport is not None and not upstream.answered:
+            upstream.transport.abort()
 
     # -- what the two sides tell --------------------------------------------------------------------------------------
     def started(self, client: ClientSide) -> None:

@@ -9,6 +9,7 @@ Run as a program: `stand_in.py POD HOW LOG`. It prints kubectl's real lines, lis
     deaf      never reads
     refuse    cannot dial the pod
     exit      ends before it listens, as where there is no such pod
+    forbidden likewise, as the user may not forward ports
 
 Lines that `pod` knows: `hold` (keeps the connection, no answer), `refuse` (as above, while those that hold are cut),
 `die` (ends, nothing said), `reset` (the pod resets the connection, which ends kubectl), `half` (half an answer, then
@@ -25,12 +26,15 @@ import threading
 
 sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))]
 
-from tests.unit.cluster.samples import LOST, NO_POD, REFUSED_33, RESET_33  # noqa: E402
+from tests.unit.cluster.samples import FORBIDDEN, LOST, NO_POD, REFUSED_33, RESET_33  # noqa: E402
 
 
 def main(pod: str, how: str, log: str) -> None:
     if how == "exit":
         print(NO_POD, file=sys.stderr)
+        sys.exit(1)
+    if how == "forbidden":
+        print(FORBIDDEN, file=sys.stderr)
         sys.exit(1)
     listening = socket.create_server(("127.0.0.1", 0))
     print(f"Forwarding from 127.0.0.1:{listening.getsockname()[1]} -> 8080", flush=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kubectl_localize.errors import UnauthorizedError
 from kubectl_localize.ls_document import Status
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from tests.unit.fakes.listener_rig import rig
@@ -257,3 +258,58 @@ async def test_closing_resets_what_is_open_and_stops_listening(tmp_path: Path) -
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
         assert not stage.listener.listening
+
+
+async def test_a_child_that_carries_nothing_any_more_is_replaced_and_a_request_that_does_no_harm_is_repeated(
+    tmp_path: Path,
+) -> None:
+    async with rig({"a": "deaf"}, tmp_path) as stage:
+        safe, safe_writer = await stage.connect(b"GET / HTTP/1.0\r\n\r\n")
+        silent, silent_writer = await stage.connect()
+        unsafe, _ = await stage.connect(b"POST / HTTP/1.0\r\n\r\n")
+        await until(lambda: stage.listener.traffic.open == 3 and stage.child("a").connections == 3)
+        stage.how["a"] = "pod"
+        stage.clock.now += 2
+        assert await safe.read() == b"a"
+        silent_writer.write(b"x\n")
+        assert await silent.read() == b"a", "nothing of it was sent"
+        with pytest.raises(ConnectionResetError):
+            await unsafe.read()
+        assert stage.started == ["a", "a"]
+        safe_writer.close()
+
+
+async def test_a_pod_that_takes_its_time_keeps_its_child(tmp_path: Path) -> None:
+    async with rig({"a": "pod"}, tmp_path) as stage:
+        _, writer = await stage.connect(b"hold\n")
+        await until(lambda: stage.noted() == ["a hold"])
+        child = stage.child("a")
+        stage.clock.now += 2
+        await until(lambda: stage.noted() == ["a hold", "a "])
+        assert (child.phase, stage.child("a"), child.connections) == (Phase.RUNNING, child, 1)
+        writer.close()
+
+
+async def test_what_failed_for_a_lasting_reason_is_shown_after_its_time_and_tried_again_when_it_is_mended(
+    tmp_path: Path,
+) -> None:
+    async with rig({"a": "forbidden"}, tmp_path) as stage:
+        asking = asyncio.create_task(stage.ask("x"))
+        await until(lambda: bool(stage.started) and stage.child("a").phase is Phase.FAILED)
+        stage.clock.now += 100
+        stage.changed.fire()
+        assert await asking == "reset"
+        status, reason = stage.listener.status()
+        assert (status, "forbidden" in reason) == (Status.BACKOFF, True)
+        stage.how["a"] = "pod"
+        stage.pool.retry_failed()
+        assert await stage.ask("x") == "a"
+        assert stage.listener.status() == (Status.ACTIVE, "")
+
+
+async def test_what_the_cluster_does_not_accept_is_shown_before_anybody_connects(tmp_path: Path) -> None:
+    async with rig({"a": "pod"}, tmp_path) as stage:
+        stage.access.failed(UnauthorizedError("token expired"))
+        assert stage.listener.status() == (Status.BACKOFF, "token expired")
+        stage.access.worked()
+        assert stage.listener.status() == (Status.IDLE, "")
