@@ -166,6 +166,24 @@ class PortMap:
     port: str
 
 
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class PodOptions:
+    """What the user asks of an exposure's objects, for clusters in which a policy wants it.
+
+    Args:
+        labels, annotations: on the pod and on all that is made for it.
+        requests, limits: of each of the pod's containers, by resource (`cpu`); an amount of 0 takes ours away.
+    """
+
+    labels: Pairs = ()
+    annotations: Pairs = ()
+    requests: Pairs = ()
+    limits: Pairs = ()
+
+
 @dataclass(frozen=True)
 class HostsLine:
     """One line of the managed block: an address and the names that lead to it."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from kubectl_localize.codec import CodecError, from_json, to_json
 from kubectl_localize.ls_document import ForwardCounts, LsDocument
-from kubectl_localize.model import Connection, Options, PortMap, Selection, ServiceKey
+from kubectl_localize.model import Connection, Options, PodOptions, PortMap, Selection, ServiceKey
 
 FAILSAFE_SECONDS = 600.0
 
@@ -45,6 +45,7 @@ class ExposeRequest:
         failsafe_service_account: one made by an admin for that; empty: our own.
         image, failsafe_image: empty for the default ones.
         image_pull_secret: one more than the workload's own; empty for none.
+        pod: what else is to be otherwise of the exposure's objects.
         command: whether the command line starts the local process, with the environment of the replaced container.
         environment: variables of that which it gets although they stay away by default, by name.
         environment_excluded: globs of variables of that which it does not get.
@@ -64,6 +65,7 @@ class ExposeRequest:
     image: str = ""
     failsafe_image: str = ""
     image_pull_secret: str = ""
+    pod: PodOptions = field(default_factory=PodOptions)
     command: bool = False
     environment: tuple[str, ...] = ()
     environment_excluded: tuple[str, ...] = ()

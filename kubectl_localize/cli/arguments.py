@@ -21,7 +21,7 @@ from kubectl_localize.cli.flags import (
 from kubectl_localize.errors import UsageError
 
 if TYPE_CHECKING:
-    from kubectl_localize.model import PortMap
+    from kubectl_localize.model import Pairs, PortMap
 
 _OTHER_WORDS = {"list": "ls", "get": "ls", "status": "ls", "down": "stop", "delete": "stop", "log": "logs"}
 _COMMANDS_HEADING = "Commands (kubectl localize COMMAND -h):"
@@ -82,6 +82,10 @@ class Arguments(argparse.Namespace):
     image: str = ""
     failsafe_image: str = ""
     image_pull_secret: str = ""
+    requests: tuple[Pairs, ...] = ()
+    limits: tuple[Pairs, ...] = ()
+    labels: tuple[Pairs, ...] = ()
+    annotations: tuple[Pairs, ...] = ()
     # ls, stop, logs, completion, version
     watch: bool = False
     all_contexts: bool = False

@@ -22,7 +22,8 @@ def read_value(flag: Flag, text: str) -> Any:
     """What was typed as a flag's value, as the value itself.
 
     Returns:
-        Seconds for a duration, a number for a count, a `PortMap` for a map; text for all others.
+        Seconds for a duration, a number for a count, a `PortMap` for a map, pairs of texts for amounts and pairs; text
+        for all others.
 
     Raises:
         UsageError: the flag cannot have this value.
@@ -39,6 +40,8 @@ def read_value(flag: Flag, text: str) -> Any:
             return _domain(spelling, text)
         case "map":
             return _map(spelling, text)
+        case "amounts" | "pairs":
+            return _pairs(flag, text)
         case "namespace" if not _NAME.fullmatch(text):
             raise UsageError(f"{text!r} is not the name of a namespace", "see kubectl get namespaces")
         case "service":
@@ -113,3 +116,12 @@ def _map(spelling: str, text: str) -> Any:
     except ValueError as error:
         example = f"for example {spelling} 3000 or {spelling} webshop/cart=3000:http"
         raise UsageError(f"{spelling}: {error}", example) from error
+
+
+def _pairs(flag: Flag, text: str) -> Any:
+    from kubectl_localize.cluster.exposing.shape import parse_amounts, parse_pairs  # needed by `expose` only
+
+    try:
+        return parse_amounts(text) if flag.kind == "amounts" else parse_pairs(text)
+    except ValueError as error:
+        raise UsageError(f"--{flag.name}: {error}", f"for example --{flag.name} {flag.value}") from error

@@ -18,7 +18,7 @@ class Flag:
         many: whether it may be given several times; a switch then counts.
         choices: the values it may have; empty for any.
         kind: what its value is. Tab completes a context, cluster, user, namespace, service or file; arguments.py
-            checks a namespace, service, duration, count, domain, map or failsafe. Empty: any text.
+            checks a namespace, service, duration, count, domain, map, failsafe, amounts or pairs. Empty: any text.
         group: its heading in `-h`.
         attribute: its name in `Arguments`, if not its own with underscores.
     """
@@ -88,6 +88,7 @@ _RUNNING = "How it runs"
 _NAMES = "Names and addresses"
 _WHERE = "Where the local process is"
 _SAFETY = "Safety"
+_POLICY = "What policies of the cluster want"
 
 
 def _namespace(help_line: str, group: str = _CONNECTION) -> Flag:
@@ -195,6 +196,13 @@ scaled to zero; at the end it is scaled up again, and this returns when it is Re
                  group=_RUNNING),
             Flag("image-pull-secret", "a pull secret for these images, besides the workload's own", value="NAME",
                  group=_RUNNING),
+            Flag("requests", "what each container of the exposure pod asks for, instead of what a policy refuses;"
+                 " cpu=0: nothing", value="cpu=10m,memory=16Mi", many=True, kind="amounts", group=_POLICY),
+            Flag("limits", "what each container of it may use", value="cpu=1,memory=256Mi", many=True, kind="amounts",
+                 group=_POLICY),
+            Flag("labels", "labels for the pod and all that is made for it", value="KEY=VALUE,…", many=True,
+                 kind="pairs", group=_POLICY),
+            Flag("annotations", "annotations for these", value="KEY=VALUE,…", many=True, kind="pairs", group=_POLICY),
         ),
         examples="""\
   # to the process that listens on the Service's target port here

@@ -19,7 +19,7 @@ from kubectl_localize.cli.running import meant, service_key
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.ls_document import ExposureItem, LsDocument
-from kubectl_localize.model import Connection, ServiceKey
+from kubectl_localize.model import Connection, Pairs, PodOptions, ServiceKey
 from kubectl_localize.protocol import (
     FAILSAFE_SECONDS,
     CommandWanted,
@@ -78,6 +78,7 @@ def expose_request(args: Arguments, connection: Connection, services: tuple[Serv
         image=args.image,
         failsafe_image=args.failsafe_image,
         image_pull_secret=args.image_pull_secret,
+        pod=PodOptions(*map(_joined, (args.labels, args.annotations, args.requests, args.limits))),
         command=bool(args.program),
         environment=args.env,
         environment_excluded=args.env_exclude,
@@ -223,3 +224,8 @@ def stop(args: Arguments, paths: RunPaths, services: tuple[ServiceKey, ...]) -> 
         steps.quiet()
         control.close()
     return 0
+
+
+def _joined(values: tuple[Pairs, ...]) -> Pairs:
+    """The pairs of a flag that was given several times; the last value of a key counts."""
+    return tuple(dict(pair for pairs in values for pair in pairs).items())

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any
 
 from kubectl_localize.cluster.exposing.selectors import put_back_patches
+from kubectl_localize.cluster.exposing.shape import OURS, PodShape
 from kubectl_localize.cluster.exposing.values import (
     FAILSAFE_CONTAINER,
     ExposurePlan,
@@ -29,6 +30,8 @@ WAY_UP_SECONDS = 300  # more than any way up takes: a pod has 120 s to run, a co
 RBAC = "rbac.authorization.k8s.io"
 
 Json = dict[str, Any]
+
+_PROBE: Json = {"exec": {"command": ["true"]}, "periodSeconds": 30}  # a script that ends says so by itself
 
 
 def script() -> str:
@@ -53,7 +56,7 @@ def announcement(nonce: str) -> str:
     return f"/proven/{nonce}"
 
 
-def container(plan: ExposurePlan, nonce: str) -> Json:
+def container(plan: ExposurePlan, nonce: str, shape: PodShape = OURS) -> Json:
     """The failsafe's container; its proof goes to the heartbeat's port, through the session."""
     failsafe = _failsafe(plan)
     targets = [
@@ -72,10 +75,8 @@ def container(plan: ExposurePlan, nonce: str) -> Json:
         "image": failsafe.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", script(), FAILSAFE_CONTAINER, *arguments],
-        "resources": {
-            "requests": {"cpu": "10m", "memory": "16Mi"},
-            "limits": {"cpu": "500m", "memory": "64Mi"},
-        },
+        **({"livenessProbe": _PROBE, "readinessProbe": _PROBE} if shape.probes else {}),
+        "resources": shape.failsafe.manifest(),
         "volumeMounts": [
             {"name": ACCOUNT_VOLUME, "mountPath": ACCOUNT_DIRECTORY, "readOnly": True},
             {"name": STATE_VOLUME, "mountPath": STATE_DIRECTORY},

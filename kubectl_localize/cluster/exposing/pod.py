@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
+from kubectl_localize.cluster.exposing.shape import PodShape, shapes
 from kubectl_localize.cluster.exposing.values import (
     SESSION_LABEL,
     SSHD_CONTAINER,
@@ -82,6 +83,7 @@ def pod(
     secret_uid: str,
     about: Provenance,
     uid: int | None = UID,
+    shape: PodShape | None = None,
 ) -> Json:
     """The exposure pod.
 
@@ -89,11 +91,14 @@ def pod(
         nonce: what only this pod's probe and failsafe call themselves when they ask for us.
         secret_name, secret_uid: its owner.
         uid: the user that it runs as; None leaves the choice to the cluster's admission.
+        shape: which of its `shapes`; the first one if it is None.
     """
+    shape = shape or next(shapes(plan))
     meta = metadata(plan, name, about, (secret_name, secret_uid))
-    meta["labels"] = _labels(plan, meta["labels"])
-    meta["annotations"] = {**NO_MESH, "linkerd.io/inject": "disabled", **meta["annotations"]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": _spec(plan, nonce, secret_name, uid)}
+    meta["labels"] = _labels(plan, {**shape.labels, **meta["labels"]})
+    no_mesh = {**NO_MESH, "linkerd.io/inject": "disabled"}
+    meta["annotations"] = {**shape.annotations, **no_mesh, **meta["annotations"]}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": _spec(plan, nonce, secret_name, uid, shape)}
 
 
 def _labels(plan: ExposurePlan, ours: Mapping[str, str]) -> dict[str, str]:
@@ -103,11 +108,11 @@ def _labels(plan: ExposurePlan, ours: Mapping[str, str]) -> dict[str, str]:
     left to the annotation if some Service selects by its label.
     """
     no_mesh = {key: value for key, value in NO_MESH.items() if key not in plan.selected_keys}
-    return {**ours, **dict(plan.labels), **no_mesh, SESSION_LABEL: plan.session}
+    return {**ours, **dict(plan.labels), **dict(plan.options.labels), **no_mesh, SESSION_LABEL: plan.session}
 
 
-def _spec(plan: ExposurePlan, nonce: str, secret_name: str, uid: int | None) -> Json:
-    containers = [_sshd_container(plan, nonce)]
+def _spec(plan: ExposurePlan, nonce: str, secret_name: str, uid: int | None, shape: PodShape) -> Json:
+    containers = [_sshd_container(plan, nonce, shape)]
     volumes: list[Json] = [{"name": "sshd", "secret": {"secretName": secret_name, "defaultMode": 0o440}}]
     spec: Json = {
         "containers": containers,
@@ -125,7 +130,7 @@ def _spec(plan: ExposurePlan, nonce: str, secret_name: str, uid: int | None) -> 
         spec["imagePullSecrets"] = [{"name": name} for name in plan.image_pull_secrets]
     if plan.failsafe:
         spec["serviceAccountName"] = plan.failsafe.service_account
-        containers.append(failsafe.container(plan, nonce))
+        containers.append(failsafe.container(plan, nonce, shape))
         volumes += failsafe.volumes()
     for container in containers:
         container["securityContext"] = {
@@ -141,7 +146,8 @@ def readiness(nonce: str) -> str:
     return f"/ready/{nonce}"
 
 
-def _sshd_container(plan: ExposurePlan, nonce: str) -> Json:
+def _sshd_container(plan: ExposurePlan, nonce: str, shape: PodShape) -> Json:
+    probes = {"livenessProbe": {"tcpSocket": {"port": plan.sshd_port}, "periodSeconds": 30}} if shape.probes else {}
     return {
         "name": SSHD_CONTAINER,
         "image": plan.image,
@@ -157,11 +163,8 @@ def _sshd_container(plan: ExposurePlan, nonce: str) -> Json:
             "timeoutSeconds": 3,
         },
         "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(PRE_STOP_SECONDS)]}}},
-        # A processor is all that a session's one thread can use, so the limit slows nothing.
-        "resources": {
-            "requests": {"cpu": "10m", "memory": "16Mi"},
-            "limits": {"cpu": "1", "memory": "256Mi"},
-        },
+        **probes,
+        "resources": shape.sshd.manifest(),
         "volumeMounts": [
             {"name": "sshd", "mountPath": DIRECTORY, "readOnly": True},
             # sshd wants a name for the user it runs as, and the image may not have one.

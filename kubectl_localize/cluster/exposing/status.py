@@ -6,7 +6,7 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import failsafe
 from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER
-from kubectl_localize.errors import KubectlError, LocalizeError
+from kubectl_localize.errors import LocalizeError
 
 Json = dict[str, Any]
 
@@ -57,14 +57,6 @@ def trouble(pod: Json) -> tuple[str, bool]:
     if status.get("phase") == "Failed":
         return f"{status.get('reason') or 'it has failed'}: {status.get('message') or ''}".rstrip(": "), True
     return "", False
-
-
-def refused(error: KubectlError, namespace: str) -> LocalizeError:
-    """What the API server objects to in Secret or pod."""
-    return LocalizeError(
-        f"namespace {namespace} does not take an exposure pod: {error.message}",
-        "quota, Pod Security and admission plugins decide that; --image and --image-pull-secret may help",
-    )
 
 
 def not_in_time(pod: str, namespace: str, what: str, *, problem: str) -> LocalizeError:

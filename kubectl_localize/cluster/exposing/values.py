@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.model import PodOptions, ServiceKey
 
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "kubectl-localize"
@@ -161,6 +161,8 @@ class ExposurePlan:
         found_by: the names of the Services that find the exposure pod: those that were asked for, and others.
         replaced_pods: the names of the pods that are scaled down.
         kept_pods: the names of pods behind these Services that are not, such as a Job's.
+        example_spec: the spec of a pod behind these Services, as it runs; empty if there is none.
+        options: what the user wants otherwise.
         ports: what is carried.
         sshd_port: where sshd itself listens, none of the carried ones.
         heartbeat_port: where the readiness probe asks, through the session, whether we live, and the failsafe tells of
@@ -190,6 +192,8 @@ class ExposurePlan:
     found_by: tuple[str, ...] = ()
     replaced_pods: tuple[str, ...] = ()
     kept_pods: tuple[str, ...] = ()
+    example_spec: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    options: PodOptions = field(default_factory=PodOptions)
 
 
 def object_name(session: str) -> str:
@@ -226,8 +230,9 @@ def metadata(plan: ExposurePlan, name: str, about: Provenance, secret: tuple[str
     meta: Json = {
         "name": name,
         "namespace": plan.namespace,
-        "labels": {MANAGED_BY_LABEL: MANAGED_BY, SESSION_LABEL: plan.session},
+        "labels": {**dict(plan.options.labels), MANAGED_BY_LABEL: MANAGED_BY, SESSION_LABEL: plan.session},
         "annotations": {
+            **dict(plan.options.annotations),
             "kubectl-localize/owner": about.owner,
             "kubectl-localize/from": about.origin,
             "kubectl-localize/since": about.since,

@@ -12,6 +12,7 @@ from kubectl_localize.cluster.exposing import rights
 from kubectl_localize.cluster.exposing.blockers import Blocker, blockers, foreign
 from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early
 from kubectl_localize.cluster.exposing.journal import Entry, exposed_already, journals
+from kubectl_localize.cluster.exposing.pull_secrets import pull_secrets
 from kubectl_localize.cluster.exposing.rollouts import unfinished
 from kubectl_localize.cluster.exposing.values import (
     SESSION_LABEL,
@@ -172,12 +173,15 @@ class Checks:
             selected = await self._api.items("v1", "pods", key.namespace, labels)
             pods += [pod for pod in selected if not _session(pod) and counts(pod)]
             behind = await owners(self._api, key.namespace, pods)
-            replaced = await pods_of(self._api, key.namespace, selector, pods, behind)
+            replaced, secrets_of_images = await asyncio.gather(
+                pods_of(self._api, key.namespace, selector, pods, behind),
+                pull_secrets(self._api, key.namespace, pods, self._request.failsafe_service_account),
+            )
         except ForbiddenError:
             await self._judge_rights(key.namespace, likely_kinds(pods), await rules)
             raise
         sessions = frozenset(map(_session, selected)) - {""}
-        return RequestedService(key, service, tuple(pods), behind, sessions, tuple(replaced))
+        return RequestedService(key, service, tuple(pods), behind, sessions, tuple(replaced), secrets_of_images)
 
     def _judge_owners(self, requested: RequestedService, autoscalers: Sequence[Json]) -> None:
         if self._keeps:

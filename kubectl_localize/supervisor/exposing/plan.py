@@ -24,6 +24,8 @@ from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import PortMap, ServiceKey
 from kubectl_localize.protocol import ExposeRequest
 
+OUR_PREFIX = "kubectl-localize/"
+
 Json = dict[str, Any]
 
 
@@ -35,6 +37,7 @@ class RequestedService:
         pods: what it selects, but for exposure pods and those that end.
         sessions: of the exposure pods that it has already.
         replaced_pods: all pods of the workloads that are scaled down, also those that it does not select.
+        pull_secrets: names, of the pods and their ServiceAccounts.
     """
 
     key: ServiceKey
@@ -43,6 +46,7 @@ class RequestedService:
     owners: Owners
     sessions: frozenset[str]
     replaced_pods: tuple[Json, ...] = ()
+    pull_secrets: tuple[str, ...] = ()
 
 
 def groups(all_requested: Sequence[RequestedService]) -> list[list[RequestedService]]:
@@ -83,23 +87,11 @@ def plan(
     templates = [workload.template for workload in _workloads(group)] or [_as_template(group)]
     asked = [requested.service for requested in group]
     replaced_pods = _by_worth(group, workloads)
-    if request.keep:  # only the Services that were asked for lose their endpoints, and find the pod by its mark
-        others: list[Json] = []
-        labels = selectors.switched({key: "" for service in asked for key in _selector(service)}, session)
-    elif request.share:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
-        labels = pod_labels([{"metadata": {}}], asked)
-        others = _besides(asked, matching(services, labels))
-    else:
-        labels = pod_labels([dict(template) for template in templates], asked)
-        labels, others = joined(labels, [*replaced_pods, *map(dict, templates)], _besides(asked, services))
-        _refuse_strangers(matching(services, labels), [*asked, *others])
+    labels, others = _labels(request, group, services, templates, replaced_pods, session)
     carried, not_carried = ports.carried(asked, others, dict(templates[0]), _maps(request, group))
     stateful_set = next((workload for workload in workloads if workload.ref.kind == "StatefulSet"), None)
     image = request.image or DEFAULT_IMAGE
     sshd_port, heartbeat_port = ports.own_ports([port.number for port in carried])
-    pull_secrets = [
-        secret["name"] for template in templates for secret in (template["spec"].get("imagePullSecrets") or ())
-    ]
     made = ExposurePlan(
         namespace=group[0].key.namespace,
         services=tuple(requested.key for requested in group),
@@ -111,9 +103,7 @@ def plan(
         heartbeat_port=heartbeat_port,
         image=image,
         session=session,
-        image_pull_secrets=tuple(
-            dict.fromkeys([*pull_secrets, *([request.image_pull_secret] if request.image_pull_secret else [])])
-        ),
+        image_pull_secrets=_pull_secrets(request, group, templates),
         hostname=_stands_in_for(stateful_set, group) if stateful_set else "",
         subdomain=str(stateful_set.object["spec"].get("serviceName") or "") if stateful_set else "",
         failsafe=_failsafe(request, workloads, session, image, own=own_failsafe),
@@ -122,8 +112,48 @@ def plan(
         found_by=tuple(item["metadata"]["name"] for item in (*asked, *others)),
         replaced_pods=tuple(pod["metadata"]["name"] for pod in replaced_pods),
         kept_pods=_kept_pods(group) if workloads else (),
+        example_spec=next((pod["spec"] for requested in group for pod in requested.pods), {}),
+        options=request.pod,
     )
     return made, not_carried
+
+
+def _labels(
+    request: ExposeRequest,
+    group: Sequence[RequestedService],
+    services: Sequence[Json],
+    templates: Sequence[Mapping[str, Any]],
+    replaced_pods: Sequence[Json],
+    session: str,
+) -> tuple[dict[str, str], list[Json]]:
+    """The labels by which Services find the exposure pod, and the Services besides those asked for that do so."""
+    asked = [requested.service for requested in group]
+    for key, _ in request.pod.labels:
+        if key in selected_keys(services) or key.startswith(OUR_PREFIX):
+            raise LocalizeError(
+                f"--labels {key}=… could change which Services find the exposure pod: they select pods by this label",
+                "name labels only that a policy asks for; the pod has the workload's own ones already",
+            )
+    if request.keep:  # only the Services that were asked for lose their endpoints, and find the pod by its mark
+        return selectors.switched({key: "" for service in asked for key in _selector(service)}, session), []
+    if request.share:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
+        labels = pod_labels([{"metadata": {}}], asked)
+        return labels, _besides(asked, matching(services, labels))
+    labels = pod_labels([dict(template) for template in templates], asked)
+    labels, others = joined(labels, [*replaced_pods, *map(dict, templates)], _besides(asked, services))
+    _refuse_strangers(matching(services, labels), [*asked, *others])
+    return labels, others
+
+
+def _pull_secrets(
+    request: ExposeRequest, group: Sequence[RequestedService], templates: Sequence[Mapping[str, Any]]
+) -> tuple[str, ...]:
+    """The pull secrets of the templates, of the pods and their ServiceAccounts, and the one that was asked for."""
+    of_templates = [
+        reference["name"] for template in templates for reference in (template["spec"].get("imagePullSecrets") or ())
+    ]
+    of_pods = [name for requested in group for name in requested.pull_secrets]
+    return tuple(dict.fromkeys(filter(None, [*of_templates, *of_pods, request.image_pull_secret])))
 
 
 def _failsafe(

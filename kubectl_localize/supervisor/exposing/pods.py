@@ -8,12 +8,15 @@ from collections.abc import Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
-from kubectl_localize.cluster.exposing import failsafe, pod
-from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, ExposurePlan, Provenance, object_name
-from kubectl_localize.errors import AlreadyExistsError, ForbiddenError, InvalidError
+from kubectl_localize.cluster.exposing import pod
+from kubectl_localize.cluster.exposing.shape import shapes
+from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER, ExposurePlan, Provenance
+from kubectl_localize.errors import AlreadyExistsError
 from kubectl_localize.host.blocking import in_daemon_thread
 from kubectl_localize.supervisor.exposing.local import LocalEnds
-from kubectl_localize.supervisor.exposing.remote_forward import Keys, RemoteForward, make_keys, remove_keys
+from kubectl_localize.supervisor.exposing.manifests import Manifests
+from kubectl_localize.supervisor.exposing.remote_forward import RemoteForward, make_keys, remove_keys
+from kubectl_localize.supervisor.exposing.trial import try_out
 from kubectl_localize.supervisor.exposing.tunnel import Tunnel
 from kubectl_localize.supervisor.processes.port_forward import Target
 from kubectl_localize.supervisor.runtime import Runtime
@@ -22,8 +25,6 @@ from kubectl_localize.timing import all_of
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-
-NO_UID_YET = "00000000-0000-0000-0000-000000000000"
 
 
 class ExposurePods:
@@ -48,27 +49,13 @@ class ExposurePods:
         self._runtime = runtime
         self._provenance = provenance
         self._ends = ends
-        self._keys: Keys | None = None
-        self._uid: int | None = pod.UID
+        self._made_of: Manifests | None = None
         self._secret_uid = ""
         self._made = 0
         self._unanswered = False
         self._nonce = ""
         self._tunnels: dict[str, Tunnel] = {}
         self.name = ""
-
-    @property
-    def _path(self) -> str:
-        return f"/api/v1/namespaces/{self._plan.namespace}"
-
-    @property
-    def _rbac(self) -> str:
-        return f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self._plan.namespace}"
-
-    @property
-    def _owned(self) -> tuple[Provenance, tuple[str, str]]:
-        """The arguments that all owned objects take: provenance, and the Secret that owns them (name and uid)."""
-        return self._provenance, (object_name(self._plan.session), self._secret_uid)
 
     async def make_keys(self) -> None:
         """Make the keys of the session.
@@ -78,7 +65,8 @@ class ExposurePods:
             OSError: its files cannot be written.
         """
         directory, session = self._runtime.directory, self._plan.session
-        self._keys = await in_daemon_thread(lambda: make_keys(directory, session), "ssh-keygen")
+        keys = await in_daemon_thread(lambda: make_keys(directory, session), "ssh-keygen")
+        self._made_of = Manifests(self._plan, self._provenance, keys, shape=next(shapes(self._plan)))
 
     def remove_keys(self) -> None:
         """Delete the files of the keys."""
@@ -88,38 +76,18 @@ class ExposurePods:
             log.warning("the keys of %s stay: %s", self._plan.session, error)
 
     @property
-    def _session_keys(self) -> Keys:
-        if self._keys is None:
+    def _manifests(self) -> Manifests:
+        if self._made_of is None:
             raise ValueError("make_keys comes first")
-        return self._keys
+        return self._made_of
 
     async def try_out(self) -> None:
-        """Ask the API server and its admission plugins whether they would take Secret and pod; nothing is made.
+        """Find out what the API server and its admission plugins take; nothing is made.
 
         Raises:
-            KubectlError: they object to something.
+            KubectlError: they object to something, or do not answer.
         """
-        secret = self._runtime.api.create(f"{self._path}/secrets", self._secret(pod.UID), dry_run=True)
-        await all_of(secret, self._try_out_pod())
-
-    async def _try_out_pod(self) -> None:
-        api, path = self._runtime.api, f"{self._path}/pods"
-        try:
-            await api.create(path, self._on_trial(pod.UID), dry_run=True)
-        except (InvalidError, ForbiddenError):
-            # If admission assigns user numbers (OpenShift), it refuses ours and answers with its own.
-            answer = await api.create(path, self._on_trial(None), dry_run=True)
-            given = _given_uid(answer)
-            if given is None:
-                raise
-            self._uid = given
-
-    def _on_trial(self, uid: int | None) -> Json:
-        """The pod's manifest for a dry run, without the ServiceAccount that does not exist yet."""
-        manifest = self._pod(NO_UID_YET, uid)
-        if self._plan.failsafe is not None and self._plan.failsafe.own:
-            del manifest["spec"]["serviceAccountName"]
-        return manifest
+        self._made_of = await try_out(self._runtime.api, self._manifests, self.name or self._pod_name())
 
     async def make_secret(self) -> None:
         """Make the Secret, and what the failsafe's pod and RoleBinding cannot be made without.
@@ -127,15 +95,14 @@ class ExposurePods:
         Raises:
             KubectlError: the API server does not answer, or refuses one of them.
         """
-        api, plan = self._runtime.api, self._plan
-        made = await api.create(f"{self._path}/secrets", self._secret(self._uid or pod.UID))
+        api, manifests = self._runtime.api, self._manifests
+        made = await api.create(f"{manifests.core}/secrets", manifests.secret())
         self._secret_uid = made["metadata"]["uid"]
-        if plan.failsafe is None or not plan.failsafe.own:
-            return
-        await all_of(
-            api.create(f"{self._path}/serviceaccounts", failsafe.service_account(plan, *self._owned)),
-            api.create(f"{self._rbac}/roles", failsafe.role(plan, *self._owned)),
-        )
+        if manifests.has_own_account:
+            await all_of(
+                api.create(f"{manifests.core}/serviceaccounts", manifests.service_account(self._secret_uid)),
+                api.create(f"{manifests.rbac}/roles", manifests.role(self._secret_uid)),
+            )
 
     async def make_first(self) -> None:
         """Make the first pod, and at the same time the failsafe's RoleBinding.
@@ -147,9 +114,10 @@ class ExposurePods:
 
     async def _bind(self) -> None:
         """Make the failsafe's RoleBinding. The Role has to exist before: only admins may bind one that does not."""
-        plan = self._plan
-        if plan.failsafe is not None and plan.failsafe.own:
-            await self._runtime.api.create(f"{self._rbac}/rolebindings", failsafe.role_binding(plan, *self._owned))
+        manifests = self._manifests
+        if manifests.has_own_account:
+            binding = manifests.role_binding(self._secret_uid)
+            await self._runtime.api.create(f"{manifests.rbac}/rolebindings", binding)
 
     async def make_pod(self, *, seen: bool = False) -> None:
         """Make a pod, the current one from now on. One before it that terminates keeps its connection until it is gone.
@@ -170,7 +138,8 @@ class ExposurePods:
             self._ends.heartbeat.expect(self._nonce, failsafe=self._plan.failsafe is not None)
         self._unanswered = True
         try:
-            await self._runtime.api.create(f"{self._path}/pods", self._pod(self._secret_uid, self._uid))
+            manifest = self._manifests.pod(self.name, self._nonce, self._secret_uid)
+            await self._runtime.api.create(f"{self._manifests.core}/pods", manifest)
         except AlreadyExistsError:
             if not await self._is_made():
                 raise
@@ -178,12 +147,12 @@ class ExposurePods:
 
     async def _is_made(self) -> bool:
         """Whether the pod of the current name is ours, made by an attempt whose answer was lost."""
-        made = await self._runtime.api.find(f"{self._path}/pods/{self.name}")
+        made = await self._runtime.api.find(f"{self._manifests.core}/pods/{self.name}")
         return made is not None and _probed_path(made) == pod.readiness(self._nonce)
 
     async def delete_pod(self, name: str) -> None:
         """Delete a pod that has failed; raises KubectlError."""
-        await self._runtime.api.delete(f"{self._path}/pods/{name}")
+        await self._runtime.api.delete(f"{self._manifests.core}/pods/{name}")
 
     def connect(self) -> None:
         """Connect to the current pod, and keep connected."""
@@ -192,7 +161,7 @@ class ExposurePods:
         ports.append((plan.heartbeat_port, self._ends.heartbeat.number))
         tunnel = self._tunnels[self.name] = Tunnel(
             Target(plan.namespace, self.name, plan.sshd_port),
-            RemoteForward(plan.session, self._session_keys, tuple(ports)),
+            RemoteForward(plan.session, self._manifests.keys, tuple(ports)),
             forwarder=runtime.forwarder,
             ssh_spawner=runtime.ssh,
             probe=runtime.probe,
@@ -216,28 +185,6 @@ class ExposurePods:
         """Give every pod a fresh connection."""
         await all_of(*(tunnel.renew() for tunnel in self._tunnels.values()))
 
-    def _secret(self, uid: int) -> Json:
-        return pod.secret(
-            self._plan,
-            name=object_name(self._plan.session),
-            authorized_key=self._session_keys.client.public,
-            host_private_key=self._session_keys.host.private,
-            host_public_key=self._session_keys.host.public,
-            about=self._provenance,
-            uid=uid,
-        )
-
-    def _pod(self, secret_uid: str, uid: int | None) -> Json:
-        return pod.pod(
-            self._plan,
-            name=self.name or self._pod_name(),
-            nonce=self._nonce,
-            secret_name=object_name(self._plan.session),
-            secret_uid=secret_uid,
-            about=self._provenance,
-            uid=uid,
-        )
-
     def _pod_name(self) -> str:
         """`localize-cart-x7k2p`, at most 63 characters, as it is a host name too; later ones are numbered."""
         number = f"-{self._made}" if self._made > 1 else ""
@@ -256,12 +203,3 @@ def _probed_path(made: Json) -> str:
         ),
         "",
     )
-
-
-def _given_uid(answer: Json) -> int | None:
-    spec = answer["spec"]
-    places = [
-        spec.get("securityContext") or {},
-        *((container.get("securityContext") or {}) for container in spec["containers"]),
-    ]
-    return next((int(place["runAsUser"]) for place in places if place.get("runAsUser") is not None), None)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
-from kubectl_localize.cluster.exposing.status import is_running, not_in_time, refused, trouble
+from kubectl_localize.cluster.exposing.status import is_running, not_in_time, trouble
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.cluster.objects import is_ready
-from kubectl_localize.errors import ForbiddenError, InvalidError, LocalizeError
+from kubectl_localize.errors import LocalizeError
 from kubectl_localize.supervisor.exposing.informer import ExposureInformer
 from kubectl_localize.supervisor.exposing.journals import Journals
 from kubectl_localize.supervisor.exposing.local import LocalEnds
@@ -24,6 +24,7 @@ from kubectl_localize.supervisor.exposing.rollback import QUIET_SECONDS
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.switched_services import SwitchedServices
+from kubectl_localize.supervisor.exposing.trial import refusals
 from kubectl_localize.supervisor.exposing.waiter import LOOK_SECONDS, Waiter
 from kubectl_localize.supervisor.processes.port_forward import PortForward, PortForwarder, Target
 from kubectl_localize.supervisor.runtime import Runtime
@@ -86,10 +87,7 @@ class Takeover:
         """
         with self._refusals_of_this_machine():
             await all_of(self._pods.make_keys(), self._ends.listen())
-        try:
-            await self._pods.try_out()
-        except (InvalidError, ForbiddenError) as error:
-            raise refused(error, self._plan.namespace) from error
+        await self._pods.try_out()
 
     async def run(self) -> None:
         """Go all the way up; how far it got is in the journals, which the way back starts from.
@@ -129,11 +127,14 @@ class Takeover:
 
     # -- the steps ----------------------------------------------------------------------------------------------------
     async def _make_pod(self) -> None:
-        await self._journals.write()
+        with refusals(self._plan.namespace, "Lease"):
+            await self._journals.write()
         self._waiter.go_on()
-        await self._pods.make_secret()
+        with refusals(self._plan.namespace, "Secret"):
+            await self._pods.make_secret()
         self._waiter.go_on()
-        await self._pods.make_first()
+        with refusals(self._plan.namespace, "Pod"):
+            await self._pods.make_first()
         self._progress.doing(f"waiting for exposure pod {self._pods.name} to run")
         await self._informer.begin()
         await self._until(lambda: self._pod_is(is_running), POD_SECONDS, "running")

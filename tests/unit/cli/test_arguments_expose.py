@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kubectl_localize.cli.arguments import Arguments, parse
+from kubectl_localize.cli.commands.expose import expose_request
 from kubectl_localize.errors import UsageError
-from kubectl_localize.model import PortMap
+from kubectl_localize.model import PodOptions, PortMap, ServiceKey
+from tests.unit.cluster.samples import CONNECTION
 
 
 def expose(line: str) -> Arguments:
@@ -39,6 +41,28 @@ def test_every_flag() -> None:
         failsafe_image="f",
         image_pull_secret="p",
     )
+
+
+def test_what_policies_want_adds_up() -> None:
+    args = expose(
+        "cart --requests cpu=20m,memory=8Mi --limits cpu=0 --labels team=a,env= --labels team=b --annotations a.b/c=d=e"
+    )
+    assert args.requests == ((("cpu", "20m"), ("memory", "8Mi")),)
+    request = expose_request(args, CONNECTION, (ServiceKey("shop", "cart"),))
+    assert request.pod == PodOptions(
+        labels=(("team", "b"), ("env", "")),
+        annotations=(("a.b/c", "d=e"),),
+        requests=(("cpu", "20m"), ("memory", "8Mi")),
+        limits=(("cpu", "0"),),
+    )
+
+
+@pytest.mark.parametrize(
+    "flag", ["--requests cpu", "--requests cpu=much", "--limits nvidia.com/gpu=1", "--labels a", "--labels a=1,,b=2"]
+)
+def test_pairs_that_are_none_are_refused(flag: str) -> None:
+    with pytest.raises(UsageError):
+        expose(f"cart {flag}")
 
 
 @pytest.mark.parametrize("off", ["off", "0"])

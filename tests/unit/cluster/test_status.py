@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_localize.cluster.exposing.status import is_lost, is_running, not_in_time, refused, trouble
-from kubectl_localize.errors import InvalidError
+from kubectl_localize.cluster.exposing.status import is_lost, is_running, not_in_time, trouble
 
 STARTED = {"startedAt": "2026-11-23T06:20:00Z"}
 SSHD = {"name": "sshd", "ready": True, "restartCount": 0, "started": True, "state": {"running": STARTED}}
@@ -118,9 +117,3 @@ LATE = "exposure pod localize-web-abc12 was not Ready in time"
 def test_what_did_not_come_about(problem: str, message: str, hint: str) -> None:
     error = not_in_time("localize-web-abc12", "shop", "Ready", problem=problem)
     assert (error.message, error.hint) == (message, hint)
-
-
-def test_what_the_api_server_objects_to() -> None:
-    error = refused(InvalidError("exceeded quota: pods"), "shop")
-    assert error.message == "namespace shop does not take an exposure pod: exceeded quota: pods"
-    assert "--image" in error.hint

@@ -168,6 +168,6 @@ def test_every_flag_with_a_value_is_understood(command: str) -> None:
     kinds = {flag.kind for flag in flags_of(command)}
     assert kinds <= {
         "", "context", "cluster", "user", "namespace", "service", "file", "duration", "count", "domain", "map",
-        "failsafe",
+        "failsafe", "amounts", "pairs",
     }  # fmt: skip
     assert not [flag.name for flag in flags_of(command) if flag.kind and not flag.value]

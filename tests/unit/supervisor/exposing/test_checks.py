@@ -233,7 +233,9 @@ def test_a_service_that_sends_to_pods_that_are_not_ready(cluster: Cluster) -> No
 
 def test_the_pod_of_a_running_job_is_named_and_left_alone(cluster: Cluster) -> None:
     job = {"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "job-uid", "controller": True}
-    cluster.put(f"{CORE}/pods/migrate-x7k2p", {"metadata": {"labels": {"app": "cart"}, "ownerReferences": [job]}})
+    cluster.put(
+        f"{CORE}/pods/migrate-x7k2p", {"metadata": {"labels": {"app": "cart"}, "ownerReferences": [job]}, "spec": {}}
+    )
     error = refused(cluster)
     assert "Job migrate (pod migrate-x7k2p)" in error.message
     assert ("--force" in error.hint, "--keep" in error.hint) == (True, True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ async def test_trying_out_makes_nothing(tmp_path: Path) -> None:
     cluster.admitted = admitted  # type: ignore[method-assign]
     await (await pods(cluster, tmp_path, failsafe=FAILSAFE)).try_out()
     kinds = {one["kind"]: one for one in tried}
-    assert sorted(kinds) == ["Pod", "Secret"]
+    assert sorted(kinds) == ["Pod", "Role", "Secret", "ServiceAccount"]
     assert "serviceAccountName" not in kinds["Pod"]["spec"], "it is not there yet, and admission would refuse the pod"
     assert (cluster.story, cluster.objects) == ([], {})
 
@@ -148,6 +149,72 @@ async def test_a_refusal_for_another_reason_is_one(tmp_path: Path) -> None:
     cluster.fails = lambda now, method, path: 'The Secret "x" is invalid: no' if "secrets" in path else ""
     with pytest.raises(InvalidError):
         await (await pods(cluster, tmp_path)).try_out()
+
+
+def refusing(cluster: Cluster, refuses: Callable[[dict[str, Any]], str]) -> list[dict[str, Any]]:
+    """A cluster whose admission refuses objects, with these words unless they are empty; what it was asked."""
+    tried: list[dict[str, Any]] = []
+
+    def admitted(body: dict[str, Any]) -> Any:
+        tried.append(body)
+        words = refuses(body)
+        return f'Error from server (Forbidden): "x" is forbidden: {words}' if words else body
+
+    cluster.admitted = admitted  # type: ignore[method-assign]
+    return tried
+
+
+LIKE = {
+    "replaced": {"metadata": {"labels": {"team": "payments"}}, "spec": {}},
+    "example_spec": {"containers": [{"name": "main", "resources": {"limits": {"cpu": "100m"}}}]},
+}
+
+
+async def test_the_pod_follows_the_replaced_ones_if_ours_is_refused(tmp_path: Path) -> None:
+    def too_much(body: dict[str, Any]) -> str:
+        containers = body["spec"]["containers"] if body["kind"] == "Pod" else ()
+        many = any(container["resources"]["limits"]["cpu"] != "100m" for container in containers)
+        return "maximum cpu usage per Container is 100m" if many else ""
+
+    cluster = Cluster()
+    refusing(cluster, too_much)
+    made = await pods(cluster, tmp_path, failsafe=FAILSAFE, **LIKE)
+    await made.try_out()
+    await made.make_secret()
+    await made.make_pod()
+    pod = cluster.objects[f"{CORE}/pods/localize-cart-abc12"]
+    assert [one["resources"]["limits"]["cpu"] for one in pod["spec"]["containers"]] == ["100m", "100m"]
+    assert "team" not in pod["metadata"]["labels"], "it follows no further than it has to"
+
+
+async def test_all_objects_get_a_label_that_the_secret_needs(tmp_path: Path) -> None:
+    cluster = Cluster()
+    refusing(cluster, lambda body: "" if "team" in body["metadata"]["labels"] else "a label team is missing")
+    made = await pods(cluster, tmp_path, failsafe=FAILSAFE, **LIKE)
+    await made.try_out()
+    await made.make_secret()
+    await made.make_first()
+    assert len(cluster.objects) == 5
+    assert {one["metadata"]["labels"]["team"] for one in cluster.objects.values()} == {"payments"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("Pod", "--limits"),
+        ("Secret", "whoever made that"),
+        ("Role", "--failsafe off"),
+        ("ServiceAccount", "--failsafe-service-account"),
+    ],
+)
+async def test_what_nothing_helps_against_is_our_own_refusal(tmp_path: Path, kind: str, hint: str) -> None:
+    cluster = Cluster()
+    count = itertools.count(1)
+    refusing(cluster, lambda body: f"no, for the {next(count)}. time" if body["kind"] == kind else "")
+    with pytest.raises(ForbiddenError, match=r"does not take an exposure pod: .*for the 1\. time") as error:
+        await (await pods(cluster, tmp_path, failsafe=FAILSAFE, **LIKE)).try_out()
+    assert hint in error.value.hint
+    assert (cluster.story, cluster.objects) == ([], {})
 
 
 async def test_the_secret_comes_first_and_owns_the_failsafe(tmp_path: Path) -> None:
