@@ -156,6 +156,11 @@ def test_a_refusal_says_what_helps_and_the_flags_do(cluster: Cluster, namespace:
         with _policy(cluster, namespace, "secrets", team), _policy(cluster, namespace, "pods", team):
             refused("everything needs a label team", "--labels change that")
             taken("--labels=team=payments")
+        with _policy(cluster, namespace, "pods", ("!has(object.metadata.labels.app)", "no more of these")):
+            done = expose(sandbox, f"{namespace}/web", f"--map={local.port}", "--dry-run")
+            assert_fails(
+                done, "the pods of Deployment .*/web would not come back: .*no more of these", "--force.*--keep"
+            )
         ours = (EVERY_CONTAINER.format("container.image.startsWith('registry.example')"), "images of our registry only")
         with _policy(cluster, namespace, "pods", ours):
             refused("images of our registry only", "--image and --failsafe-image change that")

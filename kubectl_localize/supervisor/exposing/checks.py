@@ -10,6 +10,7 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import rights
 from kubectl_localize.cluster.exposing.blockers import Blocker, blockers, foreign
+from kubectl_localize.cluster.exposing.comeback import as_pod, refused_now
 from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early
 from kubectl_localize.cluster.exposing.journal import Entry, exposed_already, journals
 from kubectl_localize.cluster.exposing.pull_secrets import pull_secrets
@@ -20,7 +21,7 @@ from kubectl_localize.cluster.exposing.values import (
     ExposurePlan,
 )
 from kubectl_localize.cluster.exposing.workloads import counts, likely_kinds, owned, owners, pods_of
-from kubectl_localize.errors import ForbiddenError, LocalizeError
+from kubectl_localize.errors import ForbiddenError, KubectlError, LocalizeError
 from kubectl_localize.host.blocking import in_daemon_thread
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import ExposeRequest
@@ -114,6 +115,8 @@ class Checks:
         self._judge_journals(all_requested, leases)
         for requested in all_requested:
             self._judge_owners(requested, autoscalers)
+            if not self._keeps:
+                await self._must_come_back(requested)
         plans = [self._plan(group, services, own_failsafe=own) for group in groups(all_requested)]
         self._judge_endpoints(plans, services, slices)
         return plans
@@ -200,6 +203,19 @@ class Checks:
                 against.append(blocker)
         for blocker in sorted(against, key=lambda blocker: blocker.forcible):
             self._object(blocker)
+
+    async def _must_come_back(self, requested: RequestedService) -> None:
+        """Try out the workloads' pods: those that admission refuses by now would not come back."""
+        for workload in requested.owners.workloads:
+            example = next((pod for pod in requested.replaced_pods if owned(workload, pod)), None)
+            if example is None:
+                continue
+            path = f"/api/v1/namespaces/{requested.key.namespace}/pods"
+            try:
+                await self._api.create(path, as_pod(workload, example), dry_run=True)
+            except KubectlError as error:
+                if (blocker := refused_now(workload, error)) is not None:
+                    self._object(blocker)
 
     def _judge_endpoints(self, plans: Sequence[ExposurePlan], services: Sequence[Json], slices: Sequence[Json]) -> None:
         served = {name for exposure_plan in plans for name in exposure_plan.found_by}

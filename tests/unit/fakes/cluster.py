@@ -37,6 +37,7 @@ class Cluster:
         story: what was changed, with the second at which it was: `PUT deployments/cart/scale`.
         fails: takes the second, the method and the path of a request; a failure in kubectl's
             words, empty if it is to succeed.
+        refuses: takes an object that is tried out; what admission says against it, empty if nothing.
         ready_seconds: how long the pods of a workload take.
         leaving_seconds: how long a deleted pod stays.
         rules: what the user may do, as a SelfSubjectRulesReview says it.
@@ -46,6 +47,7 @@ class Cluster:
         self.objects: dict[str, Json] = {}
         self.story: list[tuple[float, str]] = []
         self.fails: Callable[[float, str, str], str] = lambda now, method, path: ""
+        self.refuses: Callable[[Json], str] = lambda body: ""
         self.ready_seconds = 3.0
         self.leaving_seconds = 3.0
         self.rules: list[Json] = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
@@ -189,9 +191,11 @@ class Cluster:
     def _create(self, path: str, body: Json, *, dry_run: bool) -> Answer:
         if "/selfsubject" in path:
             return {"status": {"userInfo": {"username": "ada"}, "resourceRules": self.rules, "allowed": False}}
-        where = f"{path}/{body['metadata']['name']}"
+        if dry_run and (words := self.refuses(body)):
+            return f'Error from server (Forbidden): "{body["kind"]}" is forbidden: {words}'
         if dry_run:
             return self.admitted(body)
+        where = f"{path}/{body['metadata']['name']}"
         if where in self.objects:
             return EXISTS
         self._note("POST", where)

@@ -231,6 +231,14 @@ def test_a_service_that_sends_to_pods_that_are_not_ready(cluster: Cluster) -> No
     assert check(cluster, WEB).plans
 
 
+def test_pods_that_admission_refuses_by_now_would_not_come_back(cluster: Cluster) -> None:
+    cluster.refuses = lambda body: "no more of these"
+    error = refused(cluster)
+    assert error.message.startswith("the pods of Deployment shop/cart would not come back: ")
+    assert check(cluster, force=True).warnings == (error.message,)
+    assert check(cluster, keep=True).plans
+
+
 def test_the_pod_of_a_running_job_is_named_and_left_alone(cluster: Cluster) -> None:
     job = {"apiVersion": "batch/v1", "kind": "Job", "name": "migrate", "uid": "job-uid", "controller": True}
     cluster.put(

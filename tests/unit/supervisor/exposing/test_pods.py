@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -151,19 +151,6 @@ async def test_a_refusal_for_another_reason_is_one(tmp_path: Path) -> None:
         await (await pods(cluster, tmp_path)).try_out()
 
 
-def refusing(cluster: Cluster, refuses: Callable[[dict[str, Any]], str]) -> list[dict[str, Any]]:
-    """A cluster whose admission refuses objects, with these words unless they are empty; what it was asked."""
-    tried: list[dict[str, Any]] = []
-
-    def admitted(body: dict[str, Any]) -> Any:
-        tried.append(body)
-        words = refuses(body)
-        return f'Error from server (Forbidden): "x" is forbidden: {words}' if words else body
-
-    cluster.admitted = admitted  # type: ignore[method-assign]
-    return tried
-
-
 LIKE = {
     "replaced": {"metadata": {"labels": {"team": "payments"}}, "spec": {}},
     "example_spec": {"containers": [{"name": "main", "resources": {"limits": {"cpu": "100m"}}}]},
@@ -177,7 +164,7 @@ async def test_the_pod_follows_the_replaced_ones_if_ours_is_refused(tmp_path: Pa
         return "maximum cpu usage per Container is 100m" if many else ""
 
     cluster = Cluster()
-    refusing(cluster, too_much)
+    cluster.refuses = too_much
     made = await pods(cluster, tmp_path, failsafe=FAILSAFE, **LIKE)
     await made.try_out()
     await made.make_secret()
@@ -189,7 +176,7 @@ async def test_the_pod_follows_the_replaced_ones_if_ours_is_refused(tmp_path: Pa
 
 async def test_all_objects_get_a_label_that_the_secret_needs(tmp_path: Path) -> None:
     cluster = Cluster()
-    refusing(cluster, lambda body: "" if "team" in body["metadata"]["labels"] else "a label team is missing")
+    cluster.refuses = lambda body: "" if "team" in body["metadata"]["labels"] else "a label team is missing"
     made = await pods(cluster, tmp_path, failsafe=FAILSAFE, **LIKE)
     await made.try_out()
     await made.make_secret()
@@ -210,7 +197,7 @@ async def test_all_objects_get_a_label_that_the_secret_needs(tmp_path: Path) -> 
 async def test_what_nothing_helps_against_is_our_own_refusal(tmp_path: Path, kind: str, hint: str) -> None:
     cluster = Cluster()
     count = itertools.count(1)
-    refusing(cluster, lambda body: f"no, for the {next(count)}. time" if body["kind"] == kind else "")
+    cluster.refuses = lambda body: f"no, for the {next(count)}. time" if body["kind"] == kind else ""
     with pytest.raises(ForbiddenError, match=r"does not take an exposure pod: .*for the 1\. time") as error:
         await (await pods(cluster, tmp_path, failsafe=FAILSAFE, **LIKE)).try_out()
     assert hint in error.value.hint
