@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from kubectl_localize.cli.flag_values import check_pattern, check_service, read_value
+from kubectl_localize.cli.flag_values import read_value
 from kubectl_localize.cli.flags import (
     COMMANDS,
     COMPLETION_WORDS,
@@ -18,12 +18,21 @@ from kubectl_localize.cli.flags import (
     command_named,
     flags_of,
 )
+from kubectl_localize.cli.object_names import check_words, service_name, service_pattern
 from kubectl_localize.errors import UsageError
 
 if TYPE_CHECKING:
     from kubectl_localize.model import Pairs, PortMap
 
-_OTHER_WORDS = {"list": "ls", "get": "ls", "status": "ls", "down": "stop", "delete": "stop", "log": "logs"}
+# What other tools call it. An empty one is `kubectl localize` itself.
+_OTHER_WORDS = {
+    **dict.fromkeys(("list", "get", "status", "ps", "show"), "ls"),
+    **dict.fromkeys(("down", "delete", "end", "kill", "quit", "disconnect", "unexpose"), "stop"),
+    **dict.fromkeys(("log", "tail"), "logs"),
+    **dict.fromkeys(("intercept", "swap", "replace", "steal"), "expose"),
+    **dict.fromkeys(("undo", "recover", "cleanup", "clean"), "restore"),
+    **dict.fromkeys(("start", "forward", "port-forward", "connect"), START),
+}
 _COMMANDS_HEADING = "Commands (kubectl localize COMMAND -h):"
 
 
@@ -119,6 +128,8 @@ def parse(argv: Sequence[str]) -> Arguments:
         if text.endswith("=--") or (text.endswith("--") and text[:1] == "-" != text[1:2]):
             raise UsageError(f"flag {text[:-2].removesuffix('=')} needs a value", f"see {usage_name(START)} -h")
     command = _command_of(flags_and_words)
+    if command == START and "--version" in flags_and_words:  # which most programs have
+        return Arguments(command="version", client=True)
     args, rest = _run_argparse(_parser(command), command, flags_and_words)
     for text in rest:
         if text.startswith("-") and text != "-":
@@ -151,11 +162,18 @@ def usage_name(command: str) -> str:
     return f"kubectl localize {command}".rstrip()
 
 
-def did_you_mean_command(word: str) -> str | None:
-    """The command that a word may have been meant for (`lss`: `ls`); None if it is near none."""
+def did_you_mean_command(word: str, *, guess: bool) -> str:
+    """The command line that a word may have been meant for (`ps`: `kubectl localize ls`); empty if there is none.
+
+    Args:
+        guess: whether a word that only looks like a command (`lss`) counts, too.
+    """
     from difflib import get_close_matches
 
-    return _OTHER_WORDS.get(word) or next(iter(get_close_matches(word, COMMANDS, 1, 0.66)), None)
+    command = _OTHER_WORDS.get(word)
+    if command is None and guess:
+        command = next(iter(get_close_matches(word, COMMANDS, 1, 0.66)), None)
+    return "" if command is None else usage_name(command)
 
 
 # -- argparse ---------------------------------------------------------------------------------------------------------
@@ -295,8 +313,8 @@ def _check(args: Arguments) -> None:
         case "completion":
             _check_completion(args)
         case _:
-            for pattern in args.words:
-                check_pattern(pattern)
+            check_words(args.words)
+            args.words = tuple(map(service_pattern, args.words))
     if args.all_contexts and (args.words or args.namespaces):
         raise UsageError("--all ends everything, so no Service or namespace goes with it", "leave one of them out")
     if args.hosts_file and args.no_hosts:
@@ -307,8 +325,8 @@ def _check_expose(args: Arguments) -> None:
     if not args.words:
         stop = " --stop" if args.stop else ""
         raise UsageError("no Service is named", f"for example kubectl localize expose webshop/cart{stop}")
-    for name in args.words:
-        check_service(name)
+    check_words(args.words)
+    args.words = tuple(map(service_name, args.words))
     if args.keep and args.share:
         raise UsageError("--keep and --share exclude each other", "leave one of them out")
     if args.program and len(args.words) > 1:

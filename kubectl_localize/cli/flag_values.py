@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from kubectl_localize.cli.flags import Flag
+from kubectl_localize.cli.object_names import service_name, service_pattern
 from kubectl_localize.errors import UsageError
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -14,8 +15,6 @@ _LONGEST_SECONDS = 2**63 / 1e9
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _NAME = re.compile(_LABEL)
 _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_SERVICE = re.compile(rf"(?:{_LABEL}/)?{_LABEL}")
-_GLOB = re.compile(r"[-a-z0-9.*?\[\]!]+")
 
 
 def read_value(flag: Flag, text: str) -> Any:
@@ -45,31 +44,10 @@ def read_value(flag: Flag, text: str) -> Any:
         case "namespace" if not _NAME.fullmatch(text):
             raise UsageError(f"{text!r} is not the name of a namespace", "see kubectl get namespaces")
         case "service":
-            check_pattern(text)
+            return service_pattern(text)
     if flag.choices and text not in flag.choices:
         raise UsageError(f"{spelling} cannot be {text!r}", f"it is one of {', '.join(flag.choices)}")
     return text
-
-
-def check_pattern(text: str) -> None:
-    """Check a Service's name or a glob: `svc`, `ns/svc`, `webshop/*`.
-
-    Raises:
-        UsageError: it is neither.
-    """
-    parts = text.split("/")
-    if len(parts) > 2 or not all(_GLOB.fullmatch(part) for part in parts):
-        raise UsageError(f"{text!r} is not the name of a Service", "write svc, ns/svc or a glob such as 'webshop/*'")
-
-
-def check_service(text: str) -> None:
-    """Check a Service's name: `svc` or `ns/svc`.
-
-    Raises:
-        UsageError: it is not one.
-    """
-    if not _SERVICE.fullmatch(text):
-        raise UsageError(f"{text!r} is not the name of a Service", "write svc or ns/svc")
 
 
 def parse_duration(text: str) -> float:
@@ -111,8 +89,9 @@ def _domain(spelling: str, text: str) -> str:
 def _map(spelling: str, text: str) -> Any:
     from kubectl_localize.cluster.exposing.ports import parse_map  # needed by `expose` only
 
+    service, equals, ports = text.partition("=")
     try:
-        return parse_map(text)
+        return parse_map(f"{service_name(service)}={ports}" if equals else text)
     except ValueError as error:
         example = f"for example {spelling} 3000 or {spelling} webshop/cart=3000:http"
         raise UsageError(f"{spelling}: {error}", example) from error

@@ -62,9 +62,13 @@ class StartHolder(Holder):
         return start_helper(question, self._options, self.paths, self.console)
 
     def hint(self, failure: Failed) -> str:
-        """A first word that is nearly a command was probably meant as one."""
-        command = did_you_mean_command(self._args.words[0]) if self._args.words else None
-        return f"did you mean `kubectl localize {command}`?" if command else failure.hint
+        """A first word that is another tool's command, or nearly one of ours, was probably meant as one."""
+        guess = failure.message.startswith("no Service matches")
+        command = did_you_mean_command(self._args.words[0], guess=guess) if self._args.words else ""
+        if not command:
+            return failure.hint
+        near = failure.hint.removeprefix("did you mean ")
+        return f"did you mean `{command}`, or {near}" if near != failure.hint else f"did you mean `{command}`?"
 
     def hear(self, event: Event) -> None:
         super().hear(event)

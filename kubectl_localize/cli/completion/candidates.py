@@ -132,7 +132,7 @@ def _choices(command: str, flag: Flag) -> tuple[str, ...]:
 
 def _namespaces(line: Line, source: NameSource) -> Iterable[str]:
     given = set(line.values("namespace")) if line.flag is not None and line.flag.name == "namespace" else set()
-    if line.command == "ls":
+    if line.command in _ABOUT_WHAT_RUNS:
         return {service.namespace for service in _running(line, source)} - given
     return set(source.namespaces()) - given
 
@@ -141,7 +141,7 @@ def _namespaces(line: Line, source: NameSource) -> Iterable[str]:
 def _words(line: Line, source: NameSource) -> Iterable[Candidate]:
     if line.command == "completion":
         return [] if line.words else [Candidate(word, help_line) for word, help_line in COMPLETION_WORDS.items()]
-    if line.command == "ls":
+    if line.command in _ABOUT_WHAT_RUNS:
         names: Iterable[str] = _as_typed(line, "", (service.service for service in _running(line, source)))
     elif line.command == "expose" and line.given("stop"):
         exposed = (service.service for service in _running(line, source) if service.exposed)

@@ -171,11 +171,21 @@ def test_a_spelling_takes_a_value_in_all_commands_or_in_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "command"),
-    [("lss", "ls"), ("log", "logs"), ("sotp", "stop"), ("list", "ls"), ("verison", "version"), ("web", None)],
+    ("word", "guess", "line"),
+    [
+        ("lss", True, "kubectl localize ls"),
+        ("lss", False, ""),
+        ("log", False, "kubectl localize logs"),
+        ("sotp", True, "kubectl localize stop"),
+        ("ps", False, "kubectl localize ls"),
+        ("intercept", False, "kubectl localize expose"),
+        ("start", False, "kubectl localize"),
+        ("verison", True, "kubectl localize version"),
+        ("web", True, ""),
+    ],
 )
-def test_did_you_mean(word: str, command: str | None) -> None:
-    assert did_you_mean_command(word) == command
+def test_did_you_mean(word: str, guess: bool, line: str) -> None:
+    assert did_you_mean_command(word, guess=guess) == line
 
 
 @given(st.lists(st.text(alphabet="-=nlodvAfw/ab1", max_size=6), max_size=6))

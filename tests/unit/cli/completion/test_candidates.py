@@ -105,6 +105,8 @@ def test_lines(line: str, expected: list[str]) -> None:
         ("ls -n ", ["billing", "live", "shop"]),
         ("ls --context ", ["dev", "prod"]),
         ("stop --context p", ["prod"]),
+        ("stop ", ["billing/invoices", "cart", "invoices", "shop/cart", "shop/web", "web"]),
+        ("stop -n ", ["billing", "shop"]),
         ("logs --context p", []),
         ("expose --stop ", ["billing/invoices", "cart"]),
         ("expose -n billing --stop ", ["invoices"]),
