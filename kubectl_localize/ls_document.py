@@ -225,7 +225,7 @@ class ForwardCounts:
 def _listens_nowhere(item: ForwardItem) -> bool:
     """Whether no port of a Service could be bound; a port that waits for its first pod has not failed."""
     ports = [port for port in item.ports if port.status is not Status.SKIPPED]
-    return all(port.status is Status.BACKOFF and not port.local_port for port in ports)
+    return bool(ports) and all(port.status is Status.BACKOFF and not port.local_port for port in ports)
 
 
 def _item(data: Any) -> Item:

@@ -31,6 +31,7 @@ class Service:
     """What is needed of a Service object.
 
     `type` is ClusterIP, NodePort, LoadBalancer or ExternalName; `headless` means `clusterIP: None`.
+    `affinity_seconds` is how long a client keeps its pod (`sessionAffinity: ClientIP`); 0 means that it does not.
     """
 
     key: ServiceKey
@@ -40,19 +41,22 @@ class Service:
     ports: tuple[ServicePort, ...]
     external_name: str = ""
     labels: tuple[tuple[str, str], ...] = ()
+    affinity_seconds: int = 0
 
 
 @dataclass(frozen=True, order=True)
 class Endpoint:
     """A Ready pod behind one port of a Service: `port` is the number that this pod listens on.
 
-    `hostname` is what the pod is called below the Service's name (a StatefulSet's `db-0`), else empty.
+    `hostname` is what the pod is called below the Service's name (a StatefulSet's `db-0`), else empty. `terminating`
+    means that the pod is on its way out and still serves, which counts only if no Ready one is left.
     """
 
     pod: str
     port: int
     address: str = ""
     hostname: str = ""
+    terminating: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class EndpointSlice:
         others: how many endpoints are no pods.
         pods: how many endpoints are pods, Ready or not.
         unready: the names of the pods that are not Ready, or no longer.
+        terminating: those of them that are on their way out and still serve (as `endpoints`).
     """
 
     name: str
@@ -76,6 +81,7 @@ class EndpointSlice:
     others: int
     pods: int
     unready: tuple[str, ...] = ()
+    terminating: tuple[Endpoint, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from kubectl_localize.model import Endpoint, EndpointSlice, Service, ServiceKey, ServicePort
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+DEFAULT_AFFINITY_SECONDS = 10_800  # the API server fills it in; only handmade objects lack it
 # A DNS subdomain name: all that an API server lets a Service, a pod or a namespace be called (other kinds may be more).
 _NAME = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -47,6 +49,7 @@ def service(item: Mapping[str, Any]) -> Service:
         ports=ports,
         external_name=spec.get("externalName") or "",
         labels=tuple(sorted((meta.get("labels") or {}).items())),
+        affinity_seconds=_affinity_seconds(spec),
     )
 
 
@@ -56,6 +59,13 @@ def _is_port(number: object) -> bool:
 
 def _is_target(target: object) -> bool:
     return target is None or isinstance(target, str) or target == 0 or _is_port(target)
+
+
+def _affinity_seconds(spec: Mapping[str, Any]) -> int:
+    if spec.get("sessionAffinity") != "ClientIP":
+        return 0
+    client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    return int(client.get("timeoutSeconds") or DEFAULT_AFFINITY_SECONDS)
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
@@ -68,24 +78,29 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
 def endpoint_slice(item: Mapping[str, Any]) -> EndpointSlice | None:
     """An EndpointSlice of `discovery.k8s.io/v1`, None if it belongs to no Service that an API server allows.
 
-    An endpoint whose `ready` is absent counts as Ready, as the API says; one that terminates is not.
+    An endpoint whose `ready` is absent counts as Ready, as the API says; one that terminates is not, but may still
+    serve.
     """
     meta = item["metadata"]
     owner = (meta.get("labels") or {}).get(SERVICE_NAME_LABEL)
     if owner is None or not (is_name(owner) and is_name(meta["namespace"])):
         return None
-    endpoints, unready, others, pods = [], [], 0, 0
+    endpoints, unready, terminating, others, pods = [], [], [], 0, 0
     for entry in item.get("endpoints") or ():
         target = entry.get("targetRef") or {}
         if target.get("kind") != "Pod" or not is_name(target.get("name")):
             others += 1
             continue
         pods += 1
-        if (entry.get("conditions") or {}).get("ready") is False:
-            unready.append(target["name"])
-            continue
+        conditions = entry.get("conditions") or {}
         address = next(iter(entry.get("addresses") or ()), "")
-        endpoints.append(Endpoint(target["name"], 0, address, entry.get("hostname") or ""))
+        endpoint = Endpoint(target["name"], 0, address, entry.get("hostname") or "")
+        if conditions.get("ready") is not False:
+            endpoints.append(endpoint)
+            continue
+        unready.append(target["name"])
+        if conditions.get("serving") and conditions.get("terminating"):
+            terminating.append(replace(endpoint, terminating=True))
     return EndpointSlice(
         name=meta["name"],
         service=ServiceKey(meta["namespace"], owner),
@@ -98,4 +113,5 @@ def endpoint_slice(item: Mapping[str, Any]) -> EndpointSlice | None:
         others=others,
         pods=pods,
         unready=tuple(unready),
+        terminating=tuple(terminating),
     )

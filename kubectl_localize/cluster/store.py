@@ -115,6 +115,7 @@ class Store:
 
     def __init__(self, changed: Notifier, clock: Clock) -> None:
         self._clock = clock
+        self._changed = changed
         self._dirty: set[ServiceKey] = set()
         self.services = ServiceTable(changed, self._dirty)
         self.endpoint_slices = SliceTable(changed, self._dirty, clock)
@@ -153,6 +154,11 @@ class Store:
     def quiet_seconds(self) -> float:
         """How long no EndpointSlice has changed."""
         return self._clock.now() - self.endpoint_slices.changed_at
+
+    def touch(self, key: ServiceKey) -> None:
+        """Count a Service as changed: something is known about it that no watch reports."""
+        self._dirty.add(key)
+        self._changed.fire()
 
     @property
     def is_dirty(self) -> bool:

@@ -35,7 +35,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-PROTOCOL = 1
+PROTOCOL = 2  # 2: names may end with a dot
 SYSTEM_HOSTS = "/etc/hosts"
 LINE_BYTES = 16 * 1024 * 1024
 MOST_LINES = 20_000
@@ -46,7 +46,7 @@ LOCK_SECONDS = 5.0
 HOSTS_LINE_BYTES = 499  # musl reads lines of 512 bytes; the newline counts
 
 _KEY = re.compile(r"[a-z0-9-]{1,64}")
-_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?((\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\.?)?")
 # What systems call their own loopback, link-local and broadcast addresses (hosts(5) of Debian, Fedora and macOS).
 _LOCAL_NAMES = frozenset(
     [
@@ -433,14 +433,17 @@ def parse_range(text: str) -> ipaddress.IPv4Network:
 def check_name(name: Any) -> str:
     """Return the name if it may stand in a hosts file; `machine_names` are to be kept out besides.
 
+    Several labels may end with a dot: glibc compares names letter by letter.
+
     Raises:
         BadRequestError: it is no DNS name in lower case, or it is localhost or an address.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise BadRequestError(f"not a DNS name in lower case: {name!r}"[:300])
-    if name in _LOCAL_NAMES or name.endswith(".localhost"):
+    bare = name[:-1] if name.endswith(".") else name
+    if bare in _LOCAL_NAMES or bare.endswith(".localhost"):
         raise BadRequestError("localhost is never redirected")
-    if name[0].isdigit() and _is_address(name):
+    if name[0].isdigit() and _is_address(bare):
         raise BadRequestError(f"an address, not a name: {name}")
     return name
 
@@ -552,7 +555,7 @@ class RequestHandler:
             names = line.get("names")
             if not isinstance(names, list) or len(names) > MOST_NAMES:
                 raise BadRequestError(f"names is a list of at most {MOST_NAMES}")
-            if not own_names.isdisjoint(check_name(name) for name in names):
+            if not own_names.isdisjoint(check_name(name).rstrip(".") for name in names):
                 raise BadRequestError("a name of this machine's own is never redirected")
             entries.append((address, names))
         self._hosts.replace(self._key, format_block(self._key, label, entries))

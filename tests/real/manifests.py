@@ -130,6 +130,12 @@ def headless(name: str, ports: dict[int, int | str] | None = None, app: str | No
     return service(name, ports or {8080: "http"}, app, clusterIP="None")
 
 
+def without_ports(name: str, app: str) -> Manifest:
+    """A headless Service without ports on the pods with app=APP."""
+    spec = {"clusterIP": "None", "selector": {"app": app}}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
+
+
 def external_name(name: str, target: str) -> Manifest:
     """A Service that is only another name."""
     spec = {"type": "ExternalName", "externalName": target}

@@ -15,6 +15,7 @@ from tests.real.manifests import (
     service,
     statefulset,
     udp,
+    without_ports,
 )
 
 HTTP, ADMIN = 18080, 18081  # what web's pods listen on; nothing else of the machine does, so headless Services can, too
@@ -101,10 +102,20 @@ def open_shop(cluster: Cluster, namespace: str, other: str) -> Shop:
         with_protocols("sctp", "web", (7000, "SCTP", 7000)),
         with_protocols("both", "web", (7080, "TCP", HTTP), (7080, "UDP", HTTP)),
         external_name("elsewhere", "example.org"),
+        external_name("alias", f"web.{namespace}.svc.cluster.local."),
+        external_name("alias-of-alias", f"alias.{namespace}.svc.cluster.local"),
+        external_name("alias-of-pod", f"db-0.db.{namespace}.svc.cluster.local"),
+        external_name("circle", f"circle.{namespace}.svc.cluster.local"),
+        service("sticky", {7080: "http"}, "web", sessionAffinity="ClientIP"),
+        without_ports("web-all", "web"),
         service("empty", {7080: 8080}),
     )
     cluster.apply(
-        other, deployment("web", port=HTTP), service("web", {7080: "http"}), service("lone", {7080: "http"}, "web")
+        other,
+        deployment("web", port=HTTP),
+        service("web", {7080: "http"}),
+        service("lone", {7080: "http"}, "web"),
+        external_name("across", f"web.{namespace}.svc.cluster.local"),
     )
     cluster.wait_ready(namespace, "deployment/web", "statefulset/db", "deployment/odd", "deployment/even")
     cluster.wait_ready(other, "deployment/web")
@@ -112,7 +123,7 @@ def open_shop(cluster: Cluster, namespace: str, other: str) -> Shop:
     address = cluster.get("pod", pod, f"--namespace={namespace}")["status"]["podIP"]
     cluster.apply(namespace, slice_of("by-hand", pod, address, namespace, HTTP))
     # The slices follow the pods a moment later.
-    wait_until("slices", lambda: _endpoints(cluster, namespace) >= 17 and _endpoints(cluster, other) >= 2)
+    wait_until("slices", lambda: _endpoints(cluster, namespace) >= 21 and _endpoints(cluster, other) >= 2)
     return Shop(namespace, other)
 
 

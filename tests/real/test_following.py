@@ -79,6 +79,22 @@ def test_a_connection_made_while_no_pod_is_ready_is_answered_once_one_is(
     product.stop()
 
 
+def test_the_last_pod_serves_until_it_is_gone(cluster: Cluster, namespace: str, product: Product) -> None:
+    """As with kube-proxy: it is on its way out, and no Ready one is left."""
+    cluster.apply(namespace, deployment("last", pre_stop_seconds=25), service("last", {7080: "http"}))
+    cluster.wait_ready(namespace, "deployment/last")
+    cluster.wait_endpoints(namespace, "last")
+    (pod,) = cluster.pods(namespace, "last")
+    product.detach("-n", namespace)
+    cluster.kubectl("scale", "deployment/last", "--replicas=0", f"--namespace={namespace}")
+    wait_until("its end to begin", lambda: cluster.pods(namespace, "last") == [], 10)
+    assert product.fetch_all(*[f"http://last.{namespace}:7080/"] * 4, timeout=10) == [pod] * 4
+    assert product.items()[f"{namespace}/last"]["endpoints"] == [pod]
+    cluster.kubectl("delete", "pod", pod, "--grace-period=0", "--force", f"--namespace={namespace}")
+    product.wait_item(f"{namespace}/last", "without it", lambda item: item["status"] == "Waiting", 20)
+    product.stop()
+
+
 def test_a_connection_is_reset_when_no_pod_comes_in_time(cluster: Cluster, namespace: str, product: Product) -> None:
     cluster.apply(namespace, service("never", {7080: "http"}))
     product.detach("-n", namespace, "--wait-timeout", "1s")

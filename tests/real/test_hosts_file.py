@@ -124,7 +124,8 @@ def test_another_file_takes_the_names_when_it_is_named(shop: Shop, product: Prod
     product.detach("-n", shop.namespace, "web", "--hosts-file", str(mine))
     item = product.items()[f"{shop.namespace}/web"]
     (line,) = (line for line in mine.read_text().splitlines() if line.startswith(item["address"]))
-    assert line.split()[1:] == item["hostnames"]
+    full = f"web.{shop.namespace}.svc.cluster.local"
+    assert line.split()[1:] == [*item["hostnames"], f"{full}."]
     assert sandbox.hosts.read_bytes() == before
     assert sandbox.resolve(f"web.{shop.namespace}") == []
     assert product.fetch_all(f"http://{item['address']}:7080/")[0].startswith("web-")

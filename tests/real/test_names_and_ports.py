@@ -96,6 +96,7 @@ def test_what_cannot_be_forwarded_is_listed_with_its_reason(shop: Shop, laptop: 
         "sctp": "SCTP cannot be forwarded",
         "elsewhere": "ExternalName leads to example.org, outside the cluster",
         "by-nobody": "no selector and no endpoints",
+        "circle": f"ExternalName leads in a circle: {shop.namespace}/circle -> {shop.namespace}/circle",
     }
     shown = {name: items[f"{shop.namespace}/{name}"] for name in expected}
     assert {name: item["reason"] for name, item in shown.items()} == expected
@@ -112,6 +113,49 @@ def test_a_services_tcp_port_works_beside_its_udp_port(cluster: Cluster, shop: S
     assert item["status"] in ("Idle", "Active")
     assert (tcp["protocol"], tcp["localPort"]) == ("TCP", 7080)
     assert (udp["protocol"], udp["status"], udp["reason"]) == ("UDP", "Skipped", "UDP cannot be forwarded")
+
+
+@pytest.mark.parametrize("alias", ["alias", "alias-of-alias", "across"])
+def test_an_external_name_answers_like_the_service_that_it_leads_to(
+    cluster: Cluster, shop: Shop, laptop: Product, alias: str
+) -> None:
+    """Also over another one of its kind, and into another namespace."""
+    namespace = shop.other if alias == "across" else shop.namespace
+    url = f"http://{alias}.{namespace}.svc.cluster.local:7080/"
+    laptop.expect_answers(url, *cluster.pods(shop.namespace, "web"))
+    assert laptop.fetch_all(f"http://{alias}.{namespace}:7081/port") == [str(ADMIN)]
+    item = laptop.items()[f"{namespace}/{alias}"]
+    assert item["reason"] == f"ExternalName leads to {shop.namespace}/web"
+    assert [port["port"] for port in item["ports"]] == [7080, 7081, 7082]
+
+
+def test_an_external_name_may_name_a_single_pod(shop: Shop, laptop: Product) -> None:
+    assert laptop.fetch_all(*[shop.url("alias-of-pod", 17432)] * 4) == ["db-0"] * 4
+
+
+def test_a_client_keeps_its_pod_if_the_service_wants_that(cluster: Cluster, shop: Shop, laptop: Product) -> None:
+    answers = set(laptop.fetch_all(*[shop.url("sticky", 7080)] * 16))
+    assert len(answers) == 1
+    assert answers < set(cluster.pods(shop.namespace, "web"))
+
+
+def test_a_headless_service_without_ports_has_its_pods_names_and_ports(
+    cluster: Cluster, shop: Shop, laptop: Product
+) -> None:
+    pods = cluster.pods(shop.namespace, "web")
+    laptop.expect_answers(shop.url("web-all", HTTP), *pods)
+    item = laptop.items()[f"{shop.namespace}/web-all"]
+    assert [(port["name"], port["port"]) for port in item["ports"]] == [("http", HTTP), ("admin", ADMIN)]
+    named = {pod["name"]: pod["hostnames"][0] for pod in item["pods"]}
+    assert sorted(named) == pods
+    assert laptop.fetch_all(*(f"http://{named[pod]}:{ADMIN}/port" for pod in pods)) == [str(ADMIN)] * 2
+    assert laptop.fetch_all(*(f"http://{named[pod]}:{HTTP}/" for pod in pods)) == pods
+
+
+@pytest.mark.parametrize("name", ["web", "alias", "db-0.db"])
+def test_a_full_name_may_end_with_a_dot(shop: Shop, laptop: Product, name: str) -> None:
+    full = f"{name}.{shop.namespace}.svc.cluster.local"
+    assert laptop.sandbox.resolve(f"{full}.") == laptop.sandbox.resolve(full) != []
 
 
 def test_a_service_without_pods_is_waiting(shop: Shop, laptop: Product) -> None:

@@ -64,6 +64,22 @@ class Names:
         return next((line.names for line in self.lines if line.address == address), ())
 
 
+def with_final_dots(lines: Sequence[HostsLine], cluster_domain: str) -> tuple[HostsLine, ...]:
+    """The lines with every full name (`web.shop.svc.cluster.local`) once more, with the dot that ends it.
+
+    Programs write that dot to keep the resolver from its search list, and glibc looks for it in the hosts file.
+    """
+    end = f".svc.{cluster_domain}"
+    return tuple(
+        HostsLine(line.address, (*line.names, *(f"{name}." for name in line.names if _is_full(name, end))))
+        for line in lines
+    )
+
+
+def _is_full(name: str, end: str) -> bool:
+    return name.endswith(end) and len(name) < LONGEST_NAME
+
+
 def context_slug(context: str) -> str:
     """A context's name as the end of a host name: `arn:aws:eks:…/dev` becomes `arn-aws-eks-…-dev`."""
     slug = re.sub(r"[^a-z0-9.-]+", "-", context.lower())

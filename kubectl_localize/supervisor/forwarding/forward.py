@@ -70,7 +70,7 @@ class Forward:
             open_listener.terms = spec.terms
         for binding, endpoints in spec.bindings.items():
             if (listener := self._listeners.get(binding)) is not None:
-                listener.set_endpoints(endpoints)
+                listener.follow(endpoints, spec.namespace, spec.affinity_seconds)
 
     async def apply(self, spec: ForwardSpec, addresses: Mapping[str, str]) -> None:
         """Make what runs equal to the spec: listeners come and go, addresses stay.
@@ -86,8 +86,9 @@ class Forward:
             for binding in spec.bindings:
                 listener = self._listeners.get(binding)
                 if listener is None:
-                    listener = self._listeners[binding] = Listener(self._config, spec.key.namespace, self.spec.terms)
-                    listener.set_endpoints(self.spec.bindings.get(binding, ()))  # `follow` may have changed them since
+                    listener = self._listeners[binding] = Listener(self._config, spec.namespace, self.spec.terms)
+                    now = self.spec  # `follow` may have changed it since
+                    listener.follow(now.bindings.get(binding, ()), now.namespace, now.affinity_seconds)
                 if not listener.listening:
                     await self._open(binding, listener)
             self.applied = spec
@@ -133,7 +134,7 @@ class Forward:
     def targets(self) -> set[Target]:
         """Every pod's port that its connections may go to."""
         return {
-            Target(self.spec.key.namespace, endpoint.pod, endpoint.port)
+            Target(self.spec.namespace, endpoint.pod, endpoint.port)
             for endpoints in self.spec.bindings.values()
             for endpoint in endpoints
         }
@@ -184,6 +185,8 @@ class Forward:
         if self.spec.skipped:
             return Status.SKIPPED, self.spec.skipped
         open_ports = [port for port in ports if port.status is not Status.SKIPPED]
+        if not open_ports:  # no port is known before the first pod
+            return Status.WAITING, "no Ready pod"
         worst = min(open_ports, key=lambda port: WORST_FIRST.index(port.status))
         reasons = [worst.reason, *(port.reason for port in ports), self.spec.note]
         return worst.status, next((reason for reason in reasons if reason), "")

@@ -24,6 +24,7 @@ from kubectl_localize.supervisor.forwarding.holds import Hold, Holds, check_shar
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.informer import Informer
 from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
+from kubectl_localize.supervisor.forwarding.pod_ports import PodPorts
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler
 from kubectl_localize.supervisor.forwarding.spec import ForwardSpec
@@ -33,13 +34,14 @@ from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 from kubectl_localize.supervisor.traffic.server import Admission
-from kubectl_localize.timing import Notifier
+from kubectl_localize.timing import Notifier, first_of
 
 log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.02  # events come in bunches; a bunch is looked at once
 REOPEN_SECONDS = 5.0
 SWEEP_SECONDS = 0.5
+PORTS_SECONDS = 5.0  # how long a start waits to hear which ports pods have; the others come when they are known
 
 
 class Forwards:
@@ -107,6 +109,7 @@ class Forwards:
             clock=runtime.clock,
             changed=runtime.changed,
         )
+        self._pod_ports = PodPorts(runtime.api, self._store, runtime.clock)
         self._reconciler = Reconciler(
             connection.context,
             self.holds,
@@ -120,6 +123,8 @@ class Forwards:
             hosts=self._hosts,
             now=runtime.now,
             reporter=reporter,
+            pod_ports=self._pod_ports,
+            cluster_domain=options.cluster_domain,
         )
 
     @staticmethod
@@ -136,6 +141,7 @@ class Forwards:
         """
         self._resources.push_async_callback(self._pool.end)
         self._resources.push_async_callback(self._reconciler.end)
+        self._resources.push_async_callback(self._pod_ports.end)
         self._resources.push_async_callback(self._informer.end)
         self._resources.push_async_callback(self._helpers.close)
         self._resources.push_async_callback(self._hosts.end)
@@ -197,6 +203,8 @@ class Forwards:
         """List what a hold wants. Returns what will run for it; raises a LocalizeError if that is nothing."""
         coverage = await self._informer.cover(hold.asked, hold.namespace)
         hold.namespaces, hold.warnings = coverage.namespaces, coverage.warnings
+        self._reconciler.preview(hold)
+        await first_of(self._pod_ports.settled(), timeout_seconds=PORTS_SECONDS)
         specs = self._reconciler.preview(hold)
         unmatched = find_unmatched(hold.asked, hold.namespace, self._store.keys())
         if specs and not unmatched:

@@ -19,6 +19,7 @@ from kubectl_localize.supervisor.forwarding.dns_names import (
     assign_names,
     candidates,
     context_slug,
+    with_final_dots,
 )
 from kubectl_localize.supervisor.forwarding.helpers import Helpers
 from kubectl_localize.supervisor.forwarding.hosts_file_monitor import HostsFileMonitor
@@ -200,11 +201,12 @@ class HostsWriter:
         if helper is None:
             self._written = None
             return True  # until a helper connects, which wakes us
-        wanted = (helper, self.names.lines)
+        lines = with_final_dots(self.names.lines, self._options.cluster_domain)
+        wanted = (helper, lines)
         if self._written == wanted:
             return True
         try:
-            await helper.set_hosts(self._connection.context, self.names.lines)
+            await helper.set_hosts(self._connection.context, lines)
         except HelperError as error:
             self._written = None
             if error.message != self.problem:  # once, though it is tried again and again

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubectl_localize.ls_document import Status
 from kubectl_localize.model import Endpoint
@@ -15,7 +15,7 @@ from kubectl_localize.supervisor.processes.child import Child
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from kubectl_localize.supervisor.processes.pool import Pool
 from kubectl_localize.supervisor.processes.port_forward import Target
-from kubectl_localize.supervisor.traffic.balancing import Candidate, choose
+from kubectl_localize.supervisor.traffic.balancing import Affinity, Candidate, choose
 from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.relay import Outcome, Relay
 from kubectl_localize.supervisor.traffic.server import Admission, ConnectionServer, RefusalLog, RefusedError
@@ -60,6 +60,8 @@ class ListenerConfig:
 class Listener(ConnectionServer):
     """Serves one address and port with the Ready pods it is told of.
 
+    All its clients count as one: in the cluster, too, this machine would have one IP address.
+
     Args:
         namespace: the pods' namespace.
         terms: how its connections are treated.
@@ -75,6 +77,7 @@ class Listener(ConnectionServer):
         self._namespace = namespace
         self.terms = terms
         self._turn = 0
+        self._affinity = Affinity()
         self.endpoints: tuple[Endpoint, ...] = ()
         self.problem = ""
 
@@ -88,8 +91,15 @@ class Listener(ConnectionServer):
         self._terms = terms
         self._admission = self._config.open_admission if terms.everybody else self._config.admission
 
-    def set_endpoints(self, endpoints: tuple[Endpoint, ...]) -> None:
-        """Use these Ready pods from now on; connections that wait look again."""
+    def follow(self, endpoints: tuple[Endpoint, ...], namespace: str, affinity_seconds: int) -> None:
+        """Use these Ready pods from now on; connections that wait look again.
+
+        Args:
+            namespace: the pods'.
+            affinity_seconds: how long clients keep to one pod after their last new connection; 0 for not at all.
+        """
+        self._namespace = namespace
+        self._affinity = replace(self._affinity, seconds=affinity_seconds)
         if endpoints != self.endpoints:
             self.endpoints = endpoints
             self._config.changed.fire()
@@ -177,7 +187,8 @@ class Listener(ConnectionServer):
             slow = self._config.clock() - began >= SLOW_START_SECONDS
             child, endpoint = self._look(refused, spread=not waited, impatient=slow)
             waited = True
-            if child is not None:
+            if child is not None and endpoint is not None:
+                self._affinity = self._affinity.used(endpoint.pod, self._config.clock())
                 return child, endpoint
             now = self._config.clock()
             limit = self._terms.wait_timeout_seconds
@@ -188,9 +199,15 @@ class Listener(ConnectionServer):
         return None, None
 
     def _is_hopeless(self, refused: set[Endpoint]) -> bool:
-        """Whether there are pods, and none of them will take the connection."""
+        """Whether there are pods, and none of them will take the connection.
+
+        Those that are on their way out do not count: others will come for them.
+        """
         failed = {child.target for child in self.children() if child.phase is Phase.FAILED}
-        lost = [endpoint in refused or self._target(endpoint) in failed for endpoint in self.endpoints]
+        lost = [
+            (endpoint in refused or self._target(endpoint) in failed) and not endpoint.terminating
+            for endpoint in self.endpoints
+        ]
         return self._config.probe.up and bool(lost) and all(lost)
 
     def _look(self, refused: set[Endpoint], *, spread: bool, impatient: bool) -> tuple[Child | None, Endpoint | None]:
@@ -207,7 +224,9 @@ class Listener(ConnectionServer):
             child = pool.get(self._target(endpoint))
             phase, connections = (child.phase, child.connections) if child is not None else (Phase.IDLE, 0)
             candidates.append(Candidate(endpoint, phase, connections, endpoint in refused))
-        choice = choose(candidates, self._turn, spread=spread, impatient=impatient)
+        kept = candidates if impatient else self._affinity.kept(candidates, self._config.clock())
+        spread = spread and not self._affinity.seconds
+        choice = choose(kept, self._turn, spread=spread, impatient=impatient)
         if choice.start is not None and (choice.use is None or pool.has_room):
             pool.want(self._target(choice.start))
         return (pool.get(self._target(choice.use)), choice.use) if choice.use is not None else (None, None)

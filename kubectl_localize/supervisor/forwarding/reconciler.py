@@ -12,13 +12,15 @@ from kubectl_localize.cluster.store import Store
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import AddressRegistry
 from kubectl_localize.ls_document import ForwardItem
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.model import Service, ServiceKey
 from kubectl_localize.supervisor.forwarding.dns_names import Named
+from kubectl_localize.supervisor.forwarding.external_names import alias_spec, dead_end, destination
 from kubectl_localize.supervisor.forwarding.forward import Forward, wanted_addresses
 from kubectl_localize.supervisor.forwarding.holds import Hold, Holds
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.listener import ListenerConfig
-from kubectl_localize.supervisor.forwarding.spec import ForwardSpec, difference, forward_spec
+from kubectl_localize.supervisor.forwarding.pod_ports import PodPorts
+from kubectl_localize.supervisor.forwarding.spec import ForwardSpec, difference, forward_spec, portless_spec
 from kubectl_localize.supervisor.reporter import Reporter
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 from kubectl_localize.timing import all_of
@@ -42,6 +44,8 @@ class Reconciler:
         hosts: is told what is forwarded, and writes the names in its own time.
         now: the wall clock, in UTC.
         reporter: hears of changes.
+        pod_ports: knows the ports of the pods of a Service that has none itself.
+        cluster_domain: ends the names by which an ExternalName may lead to another Service.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class Reconciler:
         hosts: HostsWriter,
         now: Callable[[], datetime],
         reporter: Reporter,
+        pod_ports: PodPorts,
+        cluster_domain: str,
     ) -> None:
         self._context = context
         self._holds = holds
@@ -68,6 +74,9 @@ class Reconciler:
         self._hosts = hosts
         self._now = now
         self._reporter = reporter
+        self._pod_ports = pod_ports
+        self._cluster_domain = cluster_domain
+        self._chains: dict[ServiceKey, frozenset[ServiceKey]] = {}  # on which Services those of ExternalName depend
         self._forwards: dict[ServiceKey, Forward] = {}
         self._specs: dict[ServiceKey, ForwardSpec] = {}
         self._addresses: dict[str, str] = {}
@@ -77,7 +86,8 @@ class Reconciler:
 
     def specs(self) -> list[ForwardSpec]:
         """Work out what shall run, from what the store has now."""
-        for key in self._store.take_dirty():
+        dirty = self._store.take_dirty()
+        for key in dirty | {key for key, chain in self._chains.items() if chain & dirty}:
             try:
                 self._specify(key)
             except Exception:  # one bad object must not keep the others from being followed
@@ -86,20 +96,38 @@ class Reconciler:
 
     def _specify(self, key: ServiceKey) -> None:
         service = self._store.service(key)
+        self._chains.pop(key, None)
         terms = self._holds.note(key, service)
         if service is None or terms is None:
             self._specs.pop(key, None)
         else:
-            self._specs[key] = replace(forward_spec(service, self._store.slices(key)), terms=terms)
+            self._specs[key] = replace(self._spec(service), terms=terms)
 
     def preview(self, hold: Hold) -> list[ForwardSpec]:
         """What will run for a hold as soon as it is active."""
         services = (service for service in self._store.services.objects.values() if hold.selects(service))
-        return [forward_spec(service, self._store.slices(service.key)) for service in services]
+        return [self._spec(service) for service in services]
 
     def look_again(self) -> None:
         """Work everything out anew at the next `reconcile`, as other Services are wanted now."""
         self._store.mark_all()
+
+    def _spec(self, service: Service) -> ForwardSpec:
+        """What shall run for a Service, and what is still to be found out for that."""
+        if service.type == "ExternalName":
+            return self._alias(service)
+        slices = self._store.slices(service.key)
+        if service.headless and not service.ports:
+            pods = {endpoint.pod for endpoint_slice in slices for endpoint in endpoint_slice.endpoints}
+            return portless_spec(service, slices, self._pod_ports.of(service.key, pods))
+        return forward_spec(service, slices)
+
+    def _alias(self, service: Service) -> ForwardSpec:
+        end = destination(service, self._store.service, self._cluster_domain)
+        self._chains[service.key] = frozenset(end.chain)
+        if end.service is None:
+            return dead_end(service, end.reason)
+        return alias_spec(service, self._spec(end.service), end.pod)
 
     def follow(self) -> None:
         """Let new connections go to the endpoints that the cluster has now; nothing is waited for."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from kubectl_localize.model import Endpoint, EndpointSlice, Options, Service, ServiceKey, ServicePort
 
@@ -55,7 +55,9 @@ class Terms:
 class ForwardSpec:
     """What shall run for one Service.
 
-    `skipped` says why nothing can run, `note` what was left out, `terms` how its connections are treated.
+    `skipped` says why nothing can run, `note` what was left out or where an ExternalName leads, `terms` how its
+    connections are treated. The pods are in `pods_namespace`; empty means the Service's own. A client keeps its pod
+    for `affinity_seconds`; 0 means that it does not.
     """
 
     service: Service
@@ -66,11 +68,18 @@ class ForwardSpec:
     skipped: str = ""
     note: str = ""
     terms: Terms = Terms()
+    pods_namespace: str = ""
+    affinity_seconds: int = 0
 
     @property
     def key(self) -> ServiceKey:
         """Namespace and name of the Service."""
         return self.service.key
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the pods."""
+        return self.pods_namespace or self.service.key.namespace
 
 
 def forward_spec(service: Service, slices: Sequence[EndpointSlice]) -> ForwardSpec:
@@ -79,7 +88,12 @@ def forward_spec(service: Service, slices: Sequence[EndpointSlice]) -> ForwardSp
     skipped = _skipped(service, slices, ports)
     if skipped:
         return ForwardSpec(service, ports, skipped=skipped)
-    by_port = {port.port: endpoints_of(port.port, slices) for port in ports if not port.skipped}
+    # Names of a headless Service come from DNS, which only knows Ready pods; all else is as kube-proxy has it.
+    by_port = {
+        port.port: endpoints_of(port.port, slices, and_terminating=not service.headless)
+        for port in ports
+        if not port.skipped
+    }
     all_endpoints = tuple(sorted({endpoint for endpoints in by_port.values() for endpoint in endpoints}))
     pods, note = _pods(service, all_endpoints)
     bindings: dict[Binding, tuple[Endpoint, ...]] = {}
@@ -100,7 +114,38 @@ def forward_spec(service: Service, slices: Sequence[EndpointSlice]) -> ForwardSp
                 if endpoint.pod == pod.pod:
                     binding = Binding(pod.label, endpoint.port)
                     bindings[binding] = _merge(bindings.get(binding, ()), (endpoint,))
-    return ForwardSpec(service, tuple(port_specs), pods, bindings, all_endpoints, note=note)
+    affinity = 0 if service.headless else service.affinity_seconds
+    return ForwardSpec(service, tuple(port_specs), pods, bindings, all_endpoints, note=note, affinity_seconds=affinity)
+
+
+def portless_spec(
+    service: Service, slices: Sequence[EndpointSlice], declared: Mapping[str, Sequence[tuple[str, int]]]
+) -> ForwardSpec:
+    """What shall run for a headless Service without ports: DNS names its pods, and any of their ports may be meant.
+
+    Args:
+        declared: for each pod, as far as they are known yet, names and numbers of its containers' TCP ports.
+    """
+    ready = {endpoint.pod: endpoint for endpoint_slice in slices for endpoint in endpoint_slice.endpoints}
+    endpoints = tuple(
+        sorted(
+            replace(endpoint, port=number)
+            for endpoint in ready.values()
+            for number in {number for _, number in declared.get(endpoint.pod, ())}
+        )
+    )
+    if ready and declared.keys() >= ready.keys() and not endpoints:
+        return ForwardSpec(service, (), skipped="it has no ports, and no container port of its pods is known")
+    names = {number: name for pod in sorted(ready) for name, number in declared.get(pod, ())}
+    ports = tuple(PortSpec(ServicePort(names[number], number, number), (number,)) for number in sorted(names))
+    pods, note = _pods(service, endpoints)
+    labels = {pod.pod: pod.label for pod in pods}
+    bindings: dict[Binding, tuple[Endpoint, ...]] = {}
+    for endpoint in endpoints:
+        for label in {"", labels.get(endpoint.pod, "")}:
+            binding = Binding(label, endpoint.port)
+            bindings[binding] = _merge(bindings.get(binding, ()), (endpoint,))
+    return ForwardSpec(service, ports, pods, bindings, endpoints, note=note)
 
 
 def difference(before: ForwardSpec | None, after: ForwardSpec) -> str:
@@ -130,24 +175,37 @@ def _pods_are(pods: Sequence[str]) -> str:
     return f"pods {', '.join(pods)} are" if len(pods) > 1 else f"pod {pods[0]} is"
 
 
-def endpoints_of(port: ServicePort, slices: Iterable[EndpointSlice]) -> tuple[Endpoint, ...]:
+def endpoints_of(
+    port: ServicePort, slices: Sequence[EndpointSlice], *, and_terminating: bool = True
+) -> tuple[Endpoint, ...]:
     """The Ready pods behind one port of a Service, each with the number that this very pod listens on.
 
     A pod counts once, though it may stand in several slices (IPv4 and IPv6, or while it moves between slices).
+
+    Args:
+        and_terminating: if no Ready pod is left, take those that are on their way out and still serve, as kube-proxy.
     """
+    ready = _listed(port, ((endpoint_slice, endpoint_slice.endpoints) for endpoint_slice in slices))
+    if ready or not and_terminating:
+        return ready
+    return _listed(port, ((endpoint_slice, endpoint_slice.terminating) for endpoint_slice in slices))
+
+
+def _listed(port: ServicePort, listed: Iterable[tuple[EndpointSlice, Sequence[Endpoint]]]) -> tuple[Endpoint, ...]:
+    """Those of some endpoints of slices that have the port."""
     endpoints: dict[tuple[str, int], Endpoint] = {}
-    for endpoint_slice in slices:
+    for endpoint_slice, candidates in listed:
         for name, number in endpoint_slice.ports:
             if name != port.name:
                 continue
             resolved = number if number is not None else port.target_port
             if not isinstance(resolved, int):
                 continue
-            for endpoint in endpoint_slice.endpoints:
+            for endpoint in candidates:
                 known = endpoints.get((endpoint.pod, resolved))
                 if known is None or endpoint.address < known.address:
                     endpoints[endpoint.pod, resolved] = Endpoint(
-                        endpoint.pod, resolved, endpoint.address, endpoint.hostname
+                        endpoint.pod, resolved, endpoint.address, endpoint.hostname, endpoint.terminating
                     )
     return tuple(sorted(endpoints.values()))
 
@@ -183,8 +241,6 @@ def _port_skipped(port: ServicePort) -> str:
 
 
 def _skipped(service: Service, slices: Sequence[EndpointSlice], ports: Sequence[PortSpec]) -> str:
-    if service.type == "ExternalName":
-        return f"ExternalName leads to {service.external_name}, outside the cluster"
     if not ports:
         return "it has no ports"
     if all(port.skipped for port in ports):

@@ -1,9 +1,9 @@
-"""Which pod a new connection goes to: a pure decision."""
+"""Which pod a new connection goes to: pure decisions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kubectl_localize.model import Endpoint
 from kubectl_localize.supervisor.processes.lifecycle import Phase
@@ -39,6 +39,37 @@ class Choice:
 
     use: Endpoint | None = None
     start: Endpoint | None = None
+
+
+@dataclass(frozen=True)
+class Affinity:
+    """The pod that a client keeps (`sessionAffinity: ClientIP`), for some time after its last new connection.
+
+    Args:
+        seconds: that time; 0 means that it keeps none.
+        pod: the pod; empty before the first connection.
+        until: when it is free to go elsewhere, on the monotonic clock.
+    """
+
+    seconds: int = 0
+    pod: str = ""
+    until: float = 0.0
+
+    def kept(self, candidates: Sequence[Candidate], now: float) -> list[Candidate]:
+        """The candidates for a connection: the kept pod alone, or all if that is gone, refuses or cannot be reached."""
+        if not self.seconds or now >= self.until:
+            return list(candidates)
+        unreachable = (Phase.BACKOFF, Phase.FAILED)
+        usable = [
+            candidate
+            for candidate in candidates
+            if candidate.endpoint.pod == self.pod and not candidate.refused and candidate.phase not in unreachable
+        ]
+        return usable or list(candidates)
+
+    def used(self, pod: str, now: float) -> Affinity:
+        """What holds after a connection has gone to a pod."""
+        return replace(self, pod=pod, until=now + self.seconds) if self.seconds else self
 
 
 def choose(candidates: Sequence[Candidate], turn: int, *, spread: bool, impatient: bool = False) -> Choice:

@@ -59,6 +59,35 @@ def test_ports(port: dict[str, Any], expected: ServicePort) -> None:
     assert service_with(ports=[port]).ports == (expected,)
 
 
+@pytest.mark.parametrize(
+    ("spec", "seconds"),
+    [
+        ({}, 0),
+        ({"sessionAffinity": "None"}, 0),
+        ({"sessionAffinity": "ClientIP"}, 10_800),
+        ({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 20}}}, 20),
+        ({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": None}}, 10_800),
+    ],
+)
+def test_how_long_a_client_keeps_its_pod(spec: dict[str, Any], seconds: int) -> None:
+    assert service_with(**spec).affinity_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("conditions", "serves"),
+    [
+        ({"ready": False, "serving": True, "terminating": True}, True),
+        ({"ready": False, "serving": False, "terminating": True}, False),
+        ({"ready": False, "serving": True, "terminating": False}, False),
+        ({"ready": False}, False),
+        ({"ready": True, "serving": True, "terminating": False}, False),
+    ],
+)
+def test_which_endpoints_serve_on_their_way_out(conditions: dict[str, bool], serves: bool) -> None:
+    endpoint_slice = slice_with(endpoints=[{**ENDPOINT, "conditions": conditions}])
+    assert [endpoint.terminating for endpoint in endpoint_slice.terminating] == [True] * serves
+
+
 def test_a_slice_as_the_api_server_sends_it() -> None:
     assert objects.endpoint_slice(SLICE) == EndpointSlice(
         name="web-754nw",

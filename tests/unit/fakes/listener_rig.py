@@ -68,6 +68,8 @@ class Rig:
         self.reporter = NotingReporter()
         self.started: list[str] = []
         self.gone: set[str] = set()
+        self.leaving: set[str] = set()
+        self.affinity_seconds = 0
         self.failure: Exception | None = None
         self.failing_ports: set[int] = set()
         self.unstoppable: set[int] = set()
@@ -128,8 +130,9 @@ class Rig:
         return pod not in self.gone
 
     def ready(self, *pods: str) -> None:
-        """Make these the Ready pods."""
-        self.listener.set_endpoints(tuple(Endpoint(pod, 8080) for pod in pods))
+        """Make these the Ready pods; those in `leaving` are on their way out."""
+        endpoints = (Endpoint(pod, 8080, terminating=pod in self.leaving) for pod in pods)
+        self.listener.follow(tuple(endpoints), "shop", self.affinity_seconds)
 
     def child(self, pod: str) -> Child:
         """The child that new connections to a pod use."""

@@ -64,7 +64,7 @@ class Supervisor:
             self.connection, _ = self.listener.accept()
             self.connection.settimeout(10)
             hello = json.loads(self.connection.recv(4096))
-            assert hello == {"op": "hello", "version": 1, "uid": os.geteuid()}
+            assert hello == {"op": "hello", "version": 2, "uid": os.geteuid()}
             assert process.poll() is None  # it ends only when both sides have agreed
             self.connection.sendall(b'{"ok": true}\n')
             assert process.stderr is not None
@@ -212,7 +212,12 @@ BAD_REQUESTS: list[Any] = [
     _hosts(names=["broadcasthost"]),
     _hosts(names=[socket.gethostname().lower()]),
     _hosts(names=["web", socket.gethostname().lower().split(".")[0] + ".local"]),
+    _hosts(names=[socket.gethostname().lower().split(".")[0] + ".local."]),
     _hosts(names=[f"n{number}" for number in range(65)]),
+    _hosts(names=["a.localhost."]),
+    _hosts(names=["10.1."]),
+    _hosts(names=["a.b.."]),
+    _hosts(names=["."]),
     _hosts(names=["Web"]),
     _hosts(names=["web shop"]),
     _hosts(names=["web\n10.0.0.1\tevil"]),
@@ -239,7 +244,7 @@ def test_bad_requests_are_refused_and_change_nothing(supervisor: Supervisor, hos
     for data in (b"\n", b"{\n", b"\xff\n", b"[" * 100_000 + b"\n"):
         assert supervisor.send(data)[0]["kind"] == "bad-request"
     assert hosts_file.read_bytes() == before
-    assert supervisor.ask(_hosts(names=["1.shop", "a" * 63]))[0]["ok"]
+    assert supervisor.ask(_hosts(names=["1.shop", "web.shop.", "a" * 63]))[0]["ok"]
 
 
 def test_a_line_without_end_ends_the_helper(supervisor: Supervisor, hosts_file: Path) -> None:

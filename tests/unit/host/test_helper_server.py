@@ -257,7 +257,7 @@ async def test_a_helper_that_dies_fails_what_is_under_way(short_dir: Path) -> No
     server = HelperServer(path)
     await server.start()
     reader, writer = await asyncio.open_unix_connection(str(path))
-    writer.write(b'{"op": "hello", "version": 1}\n')
+    writer.write(b'{"op": "hello", "version": 2}\n')
     assert await reader.readline() == b'{"ok": true}\n'
     helper = server.helper
     assert helper is not None
@@ -288,7 +288,7 @@ async def test_who_does_not_say_hello_is_no_helper(short_dir: Path, hello: bytes
 async def test_a_process_of_another_user_is_no_helper(short_dir: Path, other_uid: int) -> None:
     client = (
         "import socket, sys; c = socket.socket(socket.AF_UNIX); c.connect(sys.argv[1]);"
-        'c.sendall(b\'{"op": "hello", "version": 1}\\n\'); print(c.recv(100))'
+        'c.sendall(b\'{"op": "hello", "version": 2}\\n\'); print(c.recv(100))'
     )
 
     server = HelperServer(short_dir / "helper.sock")
@@ -315,7 +315,7 @@ async def test_denied_is_its_own_error(short_dir: Path) -> None:
     server = HelperServer(path)
     await server.start()
     reader, writer = await asyncio.open_unix_connection(str(path))
-    writer.write(b'{"op": "hello", "version": 1}\n')
+    writer.write(b'{"op": "hello", "version": 2}\n')
     await reader.readline()
     helper = server.helper
     assert helper is not None

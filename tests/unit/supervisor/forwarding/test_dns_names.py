@@ -10,15 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.model import HostsLine, ServiceKey
 from kubectl_localize.supervisor.forwarding.dns_names import (
     Claim,
     Named,
     NameRules,
     Names,
     assign_names,
+    candidates,
     context_slug,
     shadowing,
+    with_final_dots,
 )
 
 RULES = NameRules(context="dev", cluster_domain="cluster.local", taken={})
@@ -155,3 +157,19 @@ def test_no_name_leads_to_two_addresses_and_everything_has_its_full_name(
 def test_names_that_may_be_in_public_dns() -> None:
     names = ["github", "github.com", "api.dev", "web.shop", "web.shop.svc"]
     assert shadowing(names, {"com", "dev", "github"}) == ["api.dev", "github.com"]
+
+
+def test_full_names_are_written_with_their_final_dot_as_well() -> None:
+    line = HostsLine("127.64.0.1", ("web", "web.shop.svc", "web.shop.svc.cluster.local", "web.shop.dev"))
+    assert with_final_dots([line], "cluster.local") == (
+        HostsLine("127.64.0.1", (*line.names, "web.shop.svc.cluster.local.")),
+    )
+    assert with_final_dots([line], "corp.example") == (line,)
+
+
+def test_candidates_are_all_names_that_may_be_given() -> None:
+    key = ServiceKey("shop", "web")
+    named = [Named(key, "127.64.0.1"), Named(key, "127.64.0.2", "web-0")]
+    taken = replace(RULES, taken={"web": "the hosts file"})
+    given = {name for line in assign_names(named, claims(key), taken).lines for name in line.names}
+    assert candidates(named, claims(key), RULES) == given | {"web"}

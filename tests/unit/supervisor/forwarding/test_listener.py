@@ -38,6 +38,41 @@ async def test_later_connections_spread_over_the_ready_pods(tmp_path: Path) -> N
         assert {await stage.ask("x") for _ in range(3)} == {"a", "b", "c"}
 
 
+async def test_clients_keep_to_one_pod_until_it_goes_or_the_time_is_up(tmp_path: Path) -> None:
+    async with rig({"a": "pod", "b": "pod", "c": "pod"}, tmp_path) as stage:
+        stage.affinity_seconds = 600
+        stage.ready("a", "b", "c")
+        answers = await asyncio.gather(*(stage.ask("x") for _ in range(5)))
+        first = answers[0]
+        for _ in range(3):
+            stage.clock.now += 500
+            answers.append(await stage.ask("x"))
+        assert set(answers) == {first}
+        assert stage.started == [first], "no other pod's child is started in advance"
+        others = {"a", "b", "c"} - {first}
+        stage.ready(*others)
+        second = await stage.ask("x")
+        assert second in others
+        stage.ready("a", "b", "c")
+        assert {await stage.ask("x") for _ in range(3)} == {second}, "the first one is back, the client stays"
+        stage.clock.now += 601
+        stage.ready(first)
+        assert await stage.ask("x") == first
+
+
+async def test_a_pod_on_its_way_out_that_refuses_is_waited_out(tmp_path: Path) -> None:
+    """Others will come for it: a connection is not given up as it is if every Ready pod refuses it."""
+    async with rig({"a": "refuse", "b": "pod"}, tmp_path) as stage:
+        stage.leaving = {"a"}
+        stage.ready("a")
+        asking = asyncio.create_task(stage.ask("x"))
+        await until(lambda: bool(stage.started))
+        stage.clock.now += 5
+        stage.changed.fire()
+        stage.ready("b")
+        assert await asking == "b"
+
+
 async def test_a_pod_that_is_not_ready_any_more_gets_no_new_connection_and_keeps_its_old_one(tmp_path: Path) -> None:
     async with rig({"a": "echo", "b": "echo"}, tmp_path) as stage:
         stage.ready("a")

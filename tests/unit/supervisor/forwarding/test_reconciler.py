@@ -24,6 +24,7 @@ from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Endpoint, EndpointSlice, Options, Selection, Service, ServiceKey, ServicePort
 from kubectl_localize.supervisor.forwarding.holds import Hold, Holds
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
+from kubectl_localize.supervisor.forwarding.pod_ports import PodPorts
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
 from kubectl_localize.supervisor.forwarding.reconciler import Reconciler, shortened
 from kubectl_localize.supervisor.traffic.binding import PortBinder
@@ -43,6 +44,17 @@ async def _never(name: str) -> bool:
     return False
 
 
+class NamedPorts:
+    """Pods whose only container names these ports."""
+
+    def __init__(self) -> None:
+        self.numbers = {"http": PORT, "metrics": OTHER_PORT}
+
+    async def get(self, path: str) -> dict[str, Any]:
+        ports = [{"name": name, "containerPort": number} for name, number in self.numbers.items()]
+        return {"spec": {"containers": [{"ports": ports}]}}
+
+
 class Stage:
     """A reconciler and its surroundings."""
 
@@ -53,6 +65,7 @@ class Stage:
         self.registry = directory / "registry"
         self.rig = Rig({}, directory / "log")
         self.rig.may_start.clear()
+        self.pods = NamedPorts()
         self.store = Store(Notifier(), Clock(lambda: 0.0, asyncio.sleep))
         self.holds = Holds()
         self.hold = self.wants(Selection())
@@ -82,6 +95,8 @@ class Stage:
             hosts=self.hosts,
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
             reporter=self.reporter,
+            pod_ports=PodPorts(self.pods, self.store, Clock(lambda: 0.0, asyncio.sleep)),
+            cluster_domain="cluster.local",
         )
 
     def wants(self, selection: Selection, **options: Any) -> Hold:
@@ -423,3 +438,40 @@ def test_many_ports_with_one_problem_are_one_sentence() -> None:
         "shop/e: taken",
     ]
     assert shortened([]) == []
+
+
+async def test_an_external_name_answers_like_the_service_that_it_leads_to_and_follows_it(tmp_path: Path) -> None:
+    alias = Service(
+        ServiceKey("billing", "api"), "ExternalName", False, False, (), external_name="web.shop.svc.cluster.local"
+    )
+    async with stage_with(tmp_path) as stage:
+        stage.store.services.apply(Put("billing/api", alias))
+        await stage.reconcile()
+        item = stage.item("api")
+        assert (item["status"], item["endpoints"]) == ("Waiting", [])
+        assert item["address"] not in ("", stage.item()["address"])
+        assert "api.billing" in stage.names(item["address"])
+        stage.put(SERVICE, "a")
+        stage.reconciler.follow()
+        await stage.reconcile()
+        item = stage.item("api")
+        assert (item["status"], item["reason"], item["endpoints"]) == ("Idle", "ExternalName leads to shop/web", ["a"])
+        assert [port["port"] for port in item["ports"]] == [PORT]
+        stage.store.services.apply(Removed("shop/web"))
+        await stage.reconcile()
+        assert stage.item("api")["reason"].startswith("ExternalName leads to shop/web, which is not there")
+
+
+async def test_a_headless_service_without_ports_listens_on_its_pods_as_soon_as_theirs_are_known(
+    tmp_path: Path,
+) -> None:
+    async with stage_with(tmp_path) as stage:
+        stage.put(replace(SERVICE, headless=True, ports=()), "web-0", **{"web-0": "web-0"})
+        await stage.reconcile()
+        assert (stage.item()["status"], stage.item()["reason"]) == ("Waiting", "no Ready pod")
+        await until(lambda: stage.store.is_dirty)
+        await stage.reconcile()
+        item = stage.item()
+        assert [(port["name"], port["port"]) for port in item["ports"]] == [("http", PORT), ("metrics", OTHER_PORT)]
+        assert (await stage.listens(PORT), await stage.listens(OTHER_PORT)) == (True, True)
+        assert "web-0.web.shop" in item["pods"][0]["hostnames"]

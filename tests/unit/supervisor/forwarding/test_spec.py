@@ -15,6 +15,7 @@ from kubectl_localize.supervisor.forwarding.spec import (
     difference,
     endpoints_of,
     forward_spec,
+    portless_spec,
 )
 
 WEB = ServiceKey("shop", "web")
@@ -121,14 +122,62 @@ def test_more_pods_than_get_a_name_is_said() -> None:
     assert len(spec.bindings[Binding("", 8080)]) == len(pods)
 
 
+def leaving(name: str) -> Endpoint:
+    """A pod on its way out that still serves."""
+    return Endpoint(name, 0, terminating=True)
+
+
+def test_a_pod_on_its_way_out_serves_if_no_ready_one_is_left() -> None:
+    slices = [replace(slice_of(), terminating=(leaving("a"),)), slice_of(ports=(("other", 1),))]
+    assert forward_spec(SERVICE, slices).bindings == {Binding("", 80): (Endpoint("a", 8080, terminating=True),)}
+    with_ready = [*slices, slice_of(pod("b"))]
+    assert forward_spec(SERVICE, with_ready).bindings == {Binding("", 80): (Endpoint("b", 8080),)}
+    assert forward_spec(HEADLESS, slices).endpoints == (), "the cluster's DNS does not name it"
+
+
+@pytest.mark.parametrize(("service", "seconds"), [(SERVICE, 600), (HEADLESS, 0)])
+def test_a_client_keeps_its_pod_only_where_kube_proxy_sees_to_it(service: Service, seconds: int) -> None:
+    assert forward_spec(replace(service, affinity_seconds=600), [slice_of(pod("a"))]).affinity_seconds == seconds
+
+
+PORTLESS = replace(HEADLESS, ports=())
+
+
+def test_a_headless_service_without_ports_listens_on_what_its_containers_name() -> None:
+    slices = [slice_of(pod("a", "10.0.0.8"), pod("b", "10.0.0.9", "b-0"), pod("c", "10.0.0.10"), ports=())]
+    declared = {"a": (("http", 8080), ("web", 8080)), "b": (("http", 8080), ("metrics", 9090)), "c": ()}
+    spec = portless_spec(PORTLESS, slices, declared)
+    a, b, metrics = (
+        Endpoint("a", 8080, "10.0.0.8"),
+        Endpoint("b", 8080, "10.0.0.9", "b-0"),
+        Endpoint("b", 9090, "10.0.0.9", "b-0"),
+    )
+    assert spec.bindings == {
+        Binding("", 8080): (a, b),
+        Binding("10-0-0-8", 8080): (a,),
+        Binding("", 9090): (metrics,),
+        Binding("b-0", 8080): (b,),
+        Binding("b-0", 9090): (metrics,),
+    }
+    assert [(port.port.port, port.numbers) for port in spec.ports] == [(8080, (8080,)), (9090, (9090,))]
+    assert spec.pods == (NamedPod("10-0-0-8", "a"), NamedPod("b-0", "b"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "skipped"),
+    [({}, ""), ({"a": ()}, "it has no ports, and no container port of its pods is known")],
+)
+def test_a_headless_service_whose_containers_name_no_port(
+    declared: dict[str, tuple[tuple[str, int], ...]], skipped: str
+) -> None:
+    spec = portless_spec(PORTLESS, [slice_of(pod("a"), ports=())], declared)
+    assert (spec.skipped, spec.bindings) == (skipped, {})
+    assert portless_spec(PORTLESS, [], {}).skipped == "", "its pods are still to come"
+
+
 @pytest.mark.parametrize(
     ("service", "slices", "reason"),
     [
-        (
-            replace(SERVICE, type="ExternalName", external_name="db.example", ports=()),
-            [],
-            "ExternalName leads to db.example, outside the cluster",
-        ),
         (replace(SERVICE, ports=()), [], "it has no ports"),
         (replace(SERVICE, ports=(ServicePort("dns", 53, 53, "UDP"),)), [], "UDP cannot be forwarded"),
         (replace(SERVICE, ports=(ServicePort("sip", 53, 53, "SCTP"),)), [], "SCTP cannot be forwarded"),
@@ -171,7 +220,7 @@ def ready(*pods: str, service: Service = SERVICE) -> ForwardSpec:
             ready("b", service=replace(SERVICE, ports=(ServicePort("http", 81, 81),))),
             "its ports have changed",
         ),
-        (ready("a"), ready("b", service=replace(SERVICE, type="ExternalName")), ""),
+        (ready("a"), ForwardSpec(SERVICE, (), skipped="ExternalName leads to db.example, outside the cluster"), ""),
     ],
 )
 def test_what_is_worth_telling_of_a_change(before: ForwardSpec | None, after: ForwardSpec, expected: str) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kubectl_localize.model import Endpoint
 from kubectl_localize.supervisor.processes.lifecycle import Phase
-from kubectl_localize.supervisor.traffic.balancing import PODS_IN_USE_AT_MOST, Candidate, Choice, choose
+from kubectl_localize.supervisor.traffic.balancing import PODS_IN_USE_AT_MOST, Affinity, Candidate, Choice, choose
 
 A, B, C = (Endpoint(name, 80) for name in "abc")
 
@@ -79,3 +79,33 @@ def test_a_start_that_takes_too_long_does_not_keep_another_pod_from_being_tried(
     assert choose(candidates, 0, spread=False, impatient=True) == Choice(start=B)
     many = [Candidate(Endpoint(f"pod-{number}", 80), Phase.STARTING) for number in range(PODS_IN_USE_AT_MOST)]
     assert choose([*many, candidates[1]], 0, spread=False, impatient=True) == Choice()
+
+
+KEEPS_A = Affinity(60, "a", until=100.0)
+IDLE_A, IDLE_B = Candidate(A, Phase.IDLE), Candidate(B, Phase.IDLE)
+
+
+@pytest.mark.parametrize(
+    ("affinity", "candidates", "now", "expected"),
+    [
+        (KEEPS_A, [IDLE_A, IDLE_B], 99.0, "a"),
+        (KEEPS_A, [IDLE_A, IDLE_B], 100.0, "ab"),
+        (KEEPS_A, [IDLE_B], 99.0, "b"),
+        (KEEPS_A, [], 99.0, ""),
+        (KEEPS_A, [Candidate(A, Phase.RUNNING, refused=True), IDLE_B], 99.0, "ab"),
+        (KEEPS_A, [Candidate(A, Phase.FAILED), IDLE_B], 99.0, "ab"),
+        (KEEPS_A, [Candidate(A, Phase.BACKOFF), IDLE_B], 99.0, "ab"),
+        (KEEPS_A, [Candidate(A, Phase.STARTING), IDLE_B], 99.0, "a"),
+        (Affinity(0, "a", until=100.0), [IDLE_A, IDLE_B], 99.0, "ab"),
+        (Affinity(60), [IDLE_A, IDLE_B], 0.0, "ab"),
+    ],
+)
+def test_a_client_keeps_its_pod(affinity: Affinity, candidates: list[Candidate], now: float, expected: str) -> None:
+    assert "".join(candidate.endpoint.pod for candidate in affinity.kept(candidates, now)) == expected
+
+
+def test_every_new_connection_prolongs_it() -> None:
+    affinity = Affinity(60).used("a", 10.0)
+    assert affinity == Affinity(60, "a", 70.0)
+    assert affinity.used("b", 20.0) == Affinity(60, "b", 80.0)
+    assert Affinity().used("a", 10.0) == Affinity()
