@@ -105,6 +105,7 @@ def open_shop(cluster: Cluster, namespace: str, other: str) -> Shop:
         external_name("alias", f"web.{namespace}.svc.cluster.local."),
         external_name("alias-of-alias", f"alias.{namespace}.svc.cluster.local"),
         external_name("alias-of-pod", f"db-0.db.{namespace}.svc.cluster.local"),
+        external_name("across", f"lone.{other}.svc.cluster.local"),
         external_name("circle", f"circle.{namespace}.svc.cluster.local"),
         service("sticky", {7080: "http"}, "web", sessionAffinity="ClientIP"),
         without_ports("web-all", "web"),
@@ -115,7 +116,6 @@ def open_shop(cluster: Cluster, namespace: str, other: str) -> Shop:
         deployment("web", port=HTTP),
         service("web", {7080: "http"}),
         service("lone", {7080: "http"}, "web"),
-        external_name("across", f"web.{namespace}.svc.cluster.local"),
     )
     cluster.wait_ready(namespace, "deployment/web", "statefulset/db", "deployment/odd", "deployment/even")
     cluster.wait_ready(other, "deployment/web")
