@@ -13,14 +13,17 @@ from tests.real.exposing import Local, check_nothing_left, expose, failed, lefto
 from tests.real.exposing_rounds import Case, client_of, prepare, there_and_back
 from tests.real.exposure_pod import restricted
 from tests.real.keeping import (
+    answer,
     check_back,
     is_switched,
     pod_uids,
     selector_of,
+    template,
     wait_foreign,
     wait_local,
 )
-from tests.real.manifests import deployment, service
+from tests.real.manifests import Manifest, deployment, service, statefulset
+from tests.real.product import Product
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
 
@@ -52,6 +55,67 @@ def test_a_service_is_switched_there_and_back_without_a_failure(
             assert not failed(once.attempts), failed(once.attempts)
     assert cluster.pods(namespace, "web") == pods
     check_nothing_left(cluster, namespace)
+
+
+# -- what scaling refuses ----------------------------------------------------------------------------------------------
+def _daemon_set() -> Manifest:
+    spec = {"selector": {"matchLabels": {"app": "agent"}}, "template": template("agent")}
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "agent"}, "spec": spec}
+
+
+def _pod() -> Manifest:
+    pod = template("single")
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "single", **pod["metadata"]}, "spec": pod["spec"]}
+
+
+def _job() -> Manifest:
+    pod = template("job")
+    pod["spec"]["restartPolicy"] = "Never"
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": {"template": pod}}
+
+
+def _volatile() -> Manifest:
+    db = statefulset("db", 1)
+    db["spec"]["persistentVolumeClaimRetentionPolicy"] = {"whenScaled": "Delete", "whenDeleted": "Retain"}
+    return db
+
+
+def _autoscaler() -> Manifest:
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"}
+    spec = {"scaleTargetRef": reference, "maxReplicas": 3}
+    return {
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "scaled"}, "spec": spec
+    }  # fmt: skip
+
+
+KINDS = ("agent", "single", "job", "db", "scaled")
+
+
+@pytest.mark.timeout(240)
+def test_every_kind_of_pod_is_taken_and_none_of_them_notices(
+    cluster: Cluster, namespace: str, product: Product
+) -> None:
+    cluster.apply(namespace, _daemon_set(), _pod(), _job(), _volatile(), deployment("scaled"), _autoscaler())
+    # Two more lead to nobody, and to the pods of another one.
+    others = [service("empty", {80: 8080}), service("neighbour", app="scaled")]
+    cluster.apply(namespace, *(service(name) for name in KINDS), *others)
+    for name in KINDS:
+        cluster.wait_endpoints(namespace, name)
+    names = [*KINDS, "empty"]
+    before = {name: selector_of(cluster, namespace, name) for name in [*names, "neighbour"]}
+    pods = pod_uids(cluster, namespace)
+    with Local(product.sandbox) as local:
+        maps = [f"--map={name}={local.port}" for name in names]
+        done = expose(product.sandbox, "-d", "--keep", *maps, *(f"{namespace}/{name}" for name in names))
+        assert done.returncode == 0, done.stderr
+        for name in names:
+            wait_local(cluster, namespace, name)
+        assert selector_of(cluster, namespace, "neighbour") == before["neighbour"]
+        assert answer(cluster, namespace, "neighbour").startswith("scaled-")
+        product.stop()
+    for name in KINDS:
+        wait_foreign(cluster, namespace, name)
+    check_back(cluster, namespace, before, pods)
 
 
 # -- the machine is gone -----------------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ from typing import Any
 from kubectl_localize.cluster.exposing.values import Workload
 from kubectl_localize.cluster.exposing.workloads import Owners, controller
 
-KEEP = "--keep leaves the pods as they are, and switches the Service's selector to this machine instead"
-FORCE_OR_KEEP = f"--force goes on, {KEEP}"
+# The checks put what was asked for in the place of SERVICE, so that it can be typed as it is.
+KEEP = "`kubectl localize expose SERVICE --keep` leaves the pods as they are, and switches the Service to this machine"
+FORCE_OR_KEEP = f"{KEEP}; --force goes on all the same"
 
 KEDA_LABEL = "scaledobject.keda.sh/name"  # on the HorizontalPodAutoscalers that KEDA makes
 
@@ -109,7 +110,13 @@ def _managed(workload: Workload) -> Iterator[str]:
     owner = controller(workload.object)
     if owner:
         yield f"{workload.ref} is controlled by {owner}, which may scale it up again at any time"
-    meta = workload.object["metadata"]
+    if tool := managing_tool(workload.object):
+        yield f"{workload.ref} is managed by {tool}, which may scale it up again at any time"
+
+
+def managing_tool(item: Mapping[str, Any]) -> str:
+    """The GitOps tool that manages an object, with the evidence: `Flux (field manager helm-controller)`; else empty."""
+    meta = item["metadata"]
     marks = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
     managers = {entry.get("manager") for entry in meta.get("managedFields") or ()}
     for tool in _TOOLS:
@@ -117,7 +124,8 @@ def _managed(workload: Workload) -> Iterator[str]:
             (f"field manager {manager}" for manager in tool.managers if manager in managers), ""
         )
         if evidence:
-            yield f"{workload.ref} is managed by {tool.name} ({evidence}), which may scale it up again at any time"
+            return f"{tool.name} ({evidence})"
+    return ""
 
 
 def _autoscaled(workload: Workload, autoscalers: Sequence[Mapping[str, Any]]) -> Iterator[str]:

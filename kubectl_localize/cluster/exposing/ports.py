@@ -196,8 +196,8 @@ def _mapped(port_map: PortMap, leads: Sequence[_Lead]) -> _Lead:
         raise LocalizeError(f"--map names {port_map.service}, which is not exposed", "name one of the Services given")
     if len(keys) > 1:
         raise LocalizeError(
-            f"--map {_flag_value(port_map)} does not say whose port it is, and several Services are exposed",
-            f"write --map {keys[0]}={_flag_value(port_map)}",
+            f"--map {flag_value(port_map)} does not say whose port it is, and several Services are exposed",
+            f"write --map {keys[0]}={flag_value(port_map)}",
         )
     of_service = [lead for lead in leads if lead.key == keys[0]]
     having = "its ports are " + ", ".join(map(str, of_service))
@@ -206,8 +206,8 @@ def _mapped(port_map: PortMap, leads: Sequence[_Lead]) -> _Lead:
         raise LocalizeError(f"--map names port {port_map.port}, but {keys[0]} has no such TCP port", having)
     if len({lead.number for lead in candidates}) > 1:
         raise LocalizeError(
-            f"--map {_flag_value(port_map)} does not say which port of {keys[0]} it means",
-            f"write --map {_flag_value(port_map)}:PORT; {having}",
+            f"--map {flag_value(port_map)} does not say which port of {keys[0]} it means",
+            f"write --map {flag_value(port_map)}:PORT; {having}",
         )
     return candidates[0]
 
@@ -225,7 +225,7 @@ def _candidates(port: str, leads: Sequence[_Lead]) -> Iterator[_Lead]:
             return
 
 
-def _flag_value(port_map: PortMap) -> str:
+def flag_value(port_map: PortMap) -> str:
     """A map as it was typed, without its Service."""
     local = _place(port_map.host, port_map.local_port) if port_map.host else str(port_map.local_port)
     return f"{local}:{port_map.port}" if port_map.port else local

@@ -42,6 +42,14 @@ class Right:
         return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
 
 
+WARNED_BY = (
+    Right(
+        "list", "networking.k8s.io", "networkpolicies", why="whether they apply to an exposure pod with other labels"
+    ),
+)
+"""The rights without which nothing is missing but a warning."""
+
+
 def needed(command: bool, failsafe: bool, kinds: Collection[str], switch: bool = False) -> tuple[Right, ...]:
     """Every right that exposing in a namespace, and undoing it, uses there.
 
@@ -66,7 +74,6 @@ def _needed(command: bool, failsafe: bool, kinds: Collection[str], switch: bool)
     yield from _rights("get create", "", "pods", "portforward", why="the way to the exposure pod")
     yield from _rights("create delete", "", "secrets", why="the keys of the exposure pod")
     yield from _rights("get list create update delete", "coordination.k8s.io", "leases", why="the journal")
-    yield from _rights("list", "autoscaling", "horizontalpodautoscalers", why="who else scales the workload")
     if command:
         for resource in ("secrets", "configmaps"):
             yield from _rights("get", "", resource, why="the environment of the container that COMMAND replaces")
@@ -81,6 +88,8 @@ def _needed(command: bool, failsafe: bool, kinds: Collection[str], switch: bool)
 
 def _scaling(kinds: Collection[str]) -> Iterator[Right]:
     """What it takes to find workloads of these kinds (a Deployment through its ReplicaSets) and to scale them."""
+    if kinds:
+        yield from _rights("list", "autoscaling", "horizontalpodautoscalers", why="who else scales the workload")
     for kind in KINDS:
         group, plural = _GROUPS[kind], f"{kind.lower()}s"
         if kind in kinds or (kind == "ReplicaSet" and "Deployment" in kinds):

@@ -2,7 +2,7 @@
 
 The switched selector has the Service's own keys, each with a value of this session. So `helm upgrade`, `kubectl apply`
 and GitOps, which merge key by key, put it back as a whole: a key of ours besides theirs would leave a selector that
-finds no pod at all.
+finds no pod at all. A key that a controller watches over keeps its value, as it would be put back alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from kubectl_localize.cluster.exposing.values import object_name
+
+# Argo Rollouts puts this key back whenever it looks at the Service, and leaves the others alone
+# (https://argo-rollouts.readthedocs.io/en/stable/features/bluegreen/).
+CONTROLLED_KEYS = frozenset({"rollouts-pod-template-hash"})
 
 Selector = Mapping[str, str]
 
@@ -21,7 +25,8 @@ def mark(session: str) -> str:
 
 def switched(selector: Selector, session: str) -> dict[str, str]:
     """The selector that finds this session's pods and no others. It is also the labels by which they are found."""
-    return dict.fromkeys(selector, mark(session))
+    marked = selector.keys() - CONTROLLED_KEYS or selector.keys()
+    return {key: mark(session) if key in marked else value for key, value in selector.items()}
 
 
 def put_back(current: Selector, original: Selector, session: str) -> dict[str, str]:

@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubectl_localize.cluster.exposing import rights
-from kubectl_localize.cluster.exposing.blockers import Blocker, blockers, foreign
+from kubectl_localize.cluster.exposing import rights, side_effects
+from kubectl_localize.cluster.exposing.blockers import KEEP, Blocker, blockers, foreign
 from kubectl_localize.cluster.exposing.comeback import as_pod, refused_now
 from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early
 from kubectl_localize.cluster.exposing.journal import Entry, exposed_already, journals
@@ -20,11 +20,12 @@ from kubectl_localize.cluster.exposing.values import (
     CarriedPort,
     ExposurePlan,
 )
-from kubectl_localize.cluster.exposing.workloads import counts, likely_kinds, owned, owners, pods_of
+from kubectl_localize.cluster.exposing.workloads import Owners, counts, likely_kinds, owned, owners, pods_of
 from kubectl_localize.errors import ForbiddenError, KubectlError, LocalizeError
 from kubectl_localize.host.blocking import in_daemon_thread
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import ExposeRequest
+from kubectl_localize.supervisor.exposing import keeping
 from kubectl_localize.supervisor.exposing.listening import LocalListeners, warning
 from kubectl_localize.supervisor.exposing.plan import RequestedService, as_workload, groups, plan
 from kubectl_localize.supervisor.exposing.sessions import Judge
@@ -35,6 +36,7 @@ Rules = asyncio.Task[list[Json]]  # awaited only when they are needed
 
 SESSION_CHARACTERS = "bcdfghjkmnpqrstvwxz2456789"  # none that make words or are taken for one another
 SESSION_LENGTH = 6
+NOBODY = Owners((), ())
 RBAC_HINT = "docs/rbac.yaml of kubectl localize is the Role to ask an admin for"
 
 
@@ -78,6 +80,12 @@ class Checks:
         Raises:
             LocalizeError: something speaks against it; nothing has been changed.
         """
+        try:
+            return await self._run()
+        except LocalizeError as error:
+            raise keeping.with_command(error, self._request) from error
+
+    async def _run(self) -> Findings:
         namespaces = sorted({key.namespace for key in self._request.services})
         user, plans = await asyncio.gather(
             rights.who(self._api), asyncio.gather(*(self._namespace(namespace) for namespace in namespaces))
@@ -103,13 +111,16 @@ class Checks:
         scaling = asyncio.create_task(self._autoscalers(namespace))
         holding = asyncio.create_task(self._journals(namespace))
         serving = asyncio.create_task(self._endpoint_slices(namespace))
+        guarding = asyncio.create_task(self._network_policies(namespace))
         try:
             services, all_requested = await self._search(namespace, rules)
-            granted, autoscalers, leases, slices = await asyncio.gather(rules, scaling, holding, serving)
+            granted, autoscalers, leases, slices, policies = await asyncio.gather(
+                rules, scaling, holding, serving, guarding
+            )
         finally:
-            for task in (rules, scaling, holding, serving):
+            for task in (rules, scaling, holding, serving, guarding):
                 task.cancel()
-            await asyncio.gather(rules, scaling, holding, serving, return_exceptions=True)
+            await asyncio.gather(rules, scaling, holding, serving, guarding, return_exceptions=True)
         kinds = {workload.ref.kind for requested in all_requested for workload in requested.owners.workloads}
         own = await self._judge_rights(namespace, () if self._keeps else kinds, granted)
         self._judge_journals(all_requested, leases)
@@ -119,6 +130,10 @@ class Checks:
                 await self._must_come_back(requested)
         plans = [self._plan(group, services, own_failsafe=own) for group in groups(all_requested)]
         self._judge_endpoints(plans, services, slices)
+        for requested in all_requested:
+            self._warnings += side_effects.reach(requested.key, requested.service)
+        for exposure_plan in plans if self._keeps else ():
+            self._warnings += keeping.warnings(all_requested, exposure_plan, policies)
         return plans
 
     def _plan(self, group: Sequence[RequestedService], services: Sequence[Json], *, own_failsafe: bool) -> ExposurePlan:
@@ -140,6 +155,9 @@ class Checks:
             return await self._api.items("discovery.k8s.io/v1", "endpointslices", namespace)
         except ForbiddenError:
             return []
+
+    async def _network_policies(self, namespace: str) -> list[Json]:
+        return await keeping.network_policies(self._api, namespace) if self._keeps else []
 
     async def _journals(self, namespace: str) -> list[Entry]:
         try:
@@ -175,7 +193,8 @@ class Checks:
         try:
             selected = await self._api.items("v1", "pods", key.namespace, labels)
             pods += [pod for pod in selected if not _session(pod) and counts(pod)]
-            behind = await owners(self._api, key.namespace, pods)
+            # With --keep no workload is asked for, and no right to it is needed.
+            behind = NOBODY if self._request.keep else await owners(self._api, key.namespace, pods)
             replaced, secrets_of_images = await asyncio.gather(
                 pods_of(self._api, key.namespace, selector, pods, behind),
                 pull_secrets(self._api, key.namespace, pods, self._request.failsafe_service_account),
@@ -192,7 +211,7 @@ class Checks:
         if not requested.pods:
             raise LocalizeError(
                 f"{requested.key} has no pods, so there is nothing to replace",
-                f"see `kubectl get pods -n {requested.key.namespace}`; `kubectl localize restore` undoes a crashed run",
+                f"see `kubectl get pods -n {requested.key.namespace}`; {KEEP}",
             )
         blocker = foreign(requested.owners)
         against = [blocker] if blocker is not None else []

@@ -111,6 +111,7 @@ class Exposure:
             ends=self._ends,
             informer=self._informer,
             workloads=self._workloads,
+            switched=self._switched,
         )
         self._takeover = Takeover(
             plan,

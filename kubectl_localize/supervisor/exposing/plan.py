@@ -11,6 +11,7 @@ from kubectl_localize.cluster.exposing import failsafe, journal, ports, selector
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.labels import joined, matching, pod_labels, selected_keys
 from kubectl_localize.cluster.exposing.pod import DEFAULT_IMAGE
+from kubectl_localize.cluster.exposing.pod_templates import as_template
 from kubectl_localize.cluster.exposing.values import (
     ExposurePlan,
     FailsafePlan,
@@ -50,18 +51,23 @@ class RequestedService:
 
 
 def groups(all_requested: Sequence[RequestedService]) -> list[list[RequestedService]]:
-    """Services that share a workload go together: one exposure pod stands in for all of them."""
+    """Services that share a workload or a pod go together: one exposure pod stands in for all of them."""
     together: list[list[RequestedService]] = []
     for requested in all_requested:
-        refs = {workload.ref for workload in requested.owners.workloads}
         touching = [
-            group
-            for group in together
-            if refs & {workload.ref for other in group for workload in other.owners.workloads}
+            group for group in together if any(not _behind(requested).isdisjoint(_behind(other)) for other in group)
         ]
         together = [group for group in together if group not in touching]
         together.append([*(other for group in touching for other in group), requested])
     return together
+
+
+def _behind(requested: RequestedService) -> set[object]:
+    """What a Service leads to: workloads, as far as they are known, and pods."""
+    return {
+        *(workload.ref for workload in requested.owners.workloads),
+        *(pod["metadata"]["name"] for pod in requested.pods),
+    }
 
 
 def plan(
@@ -135,7 +141,8 @@ def _labels(
                 "name labels only that a policy asks for; the pod has the workload's own ones already",
             )
     if request.keep:  # only the Services that were asked for lose their endpoints, and find the pod by its mark
-        return selectors.switched({key: "" for service in asked for key in _selector(service)}, session), []
+        switched = (selectors.switched(_selector(service), session) for service in asked)
+        return {key: value for selector in switched for key, value in selector.items()}, []
     if request.share:  # no Service loses its endpoints, so the pod only joins those that cannot be avoided
         labels = pod_labels([{"metadata": {}}], asked)
         return labels, _besides(asked, matching(services, labels))
@@ -276,10 +283,7 @@ def _selector(service: Json) -> dict[str, str]:
 
 def _as_template(group: Sequence[RequestedService]) -> Json:
     """Make up for a pod template if there is no workload: from a pod, or from what the Service selects."""
-    pod = next((pod for requested in group for pod in requested.pods), None)
-    if pod is not None:
-        return {"metadata": {"labels": pod["metadata"].get("labels") or {}}, "spec": pod["spec"]}
-    return {"metadata": {"labels": group[0].service["spec"]["selector"]}, "spec": {"containers": []}}
+    return as_template([pod for requested in group for pod in requested.pods], _selector(group[0].service))
 
 
 def _by_worth(group: Sequence[RequestedService], workloads: Sequence[Workload]) -> list[Json]:

@@ -16,6 +16,7 @@ from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry, by_hand, journal_at
 from kubectl_localize.cluster.exposing.selectors import words
 from kubectl_localize.cluster.exposing.values import SESSION_LABEL, WorkloadRef, object_name
+from kubectl_localize.cluster.exposing.workloads import counts
 from kubectl_localize.cluster.objects import SERVICE_NAME_LABEL
 from kubectl_localize.errors import (
     BadRequestError,
@@ -46,7 +47,7 @@ UNSERVED_GRACE_SECONDS = 1  # nobody sends to a pod that is not Ready
 
 
 class _Taken(Enum):
-    """What became of a workload or a Service."""
+    """What became of a workload, or of a Service that was switched."""
 
     BY_US = "by us"
     BEFORE = "before"  # by somebody else, by the failsafe, by an attempt that was killed, or it had never been at zero
@@ -138,7 +139,7 @@ class Rollback:
             self._progress.step(f"{service} selects {words(current) or 'nothing'} now: somebody else has changed it")
         elif is_changed:
             self._progress.step(f"{service} selects {words(current)} again")
-        return _Taken.BEFORE if is_changed else _Taken.UNTOUCHED
+        return _Taken.BEFORE
 
     async def _scale_up(self, entry: Entry, wanted: int) -> _Taken:
         workload = entry.workload
@@ -163,11 +164,18 @@ class Rollback:
             awaited: whether to wait until all are; also if our pod is gone, as the user wants to hear of Ready pods.
         """
         if entry.selector is not None:
-            selector = words(dict(entry.selector))
-            pods = await self._patiently(lambda: self._api.items("v1", "pods", self._namespace, selector))
-            return Comeback(entry.services, entry.workload, sum(map(objects.is_ready, pods)), len(pods), awaited=False)
+            pods = await self._patiently(partial(self._selected, entry.workload))
+            services = (f"{entry.namespace}/{entry.workload.name}",)
+            return Comeback(services, entry.workload, sum(map(objects.is_ready, pods)), len(pods), awaited=False)
         ready, wanted = await (self._wait_ready(entry) if awaited else self._count(entry))
         return Comeback(entry.services, entry.workload, ready, wanted, awaited=awaited)
+
+    async def _selected(self, service: WorkloadRef) -> list[Json]:
+        """The pods that a Service selects by now, but for ours and those that end."""
+        item = await self._api.find(service.path)
+        selector = selector_of(item) if item is not None else {}
+        pods = await self._api.items("v1", "pods", self._namespace, words(selector)) if selector else []
+        return [pod for pod in pods if counts(pod) and SESSION_LABEL not in (pod["metadata"].get("labels") or {})]
 
     async def _count(self, entry: Entry) -> tuple[int, int]:
         """How many pods of a workload are Ready, and how many it asks for, as it looks now; it may be gone."""

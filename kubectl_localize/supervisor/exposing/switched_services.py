@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kubectl_localize.cluster.api import Api
@@ -11,6 +11,7 @@ from kubectl_localize.cluster.exposing import selectors
 from kubectl_localize.cluster.exposing.selectors import Selector
 from kubectl_localize.cluster.exposing.values import SwitchedService, WorkloadRef
 from kubectl_localize.errors import ConflictError, LocalizeError
+from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.waiter import Waiter
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,32 @@ class SwitchedServices:
                 raise LocalizeError(f"somebody else has just changed {service.ref}: it selects {now}", "try again")
             version = item["metadata"]["resourceVersion"]
         raise LocalizeError(f"somebody else changes {service.ref} all the time", "try again when that is over")
+
+    async def let_others_win(self, find: Callable[[ServiceKey], Json | None]) -> list[str]:
+        """Put back the rest of each selector of which somebody else has changed a part: it finds no pod as it is.
+
+        Args:
+            find: a Service as it is by now.
+
+        Returns:
+            What was done, a sentence for each Service.
+
+        Raises:
+            KubectlError: the API server does not answer, or refuses it.
+        """
+        said = []
+        for service in self._services:
+            original, item = dict(service.selector), find(ServiceKey(service.ref.namespace, service.ref.name))
+            current = selector_of(item) if item is not None else {}
+            if not selectors.is_marked(current, self._session):
+                continue
+            if current == selectors.switched(original, self._session):
+                continue
+            is_changed, item = await put_back(self._api, service.ref, original, self._session)
+            if is_changed and item is not None:
+                now = selectors.words(selector_of(item))
+                said.append(f"somebody else has changed the selector of {service.ref}, which is {now} now")
+        return said
 
 
 async def put_back(api: Api, ref: WorkloadRef, original: Selector, session: str) -> tuple[bool, Json | None]:

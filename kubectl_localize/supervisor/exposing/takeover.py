@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -31,10 +32,13 @@ from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.supervisor.tasks import give_up
 from kubectl_localize.timing import all_of
 
+log = logging.getLogger(__name__)
+
 POD_SECONDS = 120.0
 CONNECT_SECONDS = 30.0
 LEAVE_SECONDS = 120.0
 PROOF_SECONDS = 20.0
+PROOF_ATTEMPTS = 3
 SYNC_SECONDS = QUIET_SECONDS + 0.3  # until kube-proxy has begun its work on a change, and what that may take
 QUIET_LOOK_SECONDS = 0.05  # that nothing changes is told by the clock alone
 
@@ -186,7 +190,7 @@ class Takeover:
         local.expect(nonce)
         try:
             target = Target(self._plan.namespace, self._pods.name, port.number)
-            await self._waiter.unless_ending(send_proof(self._runtime.forwarder, target, nonce))
+            await self._waiter.unless_ending(send_proofs(self._runtime.forwarder, target, nonce))
         finally:
             local.expect_no_more()
         return f"port {port.number} of the pod leads here"
@@ -268,6 +272,22 @@ class Takeover:
     def _pod_is(self, state: Callable[[Pod], bool]) -> bool:
         pod = self._informer.pods.get(self._pods.name)
         return pod is not None and state(pod)
+
+
+async def send_proofs(forwarder: PortForwarder, target: Target, nonce: bytes) -> None:
+    """Send a nonce as `send_proof` does, once more if that fails: on a busy machine it may come too late for us.
+
+    Raises:
+        LocalizeError: the last attempt has failed, too.
+    """
+    for left in reversed(range(PROOF_ATTEMPTS)):
+        try:
+            await send_proof(forwarder, target, nonce)
+            return
+        except LocalizeError as error:
+            if not left:
+                raise
+            log.info("%s: %s", target, error.message)
 
 
 async def send_proof(forwarder: PortForwarder, target: Target, nonce: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from kubectl_localize.supervisor.exposing.local import LocalEnds
 from kubectl_localize.supervisor.exposing.pods import ExposurePods
 from kubectl_localize.supervisor.exposing.progress import Progress
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
+from kubectl_localize.supervisor.exposing.switched_services import SwitchedServices
 from kubectl_localize.supervisor.exposing.waiter import Waiter
 from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.timing import Backoff
@@ -58,6 +60,7 @@ class Upkeep:
         ends: LocalEnds,
         informer: ExposureInformer,
         workloads: ScaledWorkloads,
+        switched: SwitchedServices,
     ) -> None:
         self._plan = plan
         self._runtime = runtime
@@ -66,6 +69,7 @@ class Upkeep:
         self._ends = ends
         self._informer = informer
         self._workloads = workloads
+        self._switched = switched
         self._failures = 0
 
     def fired(self) -> str:
@@ -78,7 +82,7 @@ class Upkeep:
 
         Args:
             waiter: the wait for a new pod ends with it.
-            progress: hears of a new pod.
+            progress: hears of a new pod, and of others who have switched a Service.
 
         Raises:
             LocalizeError: a journal is gone.
@@ -90,7 +94,13 @@ class Upkeep:
         if pod is not None and is_running(pod) and self._pods.tunnel is None:
             self._pods.connect()
         await self._pods.disconnect(remaining=self._informer.pods.keys() | {self._pods.name})
+        await self._let_others_win(progress)
         return await self._health(pod)
+
+    async def _let_others_win(self, progress: Progress) -> None:
+        with contextlib.suppress(KubectlError):  # it is tried again at the next look
+            for sentence in await self._switched.let_others_win(self._informer.service):
+                progress.step(sentence)
 
     async def _replace_pod(self, lost: Pod | None, waiter: Waiter, progress: Progress) -> Health:
         old = self._pods.name

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kubectl_localize.cluster.exposing.rights import KINDS, Right, describe, granted, missing, needed, who
+from kubectl_localize.cluster.exposing.rights import KINDS, WARNED_BY, Right, describe, granted, missing, needed, who
 from kubectl_localize.errors import KubectlError, UnreachableError
 from tests.unit.cluster import samples
 from tests.unit.fakes.requests import FORBIDDEN, NOT_FOUND, Answer, Answering
@@ -124,9 +124,11 @@ def test_a_command_needs_to_read_what_its_container_reads() -> None:
 
 def test_only_the_kinds_in_use_are_needed() -> None:
     assert words(kinds=("Deployment",)) - words() == {
+        "list horizontalpodautoscalers.autoscaling",
         "get deployments.apps", "get replicasets.apps", "get deployments.apps/scale", "update deployments.apps/scale"
     }  # fmt: skip
     assert words(kinds=("ReplicationController",)) - words() == {
+        "list horizontalpodautoscalers.autoscaling",
         "get replicationcontrollers", "get replicationcontrollers/scale", "update replicationcontrollers/scale"
     }  # fmt: skip
 
@@ -169,7 +171,7 @@ def test_the_role_in_the_docs_is_what_is_needed_a_rule_for_each_resource() -> No
         for verb in one["verbs"]
     ]  # fmt: skip
     assert len({(right.group, right.of) for right in granted}) == len(rules)
-    assert sorted(granted) == sorted(needed(True, True, KINDS, True))
+    assert sorted(granted) == sorted([*needed(True, True, KINDS, True), *WARNED_BY])
 
 
 def test_the_failsafe_in_the_docs_may_bring_back_some_workloads_and_services_and_nothing_else() -> None:

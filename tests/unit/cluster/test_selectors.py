@@ -21,6 +21,15 @@ def test_every_key_is_the_sessions_so_that_a_merge_puts_all_of_it_back() -> None
     assert {**OURS, **ORIGINAL} == ORIGINAL, "what kubectl apply and helm make of it"
 
 
+def test_a_key_that_a_controller_watches_over_keeps_its_value() -> None:
+    by_rollouts = {"app": "web", "rollouts-pod-template-hash": "5d8f"}
+    assert switched(by_rollouts, "abc12") == {**by_rollouts, "app": "localize-abc12"}
+    promoted = {"app": "localize-abc12", "rollouts-pod-template-hash": "77aa"}
+    assert put_back(promoted, by_rollouts, "abc12") == {**by_rollouts, "rollouts-pod-template-hash": "77aa"}
+    alone = {"rollouts-pod-template-hash": "5d8f"}
+    assert switched(alone, "abc12") == {"rollouts-pod-template-hash": "localize-abc12"}
+
+
 @given(SELECTORS)
 def test_there_and_back(selector: dict[str, str]) -> None:
     there = switched(selector, "abc12")

@@ -124,7 +124,9 @@ class Cluster:
         ours = [
             path.rpartition("/")[2]
             for path, one in self.objects.items()
-            if path.startswith(f"{CORE}/pods/") and _is_ready(one) and "deletionTimestamp" not in one["metadata"]
+            if path.startswith(f"{CORE}/pods/localize-")
+            and _is_ready(one)
+            and "deletionTimestamp" not in one["metadata"]
         ]
         for path, one in list(self.objects.items()):
             if not path.startswith(SLICES):

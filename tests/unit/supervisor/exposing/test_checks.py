@@ -21,6 +21,7 @@ from kubectl_localize.supervisor.exposing.plan import describe, journal_entries
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.cluster import APPS, CORE, SLICES, Cluster
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.fakes.runtime import runtime
 from tests.unit.supervisor.exposing.samples import HERE, NOW, OWNER, entry, labels, write
 
@@ -152,6 +153,35 @@ def test_services_on_the_same_pods_are_switched_to_one_pod(cluster: Cluster) -> 
     assert plan.labels == (("app", mark), ("tier", mark))
     assert [port.number for port in plan.ports] == [8080, 8081]
     assert [one.workload.name for one in journal_entries(plan, OWNER, NOW)] == ["cart", "admin"]
+
+
+def test_keep_asks_for_no_workload_and_needs_no_pods(cluster: Cluster) -> None:
+    cluster.rules = all_but("deployments", "replicasets", "deployments/scale", "horizontalpodautoscalers")
+    cluster.fails = lambda now, method, path: FORBIDDEN if path.startswith(APPS) else ""
+    (plan,) = check(cluster, keep=True).plans
+    assert plan.replaced["spec"] == {"containers": [{"name": "main"}]}
+    service(cluster, "empty", {"app": "none"})
+    assert check(cluster, ServiceKey("shop", "empty"), keep=True).plans[0].labels[0][0] == "app"
+
+
+def test_what_a_switch_brings_with_it_is_said_before(cluster: Cluster) -> None:
+    policies = "/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies"
+    cluster.put(f"{policies}/allow", {"spec": {"podSelector": {"matchLabels": {"app": "cart"}}}})
+    assert check(cluster, force=True).warnings == ()
+    (warning,) = check(cluster, keep=True).warnings
+    assert warning.startswith("NetworkPolicy allow does not apply to the exposure pod")
+    cluster.fails = lambda now, method, path: FORBIDDEN if path.startswith(policies) else ""
+    assert check(cluster, keep=True).warnings == ()
+
+
+def test_the_hint_is_the_command_with_keep() -> None:
+    cluster = Cluster()
+    add(cluster, "db", kind="StatefulSet", persistentVolumeClaimRetentionPolicy={"whenScaled": "Delete"})
+    maps = (PortMap("", "", 3000, "80"),)
+    hint = refused(cluster, ServiceKey("shop", "db"), maps=maps).hint
+    assert hint.startswith("`kubectl localize expose shop/db --map=3000:80 --keep` leaves the pods as they are")
+    command = refused(cluster, ServiceKey("shop", "db"), command=True).hint
+    assert "`kubectl localize expose shop/db --keep -- COMMAND`" in command
 
 
 def test_share_touches_no_workload_and_holds_the_service(cluster: Cluster) -> None:

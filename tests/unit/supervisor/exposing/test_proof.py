@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.errors import LocalizeError, NotFoundError
-from kubectl_localize.supervisor.exposing.takeover import send_proof
+from kubectl_localize.supervisor.exposing.takeover import PROOF_ATTEMPTS, send_proof, send_proofs
 from kubectl_localize.supervisor.processes.port_forward import PortForwarder, Target
 from tests.unit.cluster.samples import CONNECTION
 from tests.unit.fakes.listener_rig import Rig
@@ -34,6 +34,13 @@ async def test_a_nonce_that_comes_back_is_the_proof(tmp_path: Path) -> None:
 async def test_nothing_or_something_else_is_none(how: str, tmp_path: Path) -> None:
     with pytest.raises(LocalizeError, match="did not arrive here"):
         await prove(how, tmp_path)
+
+
+async def test_one_that_fails_is_tried_again_a_few_times(tmp_path: Path) -> None:
+    rig = Rig({"a": "refuse"}, tmp_path / "log")
+    with pytest.raises(LocalizeError, match="did not arrive here"):
+        await send_proofs(PortForwarder(CONNECTION, rig), Target("shop", "a", 8080), NONCE)
+    assert rig.started == ["a"] * PROOF_ATTEMPTS
 
 
 async def test_a_pod_that_is_not_there_is_said(tmp_path: Path) -> None:

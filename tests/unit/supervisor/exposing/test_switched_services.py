@@ -10,7 +10,7 @@ import pytest
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.values import SwitchedService, WorkloadRef
 from kubectl_localize.errors import KubectlError, LocalizeError
-from kubectl_localize.supervisor.exposing.rollback import Rollback
+from kubectl_localize.supervisor.exposing.rollback import GONE_SECONDS, Rollback
 from kubectl_localize.supervisor.exposing.switched_services import ATTEMPTS, SwitchedServices
 from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
 from kubectl_localize.timing import Notifier
@@ -18,6 +18,7 @@ from tests.unit.fakes.cluster import CONFLICT, CORE, Cluster
 from tests.unit.fakes.progress import RecordedProgress
 from tests.unit.supervisor.exposing.samples import POD, SECRET, entry, exposure_pod, labels, write
 
+READY = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
 REF = WorkloadRef("v1", "Service", "shop", "cart")
 CART = f"{CORE}/services/cart"
 ORIGINAL = {"app": "cart", "tier": "front"}
@@ -115,6 +116,30 @@ def test_nothing_is_switched_by_an_exposure_that_is_to_end() -> None:
     assert cluster.changes == []
 
 
+# -- while it lives ---------------------------------------------------------------------------------------------------
+def let_others_win(cluster: Cluster) -> list[str]:
+    services = SwitchedServices(cluster.api, [SwitchedService(REF, "1", "1", tuple(sorted(ORIGINAL.items())))], "abc12")
+    return asyncio.run(services.let_others_win(lambda key: cluster.objects.get(CART)))
+
+
+@pytest.mark.parametrize("current", [OURS, ORIGINAL, {"app": "green"}, {}])
+def test_a_selector_that_is_ours_or_theirs_as_a_whole_is_left_alone(current: dict[str, str]) -> None:
+    cluster = cluster_with(current)
+    assert (let_others_win(cluster), cluster.changes) == ([], [])
+
+
+def test_a_selector_that_is_theirs_in_part_becomes_theirs_as_a_whole() -> None:
+    cluster = cluster_with({**OURS, "tier": "back"})
+    (sentence,) = let_others_win(cluster)
+    assert sentence == "somebody else has changed the selector of Service shop/cart, which is app=cart,tier=back now"
+    assert selector(cluster) == {"app": "cart", "tier": "back"}
+
+
+def test_a_service_that_is_gone_is_not_made_anew() -> None:
+    cluster = Cluster()
+    assert (let_others_win(cluster), cluster.changes) == ([], [])
+
+
 # -- and back ---------------------------------------------------------------------------------------------------------
 def test_the_selector_is_put_back_first_and_the_pod_goes_when_others_serve() -> None:
     cluster = cluster_with(OURS)
@@ -123,6 +148,8 @@ def test_the_selector_is_put_back_first_and_the_pod_goes_when_others_serve() -> 
     cluster.put(SECRET, {"metadata": {"labels": labels()}})
     cluster.put(POD, exposure_pod())
     cluster.slice("cart")
+    for number in range(2):
+        cluster.put(f"{CORE}/pods/cart-{number}", {"metadata": {"labels": ORIGINAL}, **READY})
     cluster.story.clear()
     said = bring_back(cluster)
     assert cluster.changes == [
@@ -137,6 +164,18 @@ def test_the_selector_is_put_back_first_and_the_pod_goes_when_others_serve() -> 
     cluster.story.clear()
     bring_back(cluster)
     assert cluster.story == [], "twice does no harm"
+
+
+def test_nothing_is_waited_for_if_the_service_has_no_ready_pods() -> None:
+    cluster = cluster_with(OURS)
+    write(cluster, journal())
+    cluster.put(POD, exposure_pod())
+    cluster.put(f"{CORE}/pods/cart-0", {"metadata": {"labels": ORIGINAL}})
+    cluster.put(f"{CORE}/pods/cart-1", {"metadata": {"labels": ORIGINAL, "deletionTimestamp": 1.0}, **READY})
+    cluster.slice("cart")
+    cluster.story.clear()
+    bring_back(cluster)
+    assert cluster.at("DELETE pods/localize-cart-abc12") < GONE_SECONDS / 2
 
 
 @pytest.mark.parametrize(
