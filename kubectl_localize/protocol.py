@@ -41,6 +41,7 @@ class ExposeRequest:
         share: leave both as they are, and let the local process take a part of the traffic.
         force: go on though something speaks against it that may be overruled.
         dry_run: check and say what would be done, change nothing.
+        take_over: undo a colleague's exposure that is in the way, if its owner has been silent for long.
         failsafe_seconds: after how long without this machine the cluster brings the workload back; 0: never.
         failsafe_service_account: one made by an admin for that; empty: our own.
         image, failsafe_image: empty for the default ones.
@@ -60,6 +61,7 @@ class ExposeRequest:
     share: bool = False
     force: bool = False
     dry_run: bool = False
+    take_over: bool = False
     failsafe_seconds: float = FAILSAFE_SECONDS
     failsafe_service_account: str = ""
     image: str = ""

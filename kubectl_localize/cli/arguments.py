@@ -64,6 +64,7 @@ class Arguments(argparse.Namespace):
     output: str = ""
     detach: bool = False
     dry_run: bool = False
+    take_over: bool = False
     yes: bool = False
     # kubectl localize; None: the default of `Options`
     all_namespaces: bool = False
@@ -97,6 +98,7 @@ class Arguments(argparse.Namespace):
     annotations: tuple[Pairs, ...] = ()
     # ls, stop, logs, completion, version
     watch: bool = False
+    whole_cluster: bool = False
     all_contexts: bool = False
     follow: bool = False
     remove: bool = False
@@ -191,6 +193,16 @@ class _Collect(argparse.Action):
         setattr(namespace, self.dest, (*getattr(namespace, self.dest), values))
 
 
+class _Switch(argparse.Action):
+    """An argparse action of a flag that switches something on (`const`, a tuple of one) if it has no value."""
+
+    def __call__(self, parser: object, namespace: object, values: Any, option_string: object = None) -> None:
+        if values is self.const:
+            setattr(namespace, self.const[0], True)
+        else:
+            setattr(namespace, self.dest, values)
+
+
 def _command_of(argv: Sequence[str]) -> str:
     """The command: the first word, if it is one's name. A flag may stand before it, and its value may look like one."""
     if argv and argv[0] in COMMANDS:
@@ -266,7 +278,12 @@ def _add(group: argparse._ActionsContainer, flag: Flag, *, read: bool = True) ->
             return text
         return read_value(flag, text) if text or flag.many else getattr(Arguments, key)
 
-    if flag.value:
+    if flag.switch and read:
+        group.add_argument(
+            *flag.spellings, dest=key, action=_Switch, nargs="?", const=(flag.switch,), metavar=flag.value, type=value,
+            default=absent, help=flag.help,
+        )  # fmt: skip
+    elif flag.value:
         action: Any = _Collect if flag.many else "store"
         group.add_argument(
             *flag.spellings, dest=key, action=action, metavar=flag.value, type=value, default=absent, help=flag.help
@@ -312,6 +329,11 @@ def _check(args: Arguments) -> None:
             _check_expose(args)
         case "completion":
             _check_completion(args)
+        case "ls" if args.whole_cluster and (args.watch or args.selector):
+            flag = "-w" if args.watch else "-l"
+            raise UsageError(
+                f"--cluster and {flag} exclude each other", "`kubectl get leases -A -w` follows the Leases"
+            )
         case _:
             check_words(args.words)
             args.words = tuple(map(service_pattern, args.words))

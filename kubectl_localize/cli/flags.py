@@ -21,6 +21,7 @@ class Flag:
             checks a namespace, service, duration, count, domain, map, failsafe, amounts or pairs. Empty: any text.
         group: its heading in `-h`.
         attribute: its name in `Arguments`, if not its own with underscores.
+        switch: the name in `Arguments` of what it switches on if it is given without its value; empty if it needs one.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Flag:
     kind: str = ""
     group: str = "Flags"
     attribute: str = ""
+    switch: str = ""
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -187,6 +189,8 @@ scaled to zero; at the end it is scaled up again, and this returns when it is Re
             Flag("dry-run", "do all checks, say what would be changed, and change nothing", group=_SAFETY),
             Flag("force", "go on even if nothing listens here, or if GitOps, an operator or an autoscaler scales"
                  " the workload", group=_SAFETY),
+            Flag("take-over", "if the exposure of a colleague is in the way who has been silent for 10 minutes, end it"
+                 " first (ls --cluster shows it)", group=_SAFETY),
             Flag("failsafe", "how long this machine may be gone until the cluster itself scales the workload up (10m);"
                  " off: never", value="TIME", kind="failsafe", group=_SAFETY),
             Flag("failsafe-service-account", "the ServiceAccount for that, if you may not make one"
@@ -237,12 +241,16 @@ run or to somebody else, and leaves it alone. It asks before it undoes what this
     "ls": Command(
         summary="list what is forwarded and exposed, with its health",
         usage="kubectl localize ls [SERVICE…] [flags]",
-        description="Lists what is forwarded and exposed, with its health. It does not ask the cluster.",
+        description="""\
+Lists what is forwarded and exposed, with its health. It asks the cluster with --cluster only, which lists who exposes
+what there.""",
         word="SERVICE",
         word_help=f"{_PATTERNS}; everything if left out",
         flags=(
             _namespace("only this namespace; may be repeated", _WHICH),
             _SELECTOR,
+            Flag("cluster", "without NAME: ask the cluster who exposes what, from where, and whether --take-over is"
+                 " safe; with it: the kubeconfig cluster", value="NAME", kind="cluster", switch="whole_cluster"),
             _output("table", "wide", "json", "yaml", "name"),
             Flag("watch", "keep it up to date until Ctrl-C", short="w"),
         ),
@@ -251,6 +259,8 @@ run or to somebody else, and leaves it alone. It asks before it undoes what this
   kubectl localize ls -o wide
   # one namespace, kept up to date
   kubectl localize ls -n webshop -w
+  # who exposes what in the cluster, colleagues too
+  kubectl localize ls --cluster
   # the address of a Service
   kubectl localize ls webshop/web -o json | jq -r '.items[].address'""",
         notes="-o json -w prints one document a line, one for each change.",
@@ -330,8 +340,10 @@ def command_named(name: str) -> Command:
 
 
 def flags_of(command: str) -> tuple[Flag, ...]:
-    """All flags of a command, in the order of its help."""
-    return (*_TABLE[command].flags, *_CONNECTION_FLAGS, *_GENERAL_FLAGS)
+    """All flags of a command, in the order of its help. Its own `--cluster` takes the place of kubectl's (`ls`)."""
+    own = _TABLE[command].flags
+    names = {flag.name for flag in own}
+    return (*own, *(flag for flag in (*_CONNECTION_FLAGS, *_GENERAL_FLAGS) if flag.name not in names))
 
 
 def by_spelling(flags: tuple[Flag, ...]) -> dict[str, Flag]:

@@ -256,7 +256,7 @@ def test_two_users_do_not_take_each_others_service(
         assert_fails(
             expose(bob, "web", f"--map={his.port}"),
             f"{web}/web is {whose}",
-            "ask .*; if that machine is gone for good: kubectl scale",
+            "ask .*; `kubectl localize ls --cluster` tells when --take-over may end it",
         )
         assert_fails(bob.localize("expose", "--stop", "web"), "is not exposed from here")
         done = bob.localize("restore")
@@ -272,7 +272,7 @@ def test_two_users_do_not_take_each_others_service(
         assert_fails(
             expose(bob, "web", f"--map={his.port}"),
             f"{web}/web is {whose}",
-            "ask .*; if that machine is gone for good: kubectl scale",
+            "ask .*; `kubectl localize ls --cluster` tells when --take-over may end it",
         )
         done = alice.localize("restore")
         assert done.returncode == 0, done.stderr

@@ -73,6 +73,7 @@ def expose_request(args: Arguments, connection: Connection, services: tuple[Serv
         share=args.share,
         force=args.force,
         dry_run=args.dry_run,
+        take_over=args.take_over,
         failsafe_seconds=FAILSAFE_SECONDS if args.failsafe is None else args.failsafe,
         failsafe_service_account=args.failsafe_service_account,
         image=args.image,

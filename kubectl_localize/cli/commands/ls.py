@@ -21,8 +21,13 @@ def run(args: Arguments) -> int:
     """Print what runs, once or until Ctrl-C.
 
     Raises:
-        LocalizeError: the text of `-l` is no selector, or nothing runs in the context and no kubeconfig has it.
+        LocalizeError: the text of `-l` is no selector, or nothing runs in the context and no kubeconfig has it; or,
+            with `--cluster`, the cluster cannot be asked.
     """
+    if args.whole_cluster:
+        from kubectl_localize.cli.commands import ls_cluster
+
+        return ls_cluster.run(args)
     states = StateFiles(Paths.from_env(os.environ), owner)
     wanted = Filter(args.context, args.namespaces, args.words, parse_selector(args.selector))
     view = View(args.output or "table", stdout_color(args.no_color), stdout_width())

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,8 +24,6 @@ from kubectl_localize.cluster.exposing.values import (
     SESSION_LABEL,
     WorkloadRef,
 )
-from kubectl_localize.errors import LocalizeError
-from kubectl_localize.model import ServiceKey
 from kubectl_localize.text import one_line
 
 GROUP_VERSION = "coordination.k8s.io/v1"
@@ -85,6 +83,7 @@ class Entry:
         since: when it began, in UTC.
         renewed: when its owner last said that they live.
         lease_uid, version: the Lease's own uid and resourceVersion, as far as known.
+        written: when the Lease was written last, by the API server's clock; None if it does not say.
     """
 
     owner: Owner
@@ -98,6 +97,12 @@ class Entry:
     selector: tuple[tuple[str, str], ...] | None = None
     lease_uid: str = ""
     version: str = ""
+    written: datetime | None = None
+
+    @property
+    def seen(self) -> datetime:
+        """When its owner was last heard of; by the API server's clock, if that is known, and not by theirs."""
+        return self.written or self.renewed
 
     @property
     def namespace(self) -> str:
@@ -193,9 +198,19 @@ def parse(lease: Mapping[str, Any]) -> Entry | None:
             selector=_selector(content) if content["version"] == VERSION else None,
             lease_uid=meta.get("uid") or "",
             version=meta.get("resourceVersion") or "",
+            written=_written(meta),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
+
+
+def _written(meta: Mapping[str, Any]) -> datetime | None:
+    """When the API server took the last change of an object, by its own clock.
+
+    https://kubernetes.io/docs/reference/using-api/server-side-apply/#managed-fields
+    """
+    times = [_moment(entry["time"]) for entry in meta.get("managedFields") or () if entry.get("time")]
+    return max(times, default=None)
 
 
 def _owner(content: Mapping[str, Any]) -> Owner:
@@ -252,7 +267,7 @@ def renewed(entry: Entry, now: datetime) -> Entry:
 
 def describe(entry: Entry, now: datetime) -> str:
     """Whose it is: `alice (alice@laptop), since 12:31 UTC, last seen 40 s ago`."""
-    seen = max(0, int((now - entry.renewed).total_seconds()))
+    seen = max(0, int((now - entry.seen).total_seconds()))
     return f"{entry.owner}, since {entry.since:%Y-%m-%d %H:%M} UTC, last seen {seen} s ago"
 
 
@@ -271,18 +286,6 @@ def by_hand(entries: Sequence[Entry]) -> str:
     ]
     selector = f"-l {SESSION_LABEL}={entries[0].session}"
     return " && ".join([*scale, *switch, f"kubectl delete -n {namespace} pod,secret,lease {selector}"])
-
-
-def exposed_already(
-    key: ServiceKey, held: Sequence[Entry], now: datetime, advice: Callable[[Sequence[Entry]], str]
-) -> LocalizeError:
-    """The error that names who exposes a Service, or its workload, already.
-
-    Args:
-        held: the journals of their session.
-    """
-    others = f" (with {', '.join(held[0].services)})" if str(key) not in held[0].services else ""
-    return LocalizeError(f"{key} is exposed already{others} by {describe(held[0], now)}", advice(held))
 
 
 def _micro_time(moment: datetime) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 from kubectl_localize.cluster.exposing import rights, side_effects
 from kubectl_localize.cluster.exposing.blockers import KEEP, Blocker, blockers, foreign
+from kubectl_localize.cluster.exposing.claims import exposed_already
 from kubectl_localize.cluster.exposing.comeback import as_pod, refused_now
 from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early
-from kubectl_localize.cluster.exposing.journal import Entry, exposed_already, journals
+from kubectl_localize.cluster.exposing.journal import Entry, journals
 from kubectl_localize.cluster.exposing.pull_secrets import pull_secrets
 from kubectl_localize.cluster.exposing.rollouts import unfinished
 from kubectl_localize.cluster.exposing.values import (

@@ -14,6 +14,7 @@ from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan, 
 from kubectl_localize.errors import ForbiddenError, LocalizeError, UnauthorizedError
 from kubectl_localize.ls_document import ExposureItem, ExposurePort, Status, WorkloadItem, rfc3339
 from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.exposing.announcement import Announcement
 from kubectl_localize.supervisor.exposing.comeback import Comeback, last_words, shortfall
 from kubectl_localize.supervisor.exposing.handover import hand_over
 from kubectl_localize.supervisor.exposing.informer import ExposureInformer
@@ -103,6 +104,7 @@ class Exposure:
             clock=runtime.clock,
             reachability=runtime.probe,
         )
+        self._announcement = Announcement(runtime, plan, provenance, informer=self._informer, pods=self._pods)
         self._upkeep = Upkeep(
             plan,
             runtime,
@@ -143,6 +145,7 @@ class Exposure:
             await self._takeover.run()
             self._show(Status.EXPOSED, "")
             self.exposed.set()
+            self._announcement.begin()
             await self._stay()
         except EndingError:
             self.failure = self._waiter.failure
@@ -210,6 +213,7 @@ class Exposure:
             async with AsyncExitStack() as stack:
                 stack.push_async_callback(self.discard)
                 stack.push_async_callback(self._informer.end)
+                stack.push_async_callback(self._announcement.end)
                 stack.push_async_callback(self._pods.disconnect)
                 if self.exposed.is_set() and (silent := self._ends.silent()):
                     stack.push_async_callback(give_up, self._hand_over(silent), "handing over")

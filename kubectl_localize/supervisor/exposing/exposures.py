@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 from fnmatch import fnmatchcase
 
 from kubectl_localize.cluster.explaining import explained
+from kubectl_localize.cluster.exposing.claims import ExposedAlreadyError
 from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
 from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.errors import LocalizeError
@@ -30,6 +31,7 @@ from kubectl_localize.protocol import (
 )
 from kubectl_localize.supervisor.control_server import Client, ControlServer
 from kubectl_localize.supervisor.exposing.checks import Checks, Findings
+from kubectl_localize.supervisor.exposing.colleagues import Colleagues
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.plan import describe
 from kubectl_localize.supervisor.exposing.progress import (
@@ -189,7 +191,9 @@ class Exposures:
         runtime, recovery = await self._reach(request.connection)
         if not request.dry_run:
             await recovery.run(progress)
-        findings = await Checks(runtime, request, self._judge(runtime)).run()
+        findings = await self._checked(runtime, request, progress)
+        if isinstance(findings, list):
+            return tuple(findings)
         for warning in findings.warnings:
             progress.warn(warning)
         for port in findings.not_carried:
@@ -208,6 +212,27 @@ class Exposures:
                 await exposure.discard()
         programs = (f"send the traffic to {', '.join(findings.programs)}",) if findings.programs else ()
         return (*(line for plan in findings.plans for line in describe(plan)), *programs)
+
+    async def _checked(self, runtime: Runtime, request: ExposeRequest, progress: Progress) -> Findings | list[str]:
+        """Check everything; with `take_over`, undo what silent colleagues hold, and check anew.
+
+        Returns:
+            What was found; with `dry_run`, what would be undone first, if there is anything.
+
+        Raises:
+            LocalizeError: something speaks against it.
+        """
+        judge = self._judge(runtime)
+        colleagues = Colleagues(runtime.api, judge, runtime.clock)
+        while True:
+            try:
+                return await Checks(runtime, request, judge).run()
+            except ExposedAlreadyError as error:
+                if not request.take_over:
+                    raise
+                if request.dry_run:
+                    return await colleagues.judge(error)
+                await colleagues.take_over(error, progress)
 
     def _planned(
         self, findings: Findings, runtime: Runtime, progress: Progress, command: EnvironmentChoice | None

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from kubectl_localize.cluster.exposing import journal
-from kubectl_localize.cluster.exposing.journal import Entry, by_hand, exposed_already, journal_at, journals
+from kubectl_localize.cluster.exposing.claims import exposed_already
+from kubectl_localize.cluster.exposing.journal import Entry, by_hand, journal_at, journals
 from kubectl_localize.errors import AlreadyExistsError, ConflictError, KubectlError, LocalizeError, NotFoundError
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.sessions import Judge

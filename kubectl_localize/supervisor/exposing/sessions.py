@@ -9,6 +9,7 @@ from typing import Any
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import journal
+from kubectl_localize.cluster.exposing.claims import TAKE_OVER_SECONDS, silent_seconds
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry, candidates, parse_all
 from kubectl_localize.cluster.exposing.selectors import words
 from kubectl_localize.cluster.exposing.values import SESSION_LABEL
@@ -161,7 +162,7 @@ class Judge:
             Seconds of further silence; 0: it is gone; None: silence proves nothing.
         """
         owner = session[0].owner
-        if (owner.machine, owner.uid) != (self.here.machine, self.here.uid):
+        if not self.is_of_here(session[0]):
             return None
         if owner.pid_namespace == self.here.pid_namespace:
             if self.lives(owner.pid, owner.started):
@@ -177,13 +178,19 @@ class Judge:
             held: its journals, at least one.
         """
         owner = held[0].owner
-        if (owner.machine, owner.uid) != (self.here.machine, self.here.uid):
-            return f"ask {owner.login}; if that machine is gone for good: {journal.by_hand(held)}"
+        if not self.is_of_here(held[0]):
+            if silent_seconds(held, self.now()) >= TAKE_OVER_SECONDS:
+                return f"ask {owner.login}; if that machine is gone, --take-over ends its exposure first"
+            return f"ask {owner.login}; `kubectl localize ls --cluster` tells when --take-over may end it"
         seconds = self.seconds_until_dead(held)
         if seconds is not None:
             when = f" in {seconds:.0f} s, if it stays silent" if seconds else ""
             return f"`kubectl localize restore` undoes it{when}"
         return f"`kubectl localize expose --stop {held[0].services[0]}` ends it"
+
+    def is_of_here(self, entry: Entry) -> bool:
+        """Whether this user on this machine has written a journal."""
+        return (entry.owner.machine, entry.owner.uid) == (self.here.machine, self.here.uid)
 
     def _is_mine(self, entry: Entry) -> bool:
         """Whether this very process has written a journal."""

@@ -182,9 +182,11 @@ def test_what_to_do_about_a_session_that_holds_what_somebody_wants() -> None:
     crashed = entry(owner=replace(OWNER, pid=4712))
     early = entry(owner=replace(OWNER, pid_namespace="another boot pid:[1]"))
     living = Judge(HERE, everybody_lives, lambda: NOW)
-    assert living.advice([colleague]).startswith(
-        "ask bob@desk; if that machine is gone for good: kubectl scale -n shop"
+    assert (
+        living.advice([colleague]) == "ask bob@desk; `kubectl localize ls --cluster` tells when --take-over may end it"
     )
+    silent = Judge(HERE, everybody_lives, lambda: NOW + timedelta(minutes=10))
+    assert silent.advice([colleague]) == "ask bob@desk; if that machine is gone, --take-over ends its exposure first"
     assert living.advice([entry()]) == "`kubectl localize expose --stop shop/cart` ends it"
     assert Judge(HERE, nobody_lives, lambda: NOW).advice([crashed]) == "`kubectl localize restore` undoes it"
     assert living.advice([early]) == "`kubectl localize restore` undoes it in 60 s, if it stays silent"
