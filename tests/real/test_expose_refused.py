@@ -129,7 +129,11 @@ CASES = {
         ({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "powerless"}},),
         argv=("--failsafe-service-account=powerless",),
     ),
-    "no such image": Case("exposure pod .*Image", "--image", argv=("--image=localhost/nothing:1",)),
+    "no such image": Case(
+        r"localhost/nothing:1 cannot be pulled: \S+.*; everything is put back",
+        "--image",
+        argv=("--image=localhost/nothing:1",),
+    ),
 }
 
 

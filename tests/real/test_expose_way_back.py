@@ -59,6 +59,26 @@ def test_a_second_ctrl_c_leaves_the_rest_to_the_supervisor(
     assert replicas(cluster, namespace, "deployment/web") == 2
 
 
+def test_an_image_that_cannot_be_pulled_is_said_first_and_then_what_is_undone(
+    cluster: Cluster, namespace: str, product: Product, web: str
+) -> None:
+    with Local(product.sandbox) as local:
+        argv = ("expose", web, f"--map={local.port}")
+        planned = product.sandbox.localize(*argv, "--dry-run")
+        assert "openssh-server:" in planned.stdout, planned
+        assert "(a public image; --image names another)" in planned.stdout
+        done = product.sandbox.localize(*argv, "--image=localhost/nothing:1", timeout=90)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    (cause,) = (line for line in lines if line.startswith("✗"))
+    assert cause.startswith("✗ localhost/nothing:1 cannot be pulled: "), done.stderr
+    assert lines.index(cause) < lines.index(next(line for line in lines if "exposure pod deleted" in line))
+    assert lines[-2].startswith("error: localhost/nothing:1 cannot be pulled: ")
+    assert lines[-2].endswith("; everything is put back")
+    assert lines[-1].startswith("hint: --image names an image in a registry")
+    check_nothing_left(cluster, namespace)
+
+
 def test_a_stop_from_another_terminal_ends_with_the_same_words(
     cluster: Cluster, namespace: str, product: Product, web: str
 ) -> None:

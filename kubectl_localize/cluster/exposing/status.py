@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from kubectl_localize.cluster.exposing import failsafe
+from kubectl_localize.cluster.exposing.image_pull import pull_failure
 from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER
 from kubectl_localize.errors import LocalizeError
 
 Json = dict[str, Any]
 
-FAILSAFE_TROUBLE = "the failsafe cannot scale"
 # A pod that shows one of these does not start by waiting longer.
 HOPELESS = (
     "ImagePullBackOff",
@@ -34,43 +34,64 @@ def is_lost(pod: Json | None) -> bool:
     return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
 
 
-def trouble(pod: Json) -> tuple[str, bool]:
-    """Say why a pod does not start, and whether waiting longer does not help; empty if nothing is known."""
+class Trouble(NamedTuple):
+    """Why a pod does not start.
+
+    Args:
+        text: a sentence; empty if nothing is known.
+        hopeless: whether waiting longer does not help.
+        hint: what does; empty for the usual.
+    """
+
+    text: str
+    hopeless: bool
+    hint: str = ""
+
+    def with_what_was_known(self, before: Trouble) -> Trouble:
+        """This, or what was known before if that says more: old kubelets tell why a pull has failed only at first."""
+        if self.text and before.text.startswith(self.text):
+            return Trouble(before.text, self.hopeless, before.hint)
+        return self
+
+
+def trouble(pod: Json) -> Trouble:
+    """Say why a pod does not start."""
     status = pod.get("status") or {}
     for entry in status.get("containerStatuses") or ():
         waiting = (entry.get("state") or {}).get("waiting") or {}
+        if (failure := pull_failure(pod, entry)) is not None:
+            return Trouble(str(failure), waiting["reason"] in HOPELESS, failure.hint)
         if waiting.get("reason") and waiting["reason"] not in ("ContainerCreating", "PodInitializing"):
-            return f"{entry['name']}: {waiting['reason']}: {waiting.get('message') or ''}".rstrip(": "), (
-                waiting["reason"] in HOPELESS
-            )
+            text = f"{entry['name']}: {waiting['reason']}: {waiting.get('message') or ''}".rstrip(": ")
+            return Trouble(text, waiting["reason"] in HOPELESS)
         ended = (entry.get("lastState") or {}).get("terminated") or {}
         if ended.get("exitCode"):
-            return (
-                f"{entry['name']} ended with exit code {ended['exitCode']} {ended.get('message') or ''}".rstrip(),
-                False,
-            )
+            text = f"{entry['name']} ended with exit code {ended['exitCode']} {ended.get('message') or ''}".rstrip()
+            return Trouble(text, False)
     if problem := failsafe.problem(pod):
-        return f"{FAILSAFE_TROUBLE} the workload: {problem}", True
+        hint = "--failsafe off goes without it, --failsafe-service-account names one that may"
+        return Trouble(f"the failsafe cannot scale the workload: {problem}", True, hint)
     for entry in status.get("conditions") or ():
         if entry["type"] == "PodScheduled" and entry["status"] == "False":
-            return entry.get("message") or entry.get("reason") or "it is not scheduled", False
+            return Trouble(entry.get("message") or entry.get("reason") or "it is not scheduled", False)
     if status.get("phase") == "Failed":
-        return f"{status.get('reason') or 'it has failed'}: {status.get('message') or ''}".rstrip(": "), True
-    return "", False
+        text = f"{status.get('reason') or 'it has failed'}: {status.get('message') or ''}".rstrip(": ")
+        return Trouble(text, True)
+    return Trouble("", False)
 
 
-def not_in_time(pod: str, namespace: str, what: str, *, problem: str) -> LocalizeError:
+def not_in_time(pod: str, namespace: str, what: str, *, problem: Trouble) -> LocalizeError:
     """The error that says what did not come about.
 
     Args:
         what: what the pod was to be: `pod NAME was not WHAT in time`.
-        problem: what is known of the pod's trouble; empty if nothing is.
+        problem: what is known of the pod's trouble.
     """
-    if "Image" in problem:
-        hint = "--image and --image-pull-secret name another image"
-    elif problem.startswith(FAILSAFE_TROUBLE):
-        hint = "--failsafe off goes without it, --failsafe-service-account names one that may"
-    else:
-        hint = f"`kubectl get events -n {namespace} --field-selector involvedObject.name={pod}` may say more"
-    said = f"exposure pod {pod} was not {what} in time" + (f": {problem}" if problem else "")
-    return LocalizeError(said, hint)
+    hint = problem.hint or (
+        f"`kubectl get events -n {namespace} --field-selector involvedObject.name={pod}` may say more"
+    )
+    if problem.hint:  # then it is known well enough to be said by itself
+        return LocalizeError(problem.text, hint)
+    return LocalizeError(
+        f"exposure pod {pod} was not {what} in time" + (f": {problem.text}" if problem.text else ""), hint
+    )

@@ -155,8 +155,8 @@ class LocalEnds:
         self._carried = tuple(carried)
         self._listeners = LocalListeners(runtime.system)
         self._hosts: dict[int, str] = {}
-        self.heartbeat = ReadinessServer()
         admission = Admission(runtime.peers, os.getuid(), root=False)  # as whom our ssh runs
+        self.heartbeat = ReadinessServer(admission, runtime.refusals)
         self.ports = {
             port.number: LocalPort(
                 *(LocalProcess(host, port.local_port) for host in port.hosts),

@@ -221,7 +221,7 @@ def describe(plan: ExposurePlan) -> list[str]:
     carried = ", ".join(f"{port.number} -> {port.local}" for port in plan.ports)
     lines = [
         *(f"create the journal, Lease {journal.lease_name(ref)}" for ref in names),
-        f"create Secret {object_name(plan.session)} and an exposure pod with {plan.image} for port {carried}",
+        f"create Secret {object_name(plan.session)} and an exposure pod with {_image(plan)} for port {carried}",
     ]
     if plan.failsafe is not None:
         whose = "its own ServiceAccount" if plan.failsafe.own else f"ServiceAccount {plan.failsafe.service_account}"
@@ -237,6 +237,11 @@ def describe(plan: ExposurePlan) -> list[str]:
             for service in plan.switched
         ),
     ]
+
+
+def _image(plan: ExposurePlan) -> str:
+    """Its name; if it is the default one, also whose it is and how to bring another."""
+    return f"{plan.image} (a public image; --image names another)" if plan.image == DEFAULT_IMAGE else plan.image
 
 
 def _duration(seconds: int) -> str:

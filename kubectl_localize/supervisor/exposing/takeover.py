@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
-from kubectl_localize.cluster.exposing.status import is_running, not_in_time, trouble
+from kubectl_localize.cluster.exposing.status import Trouble, is_running, not_in_time, trouble
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.cluster.objects import is_ready
 from kubectl_localize.errors import LocalizeError
@@ -81,6 +81,7 @@ class Takeover:
         self._switched = switched
         self._waiter = waiter
         self._progress = progress
+        self._known_trouble = Trouble("", False)
         self._command = LocalCommand(plan, runtime, progress, command) if command is not None else None
 
     async def prepare(self) -> None:
@@ -255,19 +256,25 @@ class Takeover:
         await self._waiter.until(
             condition,
             seconds,
-            hopeless=lambda: self._trouble()[1],
-            failure=lambda: failure() if failure is not None and not self._trouble()[1] else self._not_in_time(what),
+            hopeless=lambda: self._trouble().hopeless,
+            failure=lambda: (
+                failure() if failure is not None and not self._trouble().hopeless else self._not_in_time(what)
+            ),
             look_seconds=look_seconds,
         )
 
     def _not_in_time(self, what: str) -> LocalizeError:
         tunnel = self._pods.tunnel
-        problem = self._trouble()[0] or (tunnel.problem if tunnel is not None else "")
+        problem = self._trouble()
+        if not problem.text and tunnel is not None:
+            problem = Trouble(tunnel.problem, False)
         return not_in_time(self._pods.name, self._plan.namespace, what, problem=problem)
 
-    def _trouble(self) -> tuple[str, bool]:
+    def _trouble(self) -> Trouble:
         pod = self._informer.pods.get(self._pods.name)
-        return trouble(pod) if pod is not None else ("", False)
+        if pod is not None:
+            self._known_trouble = trouble(pod).with_what_was_known(self._known_trouble)
+        return self._known_trouble
 
     def _pod_is(self, state: Callable[[Pod], bool]) -> bool:
         pod = self._informer.pods.get(self._pods.name)

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from kubectl_localize.cluster.exposing.status import is_lost, is_running, not_in_time, trouble
+from kubectl_localize.cluster.exposing.status import Trouble, is_lost, is_running, not_in_time, trouble
 
 STARTED = {"startedAt": "2026-11-23T06:20:00Z"}
 SSHD = {"name": "sshd", "ready": True, "restartCount": 0, "started": True, "state": {"running": STARTED}}
 CREATING = {"name": "sshd", "ready": False, "started": False, "state": {"waiting": {"reason": "ContainerCreating"}}}
 PULLING = {
     "name": "sshd",
+    "image": "example.com/sshd:1",
     "ready": False,
     "state": {
         "waiting": {
@@ -22,7 +23,11 @@ PULLING = {
         }
     },
 }
-FIRST_PULL = {"name": "sshd", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
+FIRST_PULL = {
+    "name": "sshd",
+    "image": "example.com/sshd:1",
+    "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}},
+}
 CRASHED = {
     "name": "sshd",
     "restartCount": 1,
@@ -52,8 +57,8 @@ def status(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> 
         ({"metadata": {}}, "", False),
         (status(SSHD, phase="Running"), "", False),
         (status(CREATING), "", False),
-        (status(FIRST_PULL), "sshd: ErrImagePull: not found", False),
-        (status(PULLING), 'sshd: ImagePullBackOff: Back-off pulling image "example.com/sshd:1": not found', True),
+        (status(FIRST_PULL), "example.com/sshd:1 cannot be pulled: not found", False),
+        (status(PULLING), "example.com/sshd:1 cannot be pulled: not found", True),
         (status(CRASHED, phase="Running"), "sshd ended with exit code 255 no hostkeys available", False),
         (status(conditions=[UNSCHEDULABLE]), "0/1 nodes are available: 1 Insufficient cpu.", False),
         (
@@ -70,7 +75,7 @@ def status(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> 
     ],
 )
 def test_why_a_pod_does_not_start(pod: dict[str, Any], why: str, hopeless: bool) -> None:
-    assert trouble(pod) == (why, hopeless)
+    assert trouble(pod)[:2] == (why, hopeless)
 
 
 @pytest.mark.parametrize(
@@ -100,20 +105,26 @@ LATE = "exposure pod localize-web-abc12 was not Ready in time"
 @pytest.mark.parametrize(
     ("problem", "message", "hint"),
     [
-        ("", LATE, EVENTS),
-        ("0/1 nodes are available", f"{LATE}: 0/1 nodes are available", EVENTS),
+        (Trouble("", False), LATE, EVENTS),
+        (Trouble("0/1 nodes are available", False), f"{LATE}: 0/1 nodes are available", EVENTS),
         (
-            "sshd: ImagePullBackOff: not found",
-            f"{LATE}: sshd: ImagePullBackOff: not found",
-            "--image and --image-pull-secret name another image",
-        ),
-        (
-            "the failsafe cannot scale the workload: no rights",
-            f"{LATE}: the failsafe cannot scale the workload: no rights",
-            "--failsafe off goes without it, --failsafe-service-account names one that may",
+            Trouble("example.com/sshd:1 cannot be pulled", True, "--image"),
+            "example.com/sshd:1 cannot be pulled",
+            "--image",
         ),
     ],
 )
-def test_what_did_not_come_about(problem: str, message: str, hint: str) -> None:
+def test_what_did_not_come_about(problem: Trouble, message: str, hint: str) -> None:
     error = not_in_time("localize-web-abc12", "shop", "Ready", problem=problem)
     assert (error.message, error.hint) == (message, hint)
+
+
+def test_what_helps_a_failsafe_without_rights() -> None:
+    assert trouble(status(SSHD, UNPROVEN, phase="Running")).hint.startswith("--failsafe off goes without it")
+
+
+def test_a_cause_that_is_told_only_once_is_remembered() -> None:
+    first, bare = Trouble("x cannot be pulled: no such host", False, "h"), Trouble("x cannot be pulled", True, "other")
+    assert bare.with_what_was_known(first) == Trouble(first.text, True, "h")
+    for other in (Trouble("", False), Trouble("sshd ended with exit code 1", False)):
+        assert other.with_what_was_known(first) == other
