@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 
-from kubectl_localize.cli.terminal import Console
+from kubectl_localize.cli.terminal import Console, can_ask, in_background
 from kubectl_localize.host.helper_command import helper_argv
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.model import Options
@@ -34,6 +35,7 @@ def start_helper(needs: PrivilegesNeeded, options: Options, paths: RunPaths, con
         console.warning("sudo is not installed")
         return False
     console.line(f"asking sudo for the right to {' and to '.join(describe(needs, options.hosts_file))}")
+    interactive = can_ask()
     argv = helper_argv(
         socket=paths.helper_socket,
         uid=os.getuid(),
@@ -41,13 +43,19 @@ def start_helper(needs: PrivilegesNeeded, options: Options, paths: RunPaths, con
         hosts_file=Options().hosts_file,
         ip_range=options.ip_range,
         use_sudo=True,
-        interactive=os.isatty(0) and os.isatty(2),
+        interactive=interactive,
     )
     # not run(), which would try to kill sudo on Ctrl-C, and could not; sudo gets the Ctrl-C itself
     refused = subprocess.Popen(argv).wait()
     if refused:
-        console.warning("sudo was refused")
+        console.warning("sudo was refused" if interactive else f"sudo was refused; {_why_not_asked()}")
     return not refused
+
+
+def _why_not_asked() -> str:
+    if in_background(sys.stdin):
+        return "it cannot ask for a password in the background: start this in the foreground, with -d"
+    return "it cannot ask for a password without a terminal"
 
 
 def describe(needs: PrivilegesNeeded, hosts_file: str) -> list[str]:

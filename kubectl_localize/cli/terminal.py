@@ -23,6 +23,24 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
+def in_background(stream: TextIO) -> bool:
+    """Whether a stream is our terminal, and belongs to another job at the moment: a shell's, after `command &`."""
+    try:
+        return os.tcgetpgrp(stream.fileno()) != os.getpgrp()
+    except (OSError, ValueError):  # no terminal, or not this session's
+        return False
+
+
+def can_redraw(stream: TextIO) -> bool:
+    """Whether what a stream shows may be rewritten in place: in the background others write to the terminal, too."""
+    return is_terminal(stream) and not in_background(stream)
+
+
+def can_ask() -> bool:
+    """Whether somebody can be asked now. A background job that reads from its terminal is stopped instead."""
+    return sys.stdin.isatty() and sys.stderr.isatty() and not in_background(sys.stdin)
+
+
 def color_wanted(stream_is_terminal: bool, no_color: bool, environ: Mapping[str, str]) -> bool:
     """Whether to colour: only on a terminal, and neither `--no-color` nor NO_COLOR nor TERM=dumb."""
     return stream_is_terminal and not no_color and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
@@ -161,7 +179,8 @@ class Steps:
 def stderr_console(no_color: bool = False) -> Console:
     """The console on stderr, as this process's terminal and environment want it."""
     terminal = is_terminal(sys.stderr)
-    return Console(sys.stderr, color=color_wanted(terminal, no_color, os.environ), live=terminal)
+    color = color_wanted(terminal, no_color, os.environ)
+    return Console(sys.stderr, color=color, live=can_redraw(sys.stderr))
 
 
 def pause(seconds: float) -> None:

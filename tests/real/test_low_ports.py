@@ -100,7 +100,8 @@ def test_without_sudo_ports_are_moved_up_and_what_is_missing_is_said(
     before = sandbox.hosts.read_bytes()
     done = product.detach("-n", low, *flags)
     said = warnings(done)
-    assert ("sudo was refused" in said) == (not flags)
+    refused = "sudo was refused; it cannot ask for a password without a terminal"
+    assert (refused in said) == (not flags)
     assert ("asking sudo" in done.stderr) == (not flags)
     assert any("/etc/hosts cannot be written, so names do not resolve" in line for line in said), said
     assert any(
@@ -156,6 +157,22 @@ def test_a_wrong_password_goes_on_without(low: str, sandboxes: Callable[..., San
         terminal.close()
 
 
+def test_a_background_job_says_that_it_cannot_ask(low: str, sandboxes: Callable[..., Sandbox]) -> None:
+    sandbox = sandboxes(sudo="password")
+    terminal = sandbox.pty("bash", "--norc", "-i")
+    try:
+        terminal.send(f"kubectl localize -n {low} &\n")
+        terminal.expect("sudo was refused; it cannot ask for a password in the background: .* with -d")
+        terminal.expect("Ctrl-C ends it")
+        terminal.send("jobs\n")
+        terminal.expect(r"Running +kubectl localize")
+        assert "\x1b[2K" not in terminal.raw.partition("jobs")[0]
+        terminal.send("kubectl localize stop; wait; exit\n")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+
+
 def test_ctrl_c_at_the_password_prompt_leaves_nothing(low: str, sandboxes: Callable[..., Sandbox]) -> None:
     sandbox = sandboxes(sudo="password")
     before = sandbox.hosts.read_bytes()
@@ -177,7 +194,7 @@ def test_the_next_foreground_asks_again_and_makes_good(low: str, sandboxes: Call
     sandbox = sandboxes(sudo="password")
     product = Product(sandbox)
     done = product.detach("-n", low)
-    assert "sudo was refused" in warnings(done)
+    assert "sudo was refused; it cannot ask for a password without a terminal" in warnings(done)
     assert _local_ports(product, low) == [*MOVED, HIGH]
     terminal = sandbox.pty("kubectl", "localize", "-n", low)
     try:

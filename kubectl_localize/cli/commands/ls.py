@@ -11,7 +11,7 @@ from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.listing.document import Filter, StateFiles, near_names
 from kubectl_localize.cli.listing.formats import View, remarks
 from kubectl_localize.cli.streams import write_with_sequences
-from kubectl_localize.cli.terminal import is_terminal, pause, stderr_console, stdout_color, stdout_width
+from kubectl_localize.cli.terminal import can_redraw, pause, stderr_console, stdout_color, stdout_width
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.process import owner
 from kubectl_localize.label_selector import parse_selector
@@ -67,7 +67,7 @@ def _watch(args: Arguments, states: StateFiles, wanted: Filter, view: View) -> i
         view,
         out=sys.stdout,
         console=stderr_console(args.no_color),
-        size=shutil.get_terminal_size if view.is_table and is_terminal(sys.stdout) else None,
+        size=shutil.get_terminal_size if view.is_table and can_redraw(sys.stdout) else None,
         now=_utc_now,
     )
     return watch.run(pause)

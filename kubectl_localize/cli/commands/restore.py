@@ -94,7 +94,7 @@ class Restore(Holder):
 
     def _confirm(self, text: str) -> bool:
         """Ask the user. Without a terminal the answer is no: nobody can have read the question."""
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if not terminal.can_ask():
             return False
         self.console.done()
         self.console.line(text)

@@ -182,3 +182,33 @@ def test_a_full_pipe_is_waited_for() -> None:
             assert process.wait(60) == 0
             reader.join()
     assert received == [b"x" * 300_000]
+
+
+def test_a_job_in_the_background_cannot_ask() -> None:
+    program = """
+import os, pty, signal, sys
+pid, master = pty.fork()
+if pid == 0:
+    from kubectl_localize.cli import terminal
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    before = terminal.can_ask(), terminal.in_background(sys.stdin)
+    other = os.fork()
+    if other == 0:
+        os.setpgid(0, 0)
+        signal.pause()
+    try:
+        os.setpgid(other, other)
+    except PermissionError:
+        pass
+    os.tcsetpgrp(0, other)
+    print(before, (terminal.can_ask(), terminal.in_background(sys.stdin)), terminal.can_redraw(sys.stderr), flush=True)
+    os.kill(other, signal.SIGKILL)
+    os._exit(0)
+said = b""
+while b"\\n" not in said:
+    said += os.read(master, 1000)
+print(said.decode())
+"""
+    environ = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environ, check=True, timeout=60)
+    assert done.stdout.split() == b"(True, False) (False, True) False".split()
