@@ -11,6 +11,7 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, BinaryIO, TextIO, cast
 
 from kubectl_localize.errors import LocalizeError
@@ -118,6 +119,11 @@ def write_with_sequences(stream: TextIO, text: str) -> None:
         stream.write_as_it_is(text)
     else:
         stream.write(text)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print data, a line for each text, whatever the text holds."""
+    sys.stdout.write("".join(f"{printable(line).replace(chr(10), ' ')}\n" for line in lines))
 
 
 def prepare() -> None:

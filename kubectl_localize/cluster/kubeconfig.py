@@ -57,6 +57,11 @@ def connection(
         raise LocalizeError(
             "no context is chosen", "`kubectl config use-context NAME` chooses one, or name it with --context"
         )
+    if "\0" in name:
+        raise LocalizeError(
+            "the context's name has a null byte, so it fits into no command line",
+            "rename the context in the kubeconfig, or name another one with --context",
+        )
     if name not in contexts:
         raise no_context(name, list(contexts))
     clusters = _by_name(view, "clusters", "cluster")

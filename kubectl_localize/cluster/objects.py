@@ -21,12 +21,11 @@ def is_name(name: object) -> bool:
 
 
 def listed_service(item: Mapping[str, Any]) -> Service | None:
-    """A Service as `service` reads it; None if it has a name or a port that no API server allows."""
-    meta, ports = item["metadata"], (item.get("spec") or {}).get("ports") or ()
+    """A Service as `service` reads it; None if it has a name, a port or a word that no API server allows."""
+    meta, spec = item["metadata"], item.get("spec") or {}
     allowed = is_name(meta["name"]) and is_name(meta["namespace"])
-    if allowed and all(_is_port(port["port"]) and _is_target(port.get("targetPort")) for port in ports):
-        return service(item)
-    return None
+    allowed = allowed and _are_words(spec.get("type"), spec.get("externalName"))
+    return service(item) if allowed and all(map(_is_service_port, spec.get("ports") or ())) else None
 
 
 def service(item: Mapping[str, Any]) -> Service:
@@ -57,8 +56,18 @@ def _is_port(number: object) -> bool:
     return type(number) is int and 0 < number < 65536
 
 
-def _is_target(target: object) -> bool:
-    return target is None or isinstance(target, str) or target == 0 or _is_port(target)
+def _is_service_port(entry: Mapping[str, Any]) -> bool:
+    target = entry.get("targetPort")
+    allowed = _is_port(entry["port"]) and (target == 0 or target is None or isinstance(target, str) or _is_port(target))
+    return allowed and _are_words(entry.get("name"), entry.get("protocol"), target if isinstance(target, str) else "")
+
+
+def _are_words(*texts: object) -> bool:
+    """Whether these are short texts without anything that a terminal may take for more."""
+    return all(
+        not text or (isinstance(text, str) and text.isascii() and text.isprintable() and len(text) < 254)
+        for text in texts
+    )
 
 
 def _affinity_seconds(spec: Mapping[str, Any]) -> int:
@@ -107,7 +116,9 @@ def endpoint_slice(item: Mapping[str, Any]) -> EndpointSlice | None:
         ports=tuple(
             (port.get("name") or "", port.get("port"))
             for port in item.get("ports") or ()
-            if (port.get("protocol") or "TCP") == "TCP" and (port.get("port") is None or _is_port(port["port"]))
+            if (port.get("protocol") or "TCP") == "TCP"
+            and _are_words(port.get("name"))
+            and (port.get("port") is None or _is_port(port["port"]))
         ),
         endpoints=tuple(endpoints),
         others=others,

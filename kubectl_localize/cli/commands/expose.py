@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import sys
 
 from kubectl_localize.cli import terminal
 from kubectl_localize.cli.arguments import Arguments
@@ -16,6 +15,7 @@ from kubectl_localize.cli.job import Command, check
 from kubectl_localize.cli.reach import connect, discard_new_state_dirs
 from kubectl_localize.cli.release import wait_for_release
 from kubectl_localize.cli.running import meant, service_key
+from kubectl_localize.cli.streams import print_lines
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.ls_document import ExposureItem, LsDocument
@@ -110,7 +110,7 @@ class Expose(Holder):
 
     def go_on(self, outcome: Outcome, control: Control) -> int:
         if isinstance(outcome, PlanReady):
-            sys.stdout.write("".join(f"{line}\n" for line in outcome.lines))
+            print_lines(outcome.lines)
             return 0
         assert isinstance(outcome, Exposed)
         self._tell(outcome.document)

@@ -12,6 +12,7 @@ from kubectl_localize.cli.commands.stop import sweep
 from kubectl_localize.cli.connection import resolve, run_paths
 from kubectl_localize.cli.holder import Holder, Outcome, Question
 from kubectl_localize.cli.reach import discard_new_state_dirs, wait_ended
+from kubectl_localize.cli.streams import print_lines
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.host.process import owner
@@ -81,7 +82,7 @@ class Restore(Holder):
 
     def hear(self, event: Event) -> None:
         if isinstance(event, PlanReady):
-            sys.stdout.write("".join(f"{line}\n" for line in event.lines))
+            print_lines(event.lines)
         else:
             super().hear(event)
 

@@ -12,9 +12,11 @@ from kubectl_localize import __version__
 from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.json_text import parse_json
+from kubectl_localize.text import one_line
 
 NOT_FOUND = "not found"
 _LABELS = {"localize": "kubectl localize", "kubectl": "kubectl", "ssh": "ssh", "server": "server"}
+_LONGEST_VERSION = 200  # characters
 _TIMEOUT_SECONDS = 20
 _SERVER_TIMEOUT = "--request-timeout=10s"
 
@@ -110,7 +112,7 @@ def _json(text: str) -> dict[str, object]:
 def _git_version(document: dict[str, object], key: str) -> str | None:
     version = document.get(key)
     git_version = version.get("gitVersion") if isinstance(version, dict) else None
-    return git_version if isinstance(git_version, str) else None
+    return one_line(git_version, _LONGEST_VERSION) if isinstance(git_version, str) else None
 
 
 def last_line(text: str) -> str:

@@ -236,6 +236,7 @@ def _are_services(services: object) -> bool:
 def _is_sound(workload: WorkloadRef, session: str, replicas: object) -> bool:
     """Whether a journal names what it may name: others may write Leases, and paths and commands are made of this."""
     known = (workload.api_version, workload.kind) in (*SCALABLE, SERVICE)
+    known = known and _NAME.fullmatch(workload.namespace) is not None
     known = known and (replicas is None or (type(replicas) is int and replicas >= 0))
     return known and _NAME.fullmatch(workload.name) is not None and _SESSION.fullmatch(session) is not None
 
@@ -293,7 +294,9 @@ def _micro_time(moment: datetime) -> str:
 
 
 def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    """The moment of an RFC 3339 time; UTC if it has no zone, which only others than API servers write."""
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 async def journal_at(api: Api, path: str) -> Entry | None:

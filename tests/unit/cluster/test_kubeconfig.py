@@ -34,6 +34,16 @@ VIEW: dict[str, Any] = {
 KUBECTL, CONFIG = "/usr/bin/kubectl", ("/a", "/b")
 
 
+def test_a_name_that_fits_into_no_command_line() -> None:
+    view = {
+        "current-context": "a\0b",
+        "contexts": [{"name": "a\0b", "context": {"cluster": "c"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://dev"}}],
+    }
+    with pytest.raises(LocalizeError, match="null byte"):
+        connection(view, kubectl="/usr/bin/kubectl", kubeconfig=("/config",))
+
+
 def test_the_current_context_and_what_it_leaves_out() -> None:
     assert connection(VIEW, kubectl=KUBECTL, kubeconfig=CONFIG) == Connection(
         kubectl=KUBECTL,

@@ -153,10 +153,24 @@ def test_what_no_api_server_allows_is_left_out(name: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "port", [{"port": 0}, {"port": 65536}, {"port": "80"}, {"port": True}, {"port": 80, "targetPort": -1}]
+    "port",
+    [
+        {"port": 0},
+        {"port": 65536},
+        {"port": "80"},
+        {"port": True},
+        {"port": 80, "targetPort": -1},
+        {"port": 80, "targetPort": "a\x07"},
+        {"port": 80, "name": "a\u202eb"},
+    ],
 )
 def test_a_port_that_no_api_server_allows(port: dict[str, Any]) -> None:
     assert objects.listed_service({**SERVICE, "spec": {**SERVICE["spec"], "ports": [port]}}) is None
+
+
+@pytest.mark.parametrize("spec", [{"type": "a\x1b[2J"}, {"externalName": "a\nb"}, {"externalName": "a" * 300}])
+def test_a_word_that_no_api_server_allows(spec: dict[str, Any]) -> None:
+    assert objects.listed_service({**SERVICE, "spec": {**SERVICE["spec"], **spec}}) is None
 
 
 def test_what_an_api_server_allows_is_listed() -> None:
