@@ -106,7 +106,7 @@ class Connection:
 
     Args:
         kubectl: absolute path of the kubectl executable.
-        kubeconfig: absolute paths, in kubectl's order of precedence.
+        kubeconfig: absolute paths, in kubectl's order of precedence; empty if kubectl finds what it uses by itself.
         context: the context's name.
         namespace: the context's namespace.
         server: the API server's URL.
@@ -114,6 +114,8 @@ class Connection:
         identity: what tells the cluster from others although its address may change: a hash of its CA, or its host.
         directory: where the user runs kubectl, so that a kubectl or a plugin finds what it looks for from there; empty
             if that is not known.
+        kubectl_words: what stands between `kubectl` and its arguments, such as `kubectl` if that is k3s.
+        in_cluster: whether these are a pod's credentials, for which there is no context.
         cluster, user, impersonate, impersonate_groups: `--cluster`, `--user`, `--as`, `--as-group` where given.
     """
 
@@ -125,6 +127,8 @@ class Connection:
     proxy: str = ""
     identity: str = ""
     directory: str = ""
+    kubectl_words: tuple[str, ...] = ()
+    in_cluster: bool = False
     cluster: str = ""
     user: str = ""
     impersonate: str = ""
@@ -138,7 +142,9 @@ class Connection:
         return self._target() == other._target()
 
     def _target(self) -> Connection:
-        return replace(self, kubectl="", kubeconfig=(), namespace="", server="", proxy="", directory="")
+        return replace(
+            self, kubectl="", kubectl_words=(), kubeconfig=(), namespace="", server="", proxy="", directory=""
+        )
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kubectl_localize.cli.file_cache import FileCache
+from kubectl_localize.cli.kubectl_program import KubectlProgram, find_kubectl
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import Paths, RunPaths, context_key
 
@@ -39,14 +39,22 @@ def resolve(args: Arguments, cache: FileCache | None = None) -> Connection:
     cache = cache or FileCache(Paths.from_env(os.environ).root)
     kubectl = find_kubectl()
     files = kubeconfig_files(args.kubeconfig, os.environ)
+    if kubectl.brings_kubeconfig and not args.kubeconfig and not os.environ.get("KUBECONFIG"):
+        files = ()
     for file in files if args.kubeconfig else ():
         if not os.path.exists(file):
             raise LocalizeError(f"there is no kubeconfig {file}", "check --kubeconfig")
     _refuse_pipes(files)
-    environment = {**os.environ, "KUBECONFIG": os.pathsep.join(files), "KUBERC": "off", "KUBECTL_KUBERC": "false"}
+    environment = {**os.environ, "KUBERC": "off", "KUBECTL_KUBERC": "false"}
+    if files:
+        environment["KUBECONFIG"] = os.pathsep.join(files)
     _check_version(kubectl, environment, cache)
+    view = kubeconfig_view(cache, files)
+    in_pod = _in_pod(args, kubectl) if not view["contexts"] else None
+    if in_pod is not None:
+        return in_pod
     try:
-        connection = _connection(args, kubectl, files, kubeconfig_view(cache, files))
+        connection = _connection(args, kubectl, files, view)
     except LocalizeError:
         view = _ask_kubectl(kubectl, ["config", "view", "-o", "json"], environment)
         connection = _connection(args, kubectl, files, view)
@@ -78,18 +86,6 @@ def current_run(args: Arguments) -> RunPaths:
         LocalizeError: as `resolve`.
     """
     return run_paths(resolve(args))
-
-
-def find_kubectl() -> str:
-    """Absolute path of the kubectl in PATH.
-
-    Raises:
-        LocalizeError: there is none.
-    """
-    path = shutil.which("kubectl")
-    if path is None:
-        raise LocalizeError("kubectl is not in PATH", "install it: https://kubernetes.io/docs/tasks/tools/")
-    return os.path.abspath(path)
 
 
 def kubeconfig_files(flag: str, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -136,12 +132,13 @@ def _without_userinfo(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
-def _connection(args: Arguments, kubectl: str, files: Sequence[str], view: Mapping[str, Any]) -> Connection:
+def _connection(args: Arguments, kubectl: KubectlProgram, files: Sequence[str], view: Mapping[str, Any]) -> Connection:
     from kubectl_localize.cluster import kubeconfig
 
     return kubeconfig.connection(
         view,
-        kubectl=kubectl,
+        kubectl=kubectl.path,
+        kubectl_words=kubectl.words,
         kubeconfig=files,
         context=args.context,
         cluster=args.cluster,
@@ -149,6 +146,25 @@ def _connection(args: Arguments, kubectl: str, files: Sequence[str], view: Mappi
         impersonate=args.impersonate,
         impersonate_groups=args.impersonate_groups,
         directory=_working_directory(),
+    )
+
+
+def _in_pod(args: Arguments, kubectl: KubectlProgram) -> Connection | None:
+    """The connection of a pod without a kubeconfig; None if this is none, or a flag asks for something else."""
+    if args.kubeconfig or args.context or args.cluster or args.user:
+        return None
+    from dataclasses import replace
+
+    from kubectl_localize.cli.in_cluster import in_cluster_connection
+
+    connection = in_cluster_connection(kubectl, os.environ)
+    if connection is None:
+        return None
+    return replace(
+        connection,
+        directory=_working_directory(),
+        impersonate=args.impersonate,
+        impersonate_groups=tuple(args.impersonate_groups),
     )
 
 
@@ -160,7 +176,7 @@ def _working_directory() -> str:
 
 
 # -- kubectl ----------------------------------------------------------------------------------------------------------
-def _check_version(kubectl: str, environment: Mapping[str, str], cache: FileCache) -> None:
+def _check_version(kubectl: KubectlProgram, environment: Mapping[str, str], cache: FileCache) -> None:
     """Check that kubectl is one, and new enough.
 
     Raises:
@@ -180,7 +196,7 @@ def _check_version(kubectl: str, environment: Mapping[str, str], cache: FileCach
         return {"minor": minor}
 
     # A version manager's shim runs another kubectl in another directory.
-    files = [kubectl, _working_directory() or "/"] if _is_script(kubectl) else [kubectl]
+    files = [kubectl.path, *([_working_directory() or "/"] if _is_script(kubectl.path) else [])]
     cache.get("kubectl", files, ask)
 
 
@@ -192,7 +208,7 @@ def _is_script(path: str) -> bool:
         return False
 
 
-def _ask_kubectl(kubectl: str, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
+def _ask_kubectl(kubectl: KubectlProgram, arguments: Sequence[str], environment: Mapping[str, str]) -> dict[str, Any]:
     """The JSON object that a kubectl command prints.
 
     Raises:
@@ -204,7 +220,7 @@ def _ask_kubectl(kubectl: str, arguments: Sequence[str], environment: Mapping[st
 
     try:
         done = subprocess.run(
-            [kubectl, *arguments], stdin=subprocess.DEVNULL, capture_output=True, env=dict(environment),
+            [*kubectl.argv, *arguments], stdin=subprocess.DEVNULL, capture_output=True, env=dict(environment),
             timeout=KUBECTL_SECONDS, check=True,
         )  # fmt: skip
         answer = parse_json(done.stdout)
@@ -224,9 +240,9 @@ def _ask_kubectl(kubectl: str, arguments: Sequence[str], environment: Mapping[st
     return answer
 
 
-def _no_kubectl(path: str) -> LocalizeError:
+def _no_kubectl(kubectl: KubectlProgram) -> LocalizeError:
     return LocalizeError(
-        f"{path} does not answer as kubectl does", "`kubectl version --client -o json` has to work first"
+        f"{kubectl} does not answer as kubectl does", "`kubectl version --client -o json` has to work first"
     )
 
 

@@ -27,6 +27,7 @@ def connection(
     view: Mapping[str, Any],
     *,
     kubectl: str,
+    kubectl_words: Sequence[str] = (),
     kubeconfig: Sequence[str],
     context: str = "",
     cluster: str = "",
@@ -39,7 +40,7 @@ def connection(
 
     Args:
         view: the document that `kubectl config view -o json` prints; secrets are redacted in it.
-        kubectl, kubeconfig: as in `Connection`.
+        kubectl, kubectl_words, kubeconfig: as in `Connection`.
         context, cluster, user, impersonate, impersonate_groups: kubectl's flags, empty if not given.
         directory: as in `Connection`.
 
@@ -50,7 +51,7 @@ def connection(
     name = context or view.get("current-context") or ""
     if not contexts:
         raise LocalizeError(
-            f"no cluster is configured in {' or '.join(kubeconfig)}",
+            f"no cluster is configured in {' or '.join(kubeconfig) or kubectl}",
             "set KUBECONFIG or --kubeconfig; `kubectl config get-contexts` has to list one",
         )
     if not name:
@@ -74,6 +75,7 @@ def connection(
         )
     return Connection(
         kubectl=kubectl,
+        kubectl_words=tuple(kubectl_words),
         kubeconfig=tuple(kubeconfig),
         context=name,
         namespace=contexts[name].get("namespace") or "default",

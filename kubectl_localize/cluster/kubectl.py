@@ -31,11 +31,11 @@ def argv(connection: Connection, *arguments: str, namespace: str = "") -> list[s
 
     A kubeconfig of several files cannot be named by a flag; `environment` pins it then.
     """
-    pinned = [connection.kubectl]
+    pinned = [connection.kubectl, *connection.kubectl_words]
     if len(connection.kubeconfig) == 1:
         pinned.append(f"--kubeconfig={connection.kubeconfig[0]}")
     for flag, value in (
-        ("context", connection.context),
+        ("context", "" if connection.in_cluster else connection.context),
         ("cluster", connection.cluster),
         ("user", connection.user),
         ("as", connection.impersonate),
@@ -60,7 +60,7 @@ def environment(connection: Connection, inherited: Mapping[str, str]) -> dict[st
         "GOMAXPROCS": "1",
         **inherited,
         **({} if is_there else {"PWD": connection.directory}),
-        "KUBECONFIG": os.pathsep.join(connection.kubeconfig),
+        **({"KUBECONFIG": os.pathsep.join(connection.kubeconfig)} if connection.kubeconfig else {}),
         "KUBERC": "off",
         "KUBECTL_KUBERC": "false",
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from kubectl_localize import __version__
 from kubectl_localize.cli.arguments import Arguments
+from kubectl_localize.cli.kubectl_program import find_kubectl
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.json_text import parse_json
 from kubectl_localize.text import one_line
@@ -51,7 +52,10 @@ def run(args: Arguments) -> int:
     Raises:
         LocalizeError: the server did not say its version; the others have been printed by then.
     """
-    kubectl = run_command("kubectl", *kubectl_arguments(args))
+    try:
+        kubectl = run_command(*find_kubectl().argv, *kubectl_arguments(args))
+    except LocalizeError:  # there is none
+        kubectl = None
     versions = understand(__version__, kubectl, run_command("ssh", "-V"), client_only=args.client)
     sys.stdout.write(text_of(versions, args.output, client_only=args.client))
     if versions.server_error:

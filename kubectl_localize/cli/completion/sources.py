@@ -111,14 +111,16 @@ class Sources:
 
     @cached_property
     def _connection(self) -> Connection | None:
-        from kubectl_localize.cli.connection import find_kubectl
+        from kubectl_localize.cli.kubectl_program import find_kubectl
         from kubectl_localize.cluster import kubeconfig
 
         line = self._line
         try:
+            program = find_kubectl()
             return kubeconfig.connection(
                 self._kubeconfig,
-                kubectl=find_kubectl(),
+                kubectl=program.path,
+                kubectl_words=program.words,
                 kubeconfig=self._kubeconfig_files,
                 context=line.value("context"),
                 cluster=line.value("cluster"),

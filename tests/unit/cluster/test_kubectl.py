@@ -53,6 +53,13 @@ def test_several_kubeconfig_files_are_pinned_by_the_environment() -> None:
     }
 
 
+def test_a_kubectl_that_comes_with_another_program_and_finds_its_kubeconfig_by_itself() -> None:
+    k3s = replace(CONNECTION, kubectl="/bin/k3s", kubectl_words=("kubectl",), kubeconfig=(), context="dev")
+    assert kubectl.argv(k3s, "get", "pods")[:3] == ["/bin/k3s", "kubectl", "--context=dev"]
+    assert "KUBECONFIG" not in kubectl.environment(k3s, {})
+    assert kubectl.argv(replace(k3s, in_cluster=True), "get", "pods") == ["/bin/k3s", "kubectl", "get", "pods"]
+
+
 def test_port_forward_names_pod_and_namespace_and_leaves_the_local_port_to_kubectl() -> None:
     assert kubectl.port_forward(CONNECTION, "shop", "web-1", 8080)[3:] == [
         "--namespace=shop",
