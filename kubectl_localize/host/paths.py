@@ -133,6 +133,11 @@ def context_key(context: str, identity: str, uid: int, root: Path) -> str:
     return f"{slug}-{digest[:8]}-{uid}"
 
 
+def key_digest(key: str) -> str:
+    """The part of a context's key that no other context of any user has."""
+    return key.split("-")[-2] if key.count("-") >= 2 else key
+
+
 def make_private(directory: Path) -> None:
     """Make the directory and its missing parents, so that nobody else can enter them (mode 0700).
 

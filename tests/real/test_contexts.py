@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
+
 from tests.real.product import Product, assert_fails
 from tests.real.shop import Shop
 
@@ -14,10 +16,15 @@ SLUG = "arn-aws-eks-eu-west-1-1234-cluster-second-one"
 
 def _add_second(product: Product) -> str:
     """A second context for the same cluster; returns the first one's name."""
+    return _add_context(product, SECOND)
+
+
+def _add_context(product: Product, name: str) -> str:
+    """Another context for the same cluster; returns the first one's name."""
     config = json.loads(product.sandbox.kubectl("config", "view", "-o", "json"))
     first = config["contexts"][0]
     words = (f"--cluster={first['context']['cluster']}", f"--user={first['context']['user']}")
-    product.sandbox.kubectl("config", "set-context", SECOND, *words)
+    product.sandbox.kubectl("config", "set-context", name, *words)
     return str(first["name"])
 
 
@@ -51,6 +58,24 @@ def test_two_contexts_side_by_side(shop: Shop, product: Product) -> None:
     product.stop()
     product.detach("--context", SECOND, "-n", shop.namespace, "web")
     assert len(product.items()[f"{shop.namespace}/web"]["hostnames"]) == 5
+    product.stop("--all")
+
+
+@pytest.mark.parametrize(
+    ("names", "ends"),
+    [(("生产", "测试"), (r"xn--wlqs15g", r"xn--0zwm56d")), (("a_b", "a-b"), (r"a-b", r"a-b-[0-9a-f]{8}"))],
+)
+def test_contexts_with_names_that_look_alike_in_dns_keep_names_apart(
+    shop: Shop, product: Product, names: tuple[str, str], ends: tuple[str, str]
+) -> None:
+    for name in names:
+        _add_context(product, name)
+        product.detach("--context", name, "-n", shop.namespace, "web")
+    items = {item["context"]: item for item in product.document()["items"]}
+    for name, end in zip(names, ends, strict=True):
+        (own,) = [host for host in items[name]["hostnames"] if re.fullmatch(rf"web\.{shop.namespace}\.{end}", host)]
+        assert product.sandbox.resolve(own) == [items[name]["address"]]
+        assert product.sandbox.fetch(f"http://{own}:7080/").startswith("web-")
     product.stop("--all")
 
 

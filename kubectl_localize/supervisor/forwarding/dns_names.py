@@ -27,6 +27,7 @@ class NameRules:
 
     Args:
         context: the context's slug, which ends the names that every context has for itself.
+        mark: goes behind that slug if another context has the same one.
         taken: names that others hold, and who does.
         public: names that really exist in public DNS.
         writable: whether a name may stand in the hosts file at all.
@@ -37,6 +38,7 @@ class NameRules:
     taken: Mapping[str, str]
     public: Collection[str] = ()
     writable: Callable[[str], bool] = lambda name: len(name) <= LONGEST_NAME
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,25 @@ def _is_full(name: str, end: str) -> bool:
 
 
 def context_slug(context: str) -> str:
-    """A context's name as the end of a host name: `arn:aws:eks:…/dev` becomes `arn-aws-eks-…-dev`."""
-    slug = re.sub(r"[^a-z0-9.-]+", "-", context.lower())
+    """A context's name as the end of a host name: `arn:aws:eks:…/dev` becomes `arn-aws-eks-…-dev`.
+
+    A letter beyond ASCII makes its part of the name what browsers make of it (IDNA): `生产` becomes `xn--wlqs15g`.
+    """
+    words = [
+        word if word.isascii() else _idna(word) for word in re.sub(r"[\0-,/:-@[-`{-\x7f]+", "-", context).split(".")
+    ]
+    slug = re.sub(r"[^a-z0-9.-]+", "-", ".".join(words).lower())
     labels = (label.strip("-")[:63].rstrip("-") for label in slug.split("."))
     return ".".join(label for label in labels if label) or "context"
+
+
+def _idna(word: str) -> str:
+    try:
+        return word.encode("idna").decode()
+    except UnicodeError:  # too long, or characters that no name may have
+        from zlib import crc32
+
+        return f"{word}-{crc32(word.encode('utf-8', 'surrogatepass')):08x}"
 
 
 def bare_names(claims: Sequence[Claim]) -> dict[str, ServiceKey]:
@@ -119,6 +136,8 @@ def assign_names(named: Sequence[Named], claims: Sequence[Claim], rules: NameRul
             if not rules.writable(name):
                 continue
             holder = "public DNS" if name in rules.public else rules.taken.get(name)
+            if holder is not None and rules.mark and name.endswith(f".{rules.context}"):
+                name, holder = f"{name}-{rules.mark}", None
             if holder is not None:
                 left_alone.setdefault(holder, []).append(name)
             elif given.setdefault(name, entry.address) == entry.address:

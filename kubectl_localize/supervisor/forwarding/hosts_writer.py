@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from kubectl_localize.host.helper_client import DeniedError, Helper, HelperError
 from kubectl_localize.host.hosts import HOSTS_FILE, machine_names, may_be_written
+from kubectl_localize.host.paths import key_digest
 from kubectl_localize.host.resolve import unresolved
 from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Connection, HostsLine, Options
@@ -228,6 +229,7 @@ class HostsWriter:
             taken[urlsplit(url).hostname or ""] = "the way to the API server"
         return NameRules(
             context=context_slug(self._connection.context),
+            mark=key_digest(self._key),
             cluster_domain=self._options.cluster_domain,
             taken=taken,
             public=self._public_names.public,

@@ -105,6 +105,13 @@ def test_a_name_that_is_too_long_for_dns_is_left_out() -> None:
     assert "web.shop.svc.cluster.local" in names
 
 
+def test_a_context_whose_slug_another_one_has_keeps_names_of_its_own() -> None:
+    """As `a_b` and `a-b` do, or `Prod` and `prod`."""
+    taken = {"web.shop": "another context (dev-1)", "web.shop.dev": "another context (dev-1)"}
+    names = names_of(("shop", "web"), rules=replace(RULES, taken=taken, mark="05f14455"))
+    assert names["shop/web"] == ("web", "web.shop.svc", "web.shop.svc.cluster.local", "web.shop.dev-05f14455")
+
+
 def test_names_of_an_unknown_address() -> None:
     assert Names((), ()).of("127.64.0.1") == ()
 
@@ -118,7 +125,10 @@ def test_names_of_an_unknown_address() -> None:
         ("ada@k8s.example.com", "ada-k8s.example.com"),
         ("a..b.", "a.b"),
         ("-_-", "context"),
-        ("日本", "context"),
+        ("日本", "xn--wgv71a"),
+        ("生产", "xn--wlqs15g"),
+        ("测试.example", "xn--0zwm56d.example"),
+        ("team/测试", "xn--team--vo0ll97o"),
         ("x" * 70, "x" * 63),
     ],
 )
