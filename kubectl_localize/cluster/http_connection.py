@@ -6,12 +6,18 @@ The framing is h11's: pure Python, 100 KB, 10 ms of import; `http.client` blocks
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import h11
 
+from kubectl_localize.errors import KubectlError
+
 READ_BYTES = 256 * 1024
+# More than any API server sends: etcd takes objects of 1.5 MB, and a page of a list has 1,000 of them, mostly of 2 kB.
+MOST_BODY_BYTES = 256 * 1024 * 1024
+MOST_LINE_BYTES = 16 * 1024 * 1024
 HEADERS = (("Host", "localhost"), ("Accept", "application/json"))
 
 
@@ -67,9 +73,33 @@ class HttpConnection:
             if not isinstance(event, h11.InformationalResponse):
                 raise ConnectionResetError("the connection has ended")
 
-    async def body(self) -> bytes:
-        """The rest of the response; the connection is idle afterwards."""
-        return b"".join([data async for data in self.pieces()])
+    async def body(self, most_bytes: int = MOST_BODY_BYTES) -> bytes:
+        """The rest of the response; the connection is idle afterwards.
+
+        Raises:
+            KubectlError: it is longer than `most_bytes`.
+        """
+        body = bytearray()
+        async for piece in self.pieces():
+            body += piece
+            if len(body) > most_bytes:
+                raise KubectlError(f"the API server sends more than {most_bytes} bytes at once")
+        return bytes(body)
+
+    async def lines(self, most_bytes: int = MOST_LINE_BYTES) -> AsyncIterator[bytes]:
+        """The lines of the response as they come; a cut stream is one that has ended.
+
+        Raises:
+            KubectlError: a line is longer than `most_bytes`.
+        """
+        pending = b""
+        with contextlib.suppress(OSError):
+            async for piece in self.pieces():
+                *lines, pending = (pending + piece).split(b"\n")
+                for line in lines:
+                    yield line
+                if len(pending) > most_bytes:
+                    raise KubectlError(f"the API server sends a line of more than {most_bytes} bytes")
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """The rest of the response as it comes, in pieces of any size."""

@@ -21,7 +21,7 @@ from kubectl_localize.json_text import parse_json
 from kubectl_localize.model import Connection
 
 if TYPE_CHECKING:
-    from kubectl_localize.cluster.http_connection import Head, HttpConnection
+    from kubectl_localize.cluster.http_connection import Head
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class Transport:
                 raise UnreachableError(f"the API server does not answer within {timeout_seconds:g} s") from None
             except OSError as error:
                 raise UnreachableError(f"the connection to `kubectl proxy` broke: {error}") from error
-            yield _lines(connection)
+            yield connection.lines()
 
     # -- the proxy --------------------------------------------------------------------------------------------------
     async def begin(self) -> None:
@@ -215,12 +215,3 @@ def _failure(proxy: Proxy, head: Head, body: bytes) -> KubectlError:
     if isinstance(error, UnauthorizedError) and (words := kubectl.plugin_words(proxy.process.tail)):
         return UnauthorizedError(f"{error.message}: {words}")
     return error
-
-
-async def _lines(connection: HttpConnection) -> AsyncIterator[bytes]:
-    pending = b""
-    with contextlib.suppress(OSError):  # a cut stream is one that has ended
-        async for piece in connection.pieces():
-            *lines, pending = (pending + piece).split(b"\n")
-            for line in lines:
-                yield line
