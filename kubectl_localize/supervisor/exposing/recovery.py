@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kubectl_localize.cluster.api import Api
-from kubectl_localize.errors import LocalizeError
+from kubectl_localize.cluster.exposing.journal import RENEW_SECONDS, journal_at
+from kubectl_localize.errors import KubectlError, LocalizeError
 from kubectl_localize.protocol import PlanReady, RestoreRequest
 from kubectl_localize.supervisor.exposing import sessions
 from kubectl_localize.supervisor.exposing.comeback import last_words, shortfall
@@ -25,6 +26,7 @@ from kubectl_localize.timing import Clock
 
 log = logging.getLogger(__name__)
 
+SECOND_LOOK_SECONDS = RENEW_SECONDS + 5.0
 YES_HINT = "`kubectl localize restore --yes` undoes it as well, if you know that it is yours"
 
 
@@ -214,6 +216,9 @@ class Recovery:
         gone, services, failures = set[str](), set[str](), list[LocalizeError]()
         for session in dead:
             first = session[0]
+            if self._judge.may_just_have_woken(session) and await self._has_spoken(session, progress):
+                progress.step(f"left alone, as it lives: {sessions.name(session, self._judge.now())}")
+                continue
             progress.step(
                 f"undoing the exposure of {', '.join(first.services)} that began {first.since:%Y-%m-%d %H:%M} UTC"
             )
@@ -229,6 +234,17 @@ class Recovery:
                 gone.add(first.session)
                 services |= {service for entry in session for service in entry.services}
         return Undone(frozenset(gone), frozenset(services), tuple(failures))
+
+    async def _has_spoken(self, session: Session, progress: Progress) -> bool:
+        """Wait for as long as a living session takes to renew its journals; whether it has done so."""
+        progress.doing(f"waiting {SECOND_LOOK_SECONDS:.0f} s for a sign of life of {', '.join(session[0].services)}")
+        await self._clock.sleep(SECOND_LOOK_SECONDS)
+        for entry in session:
+            with contextlib.suppress(KubectlError):  # then the rollback says why
+                current = await journal_at(self._api, entry.path)
+                if current is not None and current.session == entry.session and current.renewed != entry.renewed:
+                    return True
+        return False
 
     async def _forget(self, session: str) -> None:
         with contextlib.suppress(OSError, LocalizeError):  # the next pass finds nothing of it either

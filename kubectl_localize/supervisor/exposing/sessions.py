@@ -171,6 +171,16 @@ class Judge:
                 return 0.0
         return silence_left(session, self.now())
 
+    def may_just_have_woken(self, session: Sequence[Entry]) -> bool:
+        """Whether its process may live in another container of this machine.
+
+        The wall clock then proves no silence by itself: after a sleep of the machine, or if the clock is set, everybody
+        there has been silent for long until they renew their journals.
+        """
+        theirs, ours = session[0].owner.pid_namespace, self.here.pid_namespace
+        boot = ours.partition(" ")[0]
+        return theirs != ours and bool(boot) and theirs.partition(" ")[0] == boot
+
     def advice(self, held: Sequence[Entry]) -> str:
         """Say in one sentence what to do about a session that holds what somebody here wants.
 

@@ -14,7 +14,7 @@ import pytest
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
 from kubectl_localize.errors import KubectlError
 from kubectl_localize.protocol import RestoreRequest
-from kubectl_localize.supervisor.exposing.recovery import Recovery
+from kubectl_localize.supervisor.exposing.recovery import SECOND_LOOK_SECONDS, Recovery
 from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from tests.unit.cluster.samples import CONNECTION
@@ -208,6 +208,34 @@ async def test_one_that_turns_out_to_live_in_a_container_is_left_alone(tmp_path:
     await until(lambda: stage.cluster.now >= LEASE_SECONDS)
     await recovery.close()
     assert (stage.replicas(), stage.record.sessions()) == ([0], {"abc12": "shop"})
+
+
+IN_A_CONTAINER = replace(OWNER, pid_namespace="boot pid:[2]")
+
+
+@pytest.mark.parametrize("silent_seconds", [LEASE_SECONDS, 30 * 24 * 3600])
+def test_after_a_sleep_of_the_machine_a_container_is_given_time_to_speak(tmp_path: Path, silent_seconds: int) -> None:
+    stage = Stage(tmp_path)
+    container = entry(owner=IN_A_CONTAINER, renewed=NOW - timedelta(seconds=silent_seconds))
+    stage.begun(container)
+
+    def renews(now: float, method: str, path: str) -> str:
+        if now > 0:
+            write(stage.cluster, replace(container, renewed=NOW + timedelta(seconds=now)))
+        return ""
+
+    stage.cluster.fails = renews
+    assert stage.run() == frozenset()
+    assert (stage.replicas(), stage.record.sessions()) == ([0], {"abc12": "shop"})
+    assert [text for text in stage.progress.steps if "left alone, as it lives: shop/cart" in text]
+
+
+def test_a_container_that_stays_silent_is_undone(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.begun(entry(owner=IN_A_CONTAINER, renewed=NOW - timedelta(seconds=LEASE_SECONDS)))
+    assert stage.run() == {"shop/cart"}
+    assert stage.cluster.at("PUT deployments/cart/scale") >= SECOND_LOOK_SECONDS
+    assert (stage.replicas(), stage.record.sessions()) == ([2], {})
 
 
 # -- who asks for it goes ---------------------------------------------------------------------------------------------
