@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import hashlib
 import os
+import pwd
 import socket
 from dataclasses import dataclass
 
@@ -53,6 +54,14 @@ def lives(pid: int, started: float) -> bool:
         started: its start mark, which tells it from a later process with the same number.
     """
     return this_system().start_mark(pid) == started
+
+
+def user_name(uid: int) -> str:
+    """What a user of this machine is called; the number if passwd does not know it."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)
 
 
 def _login() -> str:

@@ -138,6 +138,12 @@ def key_digest(key: str) -> str:
     return key.split("-")[-2] if key.count("-") >= 2 else key
 
 
+def key_owner(key: str) -> int:
+    """The uid of the user whose context's key this is; -1 if it does not say."""
+    uid = key.rpartition("-")[2]
+    return int(uid) if uid.isascii() and uid.isdigit() else -1
+
+
 def make_private(directory: Path) -> None:
     """Make the directory and its missing parents, so that nobody else can enter them (mode 0700).
 

@@ -31,6 +31,8 @@ class NameRules:
         taken: names that others hold, and who does.
         public: names that really exist in public DNS.
         writable: whether a name may stand in the hosts file at all.
+        user: this user's slug if another one of this machine has names there, too; else empty.
+        others: which of the holders in `taken` are other users.
     """
 
     context: str
@@ -39,6 +41,13 @@ class NameRules:
     public: Collection[str] = ()
     writable: Callable[[str], bool] = lambda name: len(name) <= LONGEST_NAME
     mark: str = ""
+    user: str = ""
+    others: Collection[str] = ()
+
+    @property
+    def own_end(self) -> str:
+        """What ends the names that nobody else has: two users of one machine may well use the same context."""
+        return f"{self.context}-{self.user}" if self.user else self.context
 
 
 @dataclass(frozen=True)
@@ -136,7 +145,8 @@ def assign_names(named: Sequence[Named], claims: Sequence[Claim], rules: NameRul
             if not rules.writable(name):
                 continue
             holder = "public DNS" if name in rules.public else rules.taken.get(name)
-            if holder is not None and rules.mark and name.endswith(f".{rules.context}"):
+            is_own = name.endswith((f".{rules.context}", f".{rules.own_end}"))
+            if holder is not None and holder not in rules.others and rules.mark and is_own:
                 name, holder = f"{name}-{rules.mark}", None
             if holder is not None:
                 left_alone.setdefault(holder, []).append(name)
@@ -144,7 +154,7 @@ def assign_names(named: Sequence[Named], claims: Sequence[Claim], rules: NameRul
                 names.append(name)
         if names:
             lines.append(HostsLine(entry.address, tuple(names)))
-    return Names(tuple(lines), tuple(_left_alone(holder, names) for holder, names in left_alone.items()))
+    return Names(tuple(lines), tuple(_left_alone(holder, names, rules) for holder, names in left_alone.items()))
 
 
 def candidates(named: Sequence[Named], claims: Sequence[Claim], rules: NameRules) -> frozenset[str]:
@@ -153,10 +163,11 @@ def candidates(named: Sequence[Named], claims: Sequence[Claim], rules: NameRules
     return frozenset(name for entry in named for name in _wanted(entry, rules, bare.get(entry.key.name) == entry.key))
 
 
-def _left_alone(holder: str, names: Sequence[str]) -> str:
+def _left_alone(holder: str, names: Sequence[str], rules: NameRules) -> str:
+    own = f"; those that end in .{rules.own_end} are yours" if holder in rules.others else ""
     if len(names) == 1:
-        return f"the name {names[0]} is left alone: {holder} has it"
-    return f"{len(names)} names are left alone, such as {names[0]}: {holder} has them"
+        return f"the name {names[0]} is left alone: {holder} has it{own}"
+    return f"{len(names)} names are left alone, such as {names[0]}: {holder} has them{own}"
 
 
 def _wanted(entry: Named, rules: NameRules, bare: bool) -> Iterator[str]:
@@ -168,6 +179,8 @@ def _wanted(entry: Named, rules: NameRules, bare: bool) -> Iterator[str]:
     yield f"{full}.svc"
     yield f"{full}.svc.{rules.cluster_domain}"
     yield f"{full}.{rules.context}"
+    if rules.user:
+        yield f"{full}.{rules.own_end}"
 
 
 def shadowing(names: Iterable[str], top_level_domains: Collection[str]) -> list[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from kubectl_localize.host.helper_client import DeniedError, Helper, HelperError
 from kubectl_localize.host.hosts import HOSTS_FILE, machine_names, may_be_written
-from kubectl_localize.host.paths import key_digest
+from kubectl_localize.host.identity import user_name
+from kubectl_localize.host.paths import key_digest, key_owner
 from kubectl_localize.host.resolve import unresolved
 from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Connection, HostsLine, Options
@@ -78,6 +81,8 @@ class HostsWriter:
         self._clock = clock
         self._changed = changed
         self._monitor = HostsFileMonitor(options.hosts_file, key)
+        self._user = context_slug(user_name(os.getuid()))
+        self._meets_others = False  # whether another user of this machine has been seen to have names; never unset
         self._named: tuple[Named, ...] = ()
         self._claims: tuple[Claim, ...] = ()
         self._candidates: frozenset[str] = frozenset()
@@ -109,7 +114,7 @@ class HostsWriter:
         """
         if (tuple(named), tuple(claims)) != (self._named, self._claims):
             self._named, self._claims = tuple(named), tuple(claims)
-            self._candidates = candidates(self._named, self._claims, self._rules())
+            self._candidates = candidates(self._named, self._claims, replace(self._rules(), user=self._user))
             self.write_again()
 
     def write_again(self) -> None:
@@ -191,7 +196,7 @@ class HostsWriter:
     def _assign(self, pending: Collection[str]) -> None:
         """Work the names out, if anything that they depend on has changed."""
         rules = self._rules(pending)
-        based_on = (self._named, self._claims, rules.taken, rules.public, pending)
+        based_on = (self._named, self._claims, rules.taken, rules.public, rules.user, pending)
         if based_on != self._based_on:
             self._based_on = based_on
             self.names = assign_names(self._named, self._claims, rules)
@@ -219,10 +224,10 @@ class HostsWriter:
         return True
 
     def _rules(self, pending: Collection[str] = ()) -> NameRules:
-        taken = {
-            name: "the hosts file" if holder == HOSTS_FILE else f"another context ({holder})"
-            for name, holder in self._monitor.holders.items()
-        }
+        holders = {holder: self._described(holder) for holder in set(self._monitor.holders.values())}
+        others = {text for holder, text in holders.items() if self._is_another_users(holder)}
+        self._meets_others = self._meets_others or bool(others)
+        taken = {name: holders[holder] for name, holder in self._monitor.holders.items()}
         for name in ("localhost", *machine_names()):
             taken[name] = "this machine"
         for url in (self._connection.proxy, self._connection.server):
@@ -234,4 +239,17 @@ class HostsWriter:
             taken=taken,
             public=self._public_names.public,
             writable=lambda name: name not in pending and may_be_written(name),
+            user=self._user if self._meets_others else "",
+            others=others,
         )
+
+    def _described(self, holder: str) -> str:
+        """Who holds a name, for people."""
+        if holder == HOSTS_FILE:
+            return "the hosts file"
+        if self._is_another_users(holder):
+            return f"user {user_name(key_owner(holder))}"
+        return f"another context ({holder})"
+
+    def _is_another_users(self, holder: str) -> bool:
+        return holder != HOSTS_FILE and key_owner(holder) not in (-1, os.getuid())

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import Paths, context_key, locked, make_private, write_atomic, write_durable
+from kubectl_localize.host.paths import Paths, context_key, key_owner, locked, make_private, write_atomic, write_durable
 
 
 def test_root_is_below_home_unless_the_environment_says_otherwise() -> None:
@@ -44,6 +44,14 @@ def test_context_key_is_fit_for_files_and_the_hosts_block(context: str, server: 
     assert len(key) <= 60
     assert key.rpartition("-")[2] == str(uid)
     assert key == context_key(context, server, uid, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("key", "uid"),
+    [(context_key("dev", "https://a", 1000, ROOT), 1000), ("dev-1a2b3c4d", -1), ("dev-", -1), ("dev-²", -1)],
+)
+def test_whose_a_context_key_is(key: str, uid: int) -> None:
+    assert key_owner(key) == uid
 
 
 def test_context_key_tells_contexts_apart() -> None:

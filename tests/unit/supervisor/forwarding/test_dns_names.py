@@ -183,3 +183,18 @@ def test_candidates_are_all_names_that_may_be_given() -> None:
     taken = replace(RULES, taken={"web": "the hosts file"})
     given = {name for line in assign_names(named, claims(key), taken).lines for name in line.names}
     assert candidates(named, claims(key), RULES) == given | {"web"}
+
+
+def test_a_name_that_another_user_has_is_left_alone_and_one_that_is_surely_ours_is_given() -> None:
+    key = ServiceKey("shop", "web")
+    named = [Named(key, "127.64.0.1")]
+    theirs = candidates(named, claims(key), RULES)
+    rules = replace(RULES, taken=dict.fromkeys(theirs, "user alice"), user="bob", others={"user alice"})
+    assert assign_names(named, claims(key), rules) == Names(
+        (HostsLine("127.64.0.1", ("web.shop.dev-bob",)),),
+        ("5 names are left alone, such as web: user alice has them; those that end in .dev-bob are yours",),
+    )
+    free = replace(rules, taken={})
+    assert assign_names(named, claims(key), free).of("127.64.0.1") == (
+        "web", "web.shop", "web.shop.svc", "web.shop.svc.cluster.local", "web.shop.dev", "web.shop.dev-bob"
+    )  # fmt: skip

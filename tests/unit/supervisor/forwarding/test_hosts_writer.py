@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 
 from kubectl_localize.host.hosts import render_block
 from kubectl_localize.ls_document import HostsState
-from kubectl_localize.model import Options, ServiceKey
+from kubectl_localize.model import HostsLine, Options, ServiceKey
 from kubectl_localize.supervisor.forwarding.dns_names import Claim, Named
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.public_names import PublicNames
@@ -224,3 +225,20 @@ async def test_names_that_somebody_else_took_out_are_written_again_and_it_is_sai
         f"{stage.file} had lost our names; {again if refuses else 'they are written again'}"
     ]
     assert stage.writer.state is (HostsState.DENIED if refuses else HostsState.WRITTEN)
+
+
+async def test_another_users_names_are_theirs_until_they_stop(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    theirs = f"lab-{os.getuid() + 1}"
+    names = ("web", "web.shop", "web.shop.svc", "web.shop.svc.cluster.local", f"web.shop.{CONNECTION.context}")
+    stage.file.write_text(render_block(theirs, "dev", [HostsLine("127.71.9.9", names)]))
+    stage.writer.forward([WEB_NAMED], claims(WEB))
+    assert await stage.writer.tend()
+    (own,) = stage.names()
+    assert own.startswith(f"web.shop.{CONNECTION.context}-")
+    (warning,) = stage.writer.names.warnings
+    assert f"user {os.getuid() + 1} has them; those that end in" in warning
+    stage.file.write_text("127.0.0.1 localhost\n")
+    assert await stage.writer.tend()
+    assert {*names, own} <= stage.names(), "its own names stay: somebody may use them"
+    assert stage.writer.names.warnings == ()
