@@ -171,3 +171,12 @@ def test_the_api_servers_own_service_is_skipped(product: Product) -> None:
     item = product.items()["default/kubernetes"]
     assert (item["status"], item["reason"]) == ("Skipped", "its endpoints are no pods")
     product.stop()
+
+
+def test_an_external_name_is_followed_out_of_the_namespaces_that_were_asked_for(
+    cluster: Cluster, shop: Shop, product: Product
+) -> None:
+    product.detach("-n", shop.namespace, "across")
+    assert product.fetch_all(f"http://across.{shop.namespace}:7080/") == cluster.pods(shop.other, "web")
+    assert list(product.items()) == [f"{shop.namespace}/across"]
+    product.stop()

@@ -22,12 +22,14 @@ class Destination:
         service: the one at the end; None if there is none to forward.
         pod: the pod's name below the Service's, if a single pod is named; else empty.
         reason: why there is none.
+        missing: the Service that is not there, or not followed; None if that is not why.
     """
 
     chain: tuple[ServiceKey, ...]
     service: Service | None = None
     pod: str = ""
     reason: str = ""
+    missing: ServiceKey | None = None
 
 
 def named_service(external_name: str, cluster_domain: str) -> tuple[ServiceKey, str] | None:
@@ -63,10 +65,8 @@ def destination(service: Service, lookup: Callable[[ServiceKey], Service | None]
         chain.append(key)
         target = lookup(key)
         if target is None:
-            return Destination(
-                tuple(chain),
-                reason=f"ExternalName leads to {key}, which is not there or not followed (-n {key.namespace})",
-            )
+            reason = f"ExternalName leads to {key}, which is not there or not followed (-n {key.namespace})"
+            return Destination(tuple(chain), reason=reason, missing=key)
         if target.type != "ExternalName":
             return Destination(tuple(chain), target, pod)
         service = target

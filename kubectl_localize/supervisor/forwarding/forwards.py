@@ -12,12 +12,13 @@ from datetime import date
 
 from kubectl_localize.cluster.selection import find_unmatched, nothing_selected, said_unmatched
 from kubectl_localize.cluster.store import Store
+from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.resolve import exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.ls_document import ForwardItem, HostsState, SupervisorItem
-from kubectl_localize.model import Options
+from kubectl_localize.model import Options, Selection
 from kubectl_localize.protocol import StartRequest
 from kubectl_localize.supervisor.forwarding.helpers import Helpers, PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.holds import Hold, Holds, check_shareable
@@ -204,6 +205,7 @@ class Forwards:
         coverage = await self._informer.cover(hold.asked, hold.namespace)
         hold.namespaces, hold.warnings = coverage.namespaces, coverage.warnings
         self._reconciler.preview(hold)
+        await self._follow_external_names(hold)
         await first_of(self._pod_ports.settled(), timeout_seconds=PORTS_SECONDS)
         specs = self._reconciler.preview(hold)
         unmatched = find_unmatched(hold.asked, hold.namespace, self._store.keys())
@@ -215,6 +217,19 @@ class Forwards:
         said = (said_unmatched(name, hold.asked, hold.namespace, known) for name in unmatched)
         hold.unmatched = tuple(said)
         return specs
+
+    async def _follow_external_names(self, hold: Hold) -> None:
+        """Follow the namespaces, too, into which ExternalNames lead that a hold wants, as far as that is allowed."""
+        while "" not in hold.namespaces and (new := self._reconciler.led_to(hold) - hold.led_to):
+            hold.led_to |= new
+            for namespace in sorted(new):
+                try:
+                    await self._informer.cover(Selection(namespaces=(namespace,)), namespace)
+                except LocalizeError as error:
+                    log.info("an ExternalName leads into namespace %s: %s", namespace, error.message)
+                else:
+                    hold.namespaces = (*hold.namespaces, namespace)
+            self._reconciler.preview(hold)
 
     def _activate(self, hold: Hold) -> None:
         hold.active = True
@@ -300,6 +315,8 @@ class Forwards:
             self._behind.clear()
             try:
                 await self._reconciler.reconcile()
+                for hold in self.holds:
+                    await self._follow_external_names(hold)
             except Exception:  # one bad object must not end the following of all others
                 log.exception("reconcile")
             self._changed.fire()

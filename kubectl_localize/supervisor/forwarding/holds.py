@@ -29,6 +29,7 @@ class Hold:
         selection: what is left of `asked`: `stop SERVICE` leaves Services out.
         keys: the Services that it selects now.
         namespaces: which of them are followed for it; `""` is all of them.
+        led_to: namespaces into which ExternalNames lead that it selects, and which have been tried to follow.
         warnings: what it cannot have, a sentence each.
         unmatched: the same of names that were typed and match nothing, which is said once.
         active: whether its Services are forwarded; not before its command has been asked for privileges.
@@ -43,6 +44,7 @@ class Hold:
         self._requirements = parse_selector(asked.label_selector)
         self.keys: set[ServiceKey] = set()
         self.namespaces: tuple[str, ...] = ()
+        self.led_to: set[str] = set()
         self.warnings: tuple[str, ...] = ()
         self.unmatched: tuple[str, ...] = ()
         self.active = False

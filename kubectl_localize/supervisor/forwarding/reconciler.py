@@ -77,6 +77,7 @@ class Reconciler:
         self._pod_ports = pod_ports
         self._cluster_domain = cluster_domain
         self._chains: dict[ServiceKey, frozenset[ServiceKey]] = {}  # on which Services those of ExternalName depend
+        self._missing: dict[ServiceKey, str] = {}  # the namespaces in which they lead to what is not known
         self._forwards: dict[ServiceKey, Forward] = {}
         self._specs: dict[ServiceKey, ForwardSpec] = {}
         self._addresses: dict[str, str] = {}
@@ -97,6 +98,7 @@ class Reconciler:
     def _specify(self, key: ServiceKey) -> None:
         service = self._store.service(key)
         self._chains.pop(key, None)
+        self._missing.pop(key, None)
         terms = self._holds.note(key, service)
         if service is None or terms is None:
             self._specs.pop(key, None)
@@ -107,6 +109,11 @@ class Reconciler:
         """What will run for a hold as soon as it is active."""
         services = (service for service in self._store.services.objects.values() if hold.selects(service))
         return [self._spec(service) for service in services]
+
+    def led_to(self, hold: Hold) -> set[str]:
+        """The namespaces in which Services of type ExternalName that a hold wants lead to what is not known."""
+        services = {key: self._store.service(key) for key in self._missing}
+        return {self._missing[key] for key, service in services.items() if service and hold.selects(service)}
 
     def look_again(self) -> None:
         """Work everything out anew at the next `reconcile`, as other Services are wanted now."""
@@ -125,6 +132,8 @@ class Reconciler:
     def _alias(self, service: Service) -> ForwardSpec:
         end = destination(service, self._store.service, self._cluster_domain)
         self._chains[service.key] = frozenset(end.chain)
+        if end.missing is not None:
+            self._missing[service.key] = end.missing.namespace
         if end.service is None:
             return dead_end(service, end.reason)
         return alias_spec(service, self._spec(end.service), end.pod)

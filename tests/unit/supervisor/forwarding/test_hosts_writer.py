@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kubectl_localize.host.hosts import render_block
+from kubectl_localize.host.identity import user_name
 from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import HostsLine, Options, ServiceKey
 from kubectl_localize.supervisor.forwarding.dns_names import Claim, Named
@@ -237,7 +238,7 @@ async def test_another_users_names_are_theirs_until_they_stop(tmp_path: Path) ->
     (own,) = stage.names()
     assert own.startswith(f"web.shop.{CONNECTION.context}-")
     (warning,) = stage.writer.names.warnings
-    assert f"user {os.getuid() + 1} has them; those that end in" in warning
+    assert f"user {user_name(os.getuid() + 1)} has them; those that end in" in warning
     stage.file.write_text("127.0.0.1 localhost\n")
     assert await stage.writer.tend()
     assert {*names, own} <= stage.names(), "its own names stay: somebody may use them"
