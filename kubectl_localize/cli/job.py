@@ -68,7 +68,7 @@ class Command:
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         self._path = check(argv)
         self._argv = list(argv)
-        self._environment = dict(environment)
+        self._environment = {_encoded(name): _encoded(value) for name, value in environment.items()}
         self._process: subprocess.Popen[bytes] | None = None
         self._exit_code: int | None = None
         self._early: list[int] = []  # signals that came while it was being started
@@ -206,6 +206,14 @@ class Command:
         os.close(self._woken)
         os.close(self._wakes)
         self._woken = -1
+
+
+def _encoded(text: str) -> bytes:
+    """A part of the environment as this machine has it; what its locale lacks (a container's value) in UTF-8."""
+    try:
+        return os.fsencode(text)
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
 
 
 def _foreground() -> int:

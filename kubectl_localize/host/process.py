@@ -147,7 +147,9 @@ def module_argv(module: str, *words: str, package: Path | None = None) -> list[s
         words: its arguments.
         package: the directory of `kubectl_localize`; by default the one that runs now.
     """
+    # A context's name has to fit into kubectl's command line in any locale. PYTHONUTF8 would be inherited by kubectl.
+    python = [sys.executable, "-P", "-X", "utf8"]
     starter = (package or Path(kubectl_localize.__file__).parent).parent / STARTER
     if starter.is_file():
-        return [sys.executable, "-P", str(starter), module, *words]
-    return [sys.executable, "-P", "-m", module, *words]
+        return [*python, str(starter), module, *words]
+    return [*python, "-m", module, *words]

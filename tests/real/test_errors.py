@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.product import Done, assert_fails
+from tests.real.product import Done, Product, assert_fails
 from tests.real.sandbox import Sandbox
 from tests.real.shop import Shop
 
@@ -95,6 +95,19 @@ def test_the_api_server_is_away(sandbox: Sandbox, detach: tuple[str, ...]) -> No
         closed.bind(("127.0.0.1", 0))
         _change_config(sandbox, server=f"https://127.0.0.1:{closed.getsockname()[1]}")
         assert_fails(_localize(sandbox, *detach), "API server .* does not answer: .*refused", "kubectl get --raw")
+
+
+@pytest.mark.parametrize("locale", ["POSIX", "C.UTF-8"])
+def test_a_context_that_the_locale_has_no_letters_for(shop: Shop, product: Product, locale: str) -> None:
+    sandbox = product.sandbox
+    sandbox.kubectl("config", "rename-context", sandbox.kubectl("config", "current-context").strip(), "生产-é")
+    ascii_only = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = sandbox.localize("-d", "-n", shop.namespace, "web", env=ascii_only)
+    assert done.returncode == 0, done.stderr
+    item = product.items()[f"{shop.namespace}/web"]
+    assert product.fetch_all(f"http://{item['address']}:7080/")[0].startswith("web-")
+    assert sandbox.localize("ls", "-o", "wide", env=ascii_only).returncode == 0
+    assert sandbox.localize("stop", env=ascii_only).returncode == 0
 
 
 def test_a_bad_token(sandbox: Sandbox) -> None:

@@ -123,6 +123,8 @@ def resolve(pod: Json, container: Json, objects: Objects) -> Environment:
     for name in sorted(variables):
         if "\0" in variables[name]:
             unresolved[name] = "its value is binary, and an environment variable cannot hold that"
+        elif not name or "=" in name or "\0" in name:
+            unresolved[name] = "no process can have a variable of that name"
     kept = tuple((name, value) for name, value in variables.items() if name not in unresolved)
     return Environment(kept, tuple(f"{name}: {why}" for name, why in unresolved.items()))
 

@@ -165,6 +165,20 @@ def test_the_environment_is_the_given_one_and_the_program_is_found_without_it(
     assert capfd.readouterr().out == "s3cret, /app/bin, unset\n"
 
 
+@pytest.mark.parametrize("locale", [("LC_ALL", "POSIX"), ("LC_ALL", "C.UTF-8")])
+def test_a_value_that_the_locale_lacks_is_passed_on_in_utf_8(locale: tuple[str, str]) -> None:
+    program = """
+import os, sys
+from kubectl_localize.cli.job import Command
+command = Command(["sh", "-c", "printf %s \\"$MOTTO\\""], {**os.environ, "MOTTO": "caf\\u00e9 \\u751f\\u4ea7"})
+command.start()
+sys.exit(command.wait())
+"""
+    environ = {**os.environ, locale[0]: locale[1], "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=environ, check=True, timeout=60)
+    assert done.stdout.decode() == "café 生产"
+
+
 def test_it_can_be_waited_for_beside_others() -> None:
     command = Command(["sh", "-c", "exit 0"], os.environ)
     command.start()

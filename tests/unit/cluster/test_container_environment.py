@@ -352,3 +352,10 @@ def test_pick_container(ports: list[CarriedPort], annotations: dict[str, str], n
         annotations=annotations,
     )
     assert pick_container(result, ports)["name"] == name
+
+
+@pytest.mark.parametrize("name", ["", "A=B", "A\0B"])
+def test_a_name_that_no_process_can_have(name: str) -> None:
+    environment = resolved(container({"name": name, "value": "1"}, {"name": "GOOD", "value": "2"}))
+    assert environment.variables == (("GOOD", "2"),)
+    assert environment.unresolved == (f"{name}: no process can have a variable of that name",)

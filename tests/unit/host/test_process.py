@@ -159,7 +159,7 @@ def test_the_pidfile_needs_no_psutil_which_takes_30_ms_to_import(tmp_path: Path)
 
 def test_installed_a_module_is_one_of_this_python() -> None:
     assert module_argv("kubectl_localize.supervisor", "5", "key")[1:] == [
-        "-P", "-m", "kubectl_localize.supervisor", "5", "key"
+        "-P", "-X", "utf8", "-m", "kubectl_localize.supervisor", "5", "key"
     ]  # fmt: skip
 
 
