@@ -1,5 +1,9 @@
 """The one tree of errors that people see: a sentence that says what is wrong and a hint that says what to do."""
 
+from __future__ import annotations
+
+from typing import Self
+
 
 class LocalizeError(Exception):
     """Something the user has to know of; `cli` prints it once, as `error: …` and `hint: …`.
@@ -15,6 +19,13 @@ class LocalizeError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def reworded(self, message: str, hint: str) -> Self:
+        """The same error of the same kind, with whatever else it knows, in other words."""
+        error = type(self).__new__(type(self))
+        error.__dict__.update(self.__dict__)
+        error.args, error.message, error.hint = (message,), message, hint
+        return error
 
 
 class UsageError(LocalizeError):

@@ -11,9 +11,10 @@ from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
 from tests.real.exposing import Expose, Local, check_nothing_left, leftovers, replicas
 from tests.real.manifests import deployment, image, service
-from tests.real.product import Product
+from tests.real.product import Product, knock_as
 from tests.real.traffic import Figure
 
+STRANGER = 63999  # below the users that sandboxes have
 BACK_SECONDS = 30.0  # on a machine that does other things, too; the aim is 6 s
 
 
@@ -41,6 +42,27 @@ def test_ctrl_c_says_what_happens_and_the_last_line_how_it_stands(
         ready = time.monotonic()
         assert command.wait(BACK_SECONDS) == 0
         figure(f"way back: {time.monotonic() - ready:.1f} s after the pods are Ready (wanted: 6 s)")
+        assert command.terminal.text.rstrip().endswith(f"{web} is back, 2 of 2 Ready"), command.terminal.text
+    check_nothing_left(cluster, namespace)
+
+
+@pytest.mark.sudo  # to become another user
+def test_what_ssh_leads_to_serves_nobody_else_on_this_machine(
+    cluster: Cluster, namespace: str, product: Product, web: str
+) -> None:
+    """The listeners for the Service's port and for the readiness probe, by the command line of our ssh."""
+    sandbox = product.sandbox
+    with Local(sandbox) as local, Expose(sandbox, web, "--keep", f"--map={local.port}") as command:
+        command.wait_exposed()
+        (argv,) = (process.command for process in sandbox.processes() if process.command.startswith("ssh "))
+        ports = [int(port) for port in re.findall(r"-R \S+:\d+:127\.0\.0\.1:(\d+)", argv)]
+        assert len(ports) == 2, argv
+        for port in ports:
+            assert knock_as(STRANGER, "127.0.0.1", port) == "ConnectionResetError"
+            assert knock_as(0, "127.0.0.1", port) == "ConnectionResetError", "root is not our ssh either"
+        command.press_ctrl_c()
+        command.terminal.expect(rf"putting {web} back: about 6 s; Ctrl-C again leaves the rest to the supervisor", 5)
+        assert command.wait(BACK_SECONDS) == 0
         assert command.terminal.text.rstrip().endswith(f"{web} is back, 2 of 2 Ready"), command.terminal.text
     check_nothing_left(cluster, namespace)
 

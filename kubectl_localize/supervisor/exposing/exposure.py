@@ -263,7 +263,7 @@ class Exposure:
         if failure is None:
             self.failure = missing
         elif self._journals.written and missing is None:
-            self.failure = type(failure)(f"{failure.message}; everything is put back", failure.hint)
+            self.failure = failure.reworded(f"{failure.message}; everything is put back", failure.hint)
 
     def _postpone(self, error: LocalizeError) -> None:
         log.warning("the way back, which will be tried again: %s", error.message)

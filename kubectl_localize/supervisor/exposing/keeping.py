@@ -55,7 +55,7 @@ def with_command(error: LocalizeError, request: ExposeRequest) -> LocalizeError:
     hint = error.hint.replace("expose SERVICE --keep", f"expose {' '.join(words)} --keep")
     if request.command:
         hint = hint.replace(" --keep`", " --keep -- COMMAND`")
-    return type(error)(error.message, hint) if hint != error.hint else error
+    return error.reworded(error.message, hint) if hint != error.hint else error
 
 
 def _whose(port_map: PortMap) -> str:

@@ -7,6 +7,7 @@ import contextlib
 
 from kubectl_localize.cluster.exposing.failsafe import announcement
 from kubectl_localize.cluster.exposing.pod import readiness
+from kubectl_localize.supervisor.traffic.relay import reset
 from kubectl_localize.supervisor.traffic.server import Admission, RefusalLog
 
 READY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -56,7 +57,7 @@ class ReadinessServer:
             self._server.close()
             self._server = None
         for writer in self._open:
-            writer.transport.abort()
+            reset(writer.transport)
 
     def expect(self, nonce: str, *, failsafe: bool) -> None:
         """Answer one more pod.
@@ -75,11 +76,11 @@ class ReadinessServer:
         """Serve one connection, if it is our own user's."""
         if objection := self._admission.objection(writer.get_extra_info("socket")):
             self._refusals.note(self.number, objection)
-            writer.transport.abort()
+            reset(writer.transport)
             return
         if len(self._open) >= MOST_CONNECTIONS:
             self._refusals.note(self.number, f"{MOST_CONNECTIONS} are open already")
-            next(iter(self._open)).transport.abort()
+            reset(next(iter(self._open)).transport)
         self._open[writer] = None
         try:
             await self._answer(reader, writer)

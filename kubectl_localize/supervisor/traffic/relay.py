@@ -246,10 +246,7 @@ class Relay:
         """End the client's side with a TCP reset, so that nobody takes it for an orderly end."""
         if self._client is None or self._client.transport is None or self._client.gone:
             return
-        connection = self._client.transport.get_extra_info("socket")
-        with contextlib.suppress(OSError):
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._client.transport.abort()
+        reset(self._client.transport)
 
     def abandon(self) -> None:
         upstream = self._upstream
@@ -333,6 +330,14 @@ class Relay:
     def _pause_client(self, paused: bool) -> None:
         if self._client is not None and not self._client.gone:
             _pause(self._client.transport, paused)
+
+
+def reset(transport: asyncio.WriteTransport) -> None:
+    """End a TCP connection with a reset, so that nobody takes it for an orderly end."""
+    connection = transport.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _pause(transport: asyncio.Transport | None, paused: bool) -> None:

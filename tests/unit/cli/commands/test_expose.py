@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -15,12 +16,14 @@ import psutil
 import pytest
 
 from kubectl_localize.cli.arguments import Arguments
+from kubectl_localize.cli.client import Control
 from kubectl_localize.cli.commands.expose import Expose, expose_request
 from kubectl_localize.cli.holder import CTRL_C
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
-from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, LsDocument, Status
+from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, LsDocument, Status, WorkloadItem
 from kubectl_localize.model import ServiceKey
+from kubectl_localize.protocol import Exposed
 from tests.cluster.commands import wait_until
 from tests.unit.cli.scripted import HANG_UP, Event, scripted
 from tests.unit.cluster.samples import CONNECTION
@@ -129,6 +132,52 @@ def test_who_does_not_want_to_wait_for_the_way_back_hears_that_it_goes_on(
             _expose(run)
         pressing.join()
     assert "warning: everything is still being put back; `kubectl localize ls` shows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("workloads", "said"),
+    [
+        (
+            ("cart",),
+            "putting shop/cart back: until the pods of Deployment cart are Ready (3 minutes at most), and 6 s more",
+        ),
+        ((), "putting shop/cart back: about 6 s"),
+        (None, "putting everything back: some seconds, or, if shop/cart was scaled down, until its pods are Ready"),
+    ],
+)
+def test_what_follows_ctrl_c_depends_on_what_was_done(
+    workloads: tuple[str, ...] | None, said: str, tmp_path: Path
+) -> None:
+    expose = Expose(Arguments(detach=True), RunPaths(tmp_path), (ServiceKey("shop", "cart"),))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        if workloads is not None:
+            items = tuple(WorkloadItem("Deployment", name, 2) for name in workloads)
+            item = ExposureItem("kind", "shop", "cart", Status.EXPOSED, workloads=items)
+            expose.go_on(Exposed(LsDocument(items=(item,))), Control(ours))
+        assert expose.ending_text() == f"{said}; Ctrl-C again leaves the rest to the supervisor"
+
+
+def test_after_ctrl_c_the_first_line_says_what_follows_and_the_last_how_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunPaths(tmp_path / "k")
+    missed: Event = {"event": "missed", "text": "Deployment shop/cart: only 0 of 2 pods Ready after 120 s; going on"}
+    back: Event = {"event": "back", "text": "shop/cart is back, 2 of 2 Ready"}
+    with scripted(run, {"expose": [ACCEPTED], "release": [ACCEPTED, missed, back, RELEASED]}) as supervisor:
+
+        def press_ctrl_c() -> None:
+            wait_until("request", lambda: supervisor.asked[-1:] == ["expose"], 10, 0.005)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        pressing = threading.Thread(target=press_ctrl_c)
+        pressing.start()
+        assert _expose(run) == CTRL_C
+        pressing.join()
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.startswith("putting everything back")
+    assert re.sub(r"\(\d+\.\d s\)", "(S)", rest[0]) == f"✗ {missed['text']} (S)"
+    assert rest[-1] == back["text"]
 
 
 def test_of_several_the_last_one_is_waited_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,6 +166,25 @@ async def test_a_connection_is_held_until_the_process_is_back() -> None:
         assert not stage.port.refused
 
 
+async def test_the_first_place_that_accepts_is_taken() -> None:
+    """A dev server may be on one of the two loopback addresses."""
+    async with open_stage() as stage, open_stage(running=False) as nobody:
+        port = LocalPort(
+            LocalProcess("127.0.0.1", nobody.number),
+            LocalProcess("127.0.0.1", stage.number),
+            admission=Admission(NamedPeers(1000), 1000, root=False),
+            refusals=stage.refusals,
+            buffer=ReadBuffer(),
+            clock=stage.clock,
+        )
+        await port.listen(bind_loopback("127.0.0.1", 0))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port.local_port)
+        assert await reader.readexactly(6) == b"hello "
+        assert not port.refused
+        writer.close()
+        await port.close()
+
+
 async def test_a_connection_that_was_held_for_long_is_reset() -> None:
     async with open_stage(running=False) as stage:
         asking = asyncio.create_task(stage.ask(b"anybody?"))
