@@ -82,7 +82,8 @@ class Switch:
 
     def says(self, what: str) -> str:
         """The figures in a line."""
-        return f"{summary(what, self.attempts)}; all local {self.there:.1f} s after Ready, none {self.back:.1f} s after Ctrl-C"
+        seconds = f"all local {self.there:.1f} s after Ready, none {self.back:.1f} s after Ctrl-C"
+        return f"{summary(what, self.attempts)}; {seconds}"
 
 
 def switch_there_and_back(sandbox: Sandbox, client: Client, *argv: str) -> Switch:

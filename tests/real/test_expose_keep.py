@@ -8,8 +8,9 @@ import time
 import pytest
 
 from tests.cluster.commands import wait_until
+from tests.real import crashing
 from tests.real.cluster import Cluster
-from tests.real.crashing import kill_everything, open_port
+from tests.real.crashing import AFTER, PassThrough, kill_everything, open_port
 from tests.real.exposing import Local, check_nothing_left, expose, failed, leftovers
 from tests.real.exposing_rounds import Case, client_of, prepare
 from tests.real.exposure_pod import restricted
@@ -169,6 +170,20 @@ def test_the_failsafe_switches_back_and_restore_finds_that_done(
         figure(f"--keep: the failsafe of 2 s has switched back {time.monotonic() - killed:.1f} s after the end")
         wait_foreign(cluster, web, "web")
     assert {one.split()[0] for one in leftovers(cluster, web)} >= {"Pod", "Secret", "Lease"}
+    done = sandbox.localize("restore")
+    assert done.returncode == 0, done.stderr
+    check_back(cluster, web, {"web": WEB}, pods)
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["there", "back"])
+def test_killed_as_the_service_is_switched(number: int, cluster: Cluster, web: str, sandbox: Sandbox) -> None:
+    pods = pod_uids(cluster, web)
+    passing = PassThrough(sandbox, number, AFTER, "PATCH")
+    with open_port() as port, crashing.expose(sandbox, f"{web}/web", port, "--keep", env=passing.env) as run:
+        assert run.there_and_back(lambda: passing.reached), passing.calls()
+        kill_everything(sandbox)
+    assert passing.calls() == ["patch services/web"] * number
+    assert is_switched(cluster, web, "web") == (number == 1)
     done = sandbox.localize("restore")
     assert done.returncode == 0, done.stderr
     check_back(cluster, web, {"web": WEB}, pods)
