@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kubectl_localize.cli.commands.stop import sweep
-from kubectl_localize.cli.reach import discard_new_state_dirs, spawn
+from kubectl_localize.cli.reach import discard_new_state_dirs
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths
-from kubectl_localize.host.process import Pidfile, owner, wait_released
+from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, make_private
+from kubectl_localize.host.process import Pidfile, owner
 
 
 def test_a_name_that_is_too_long_is_named_and_holds_nothing(tmp_path: Path) -> None:
@@ -25,11 +26,17 @@ def test_a_name_that_is_too_long_is_named_and_holds_nothing(tmp_path: Path) -> N
     assert not sweep(paths)
 
 
-def fail(paths: RunPaths, hint: str = "") -> None:
+def run(paths: RunPaths, hint: str, meanwhile: Callable[[RunPaths], object]) -> None:
     """A command that makes the directory, writes a log, and fails."""
-    with pytest.raises(LocalizeError), discard_new_state_dirs(paths, lambda: True):
+    with discard_new_state_dirs(paths, lambda: True):
         paths.log.write_text("why\n")
+        meanwhile(paths)
         raise LocalizeError("it failed", hint)
+
+
+def fail(paths: RunPaths, hint: str = "", meanwhile: Callable[[RunPaths], object] = lambda paths: None) -> None:
+    with pytest.raises(LocalizeError, match="it failed"):
+        run(paths, hint, meanwhile)
 
 
 def test_a_failed_start_leaves_nothing(tmp_path: Path) -> None:
@@ -46,32 +53,22 @@ def test_a_failed_start_leaves_the_log_that_its_hint_names(tmp_path: Path) -> No
 
 def test_what_was_there_before_stays(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path / "localize" / "k")
-    paths.directory.mkdir(parents=True, mode=0o700)
-    paths.directory.parent.chmod(0o700)
+    make_private(paths.directory.parent)
+    make_private(paths.directory)
     fail(paths)
     assert paths.log.exists()
 
 
 def test_a_supervisor_that_another_command_has_just_started_keeps_its_files(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path / "localize" / "k")
-    with pytest.raises(LocalizeError), discard_new_state_dirs(paths, lambda: True):
-        pidfile = Pidfile.acquire(paths.pidfile)
-        assert pidfile is not None
-        raise LocalizeError("it failed")
+    started: list[Pidfile | None] = []
+    fail(paths, meanwhile=lambda paths: started.append(Pidfile.acquire(paths.pidfile)))
     assert owner(paths.pidfile) == os.getpid()
-    pidfile.release()
+    assert started[0] is not None
+    started[0].release()
 
 
 def test_exposures_that_were_begun_are_not_forgotten(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path / "localize" / "k")
-    with pytest.raises(LocalizeError), discard_new_state_dirs(paths, lambda: True):
-        paths.exposures.write_text("{}")
-        raise LocalizeError("it failed")
+    fail(paths, meanwhile=lambda paths: paths.exposures.write_text("{}"))
     assert paths.exposures.exists()
-
-
-def test_a_start_makes_the_directory_anew_that_a_failing_command_has_just_removed(tmp_path: Path) -> None:
-    paths = RunPaths(tmp_path / "localize" / f"k-{os.getuid()}")
-    spawn(paths).close()
-    assert paths.directory.stat().st_mode & 0o777 == 0o700
-    assert wait_released(paths.pidfile, 20)
