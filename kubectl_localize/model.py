@@ -115,7 +115,6 @@ class Connection:
         directory: where the user runs kubectl, so that a kubectl or a plugin finds what it looks for from there; empty
             if that is not known.
         kubectl_words: what stands between `kubectl` and its arguments, such as `kubectl` if that is k3s.
-        asks: whether its credential plugin has to be run in a terminal.
         in_cluster: whether these are a pod's credentials, for which there is no context.
         cluster, user, impersonate, impersonate_groups: `--cluster`, `--user`, `--as`, `--as-group` where given.
     """
@@ -129,7 +128,6 @@ class Connection:
     identity: str = ""
     directory: str = ""
     kubectl_words: tuple[str, ...] = ()
-    asks: bool = False
     in_cluster: bool = False
     cluster: str = ""
     user: str = ""
@@ -145,15 +143,7 @@ class Connection:
 
     def _target(self) -> Connection:
         return replace(
-            self,
-            kubectl="",
-            kubectl_words=(),
-            kubeconfig=(),
-            namespace="",
-            server="",
-            proxy="",
-            directory="",
-            asks=False,
+            self, kubectl="", kubectl_words=(), kubeconfig=(), namespace="", server="", proxy="", directory=""
         )
 
 

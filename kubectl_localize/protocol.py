@@ -184,7 +184,7 @@ class Back:
 
 @dataclass(frozen=True)
 class Change:
-    """Something worth knowing has changed in the cluster: `webshop/web: pod web-abc is gone, now web-def`."""
+    """Something worth knowing has changed in the cluster: `shop/web: pod web-abc is gone, now web-def`."""
 
     event: ClassVar = "change"
     text: str
@@ -192,10 +192,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Warn:
-    """What is missing but does not stop the rest, in a sentence."""
+    """What is missing but does not stop the rest, in a sentence.
+
+    Args:
+        lacks_privileges: whether it is missing because there is no privileged helper; the command knows why.
+    """
 
     event: ClassVar = "warning"
     text: str
+    lacks_privileges: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,11 +255,13 @@ class Ready:
     Args:
         counts: how many Services that are.
         document: what `ls` shows; None after a request with `detach`, whose command shows the counts only.
+        example: an address to try: `http://web.shop/` or `db.shop:5432`; empty if nothing listens.
     """
 
     event: ClassVar = "ready"
     counts: ForwardCounts
     document: LsDocument | None
+    example: str = ""
 
 
 @dataclass(frozen=True)

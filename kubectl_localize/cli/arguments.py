@@ -33,6 +33,23 @@ _OTHER_WORDS = {
     **dict.fromkeys(("undo", "recover", "cleanup", "clean"), "restore"),
     **dict.fromkeys(("start", "forward", "port-forward", "connect"), START),
 }
+# Flags that people know from elsewhere, and what there is instead.
+_OTHER_FLAGS = {
+    (START, "--all"): "-A means all namespaces; kubectl localize stop --all ends everything",
+    **dict.fromkeys(
+        ((START, "--port"), (START, "-p")),
+        "each Service has its own ports here; `kubectl port-forward` maps one to another number",
+    ),
+    **dict.fromkeys(
+        (("expose", "--port"), ("expose", "-p")),
+        "--map 3000 names the local port, --map 3000:http the Service's as well",
+    ),
+    **dict.fromkeys(
+        (("stop", "-A"), ("stop", "--all-namespaces")),
+        "without a name, stop ends everything in the context; --all does so in all contexts",
+    ),
+    **dict.fromkeys((("ls", "--show-labels"), ("ls", "--sort-by")), "-o json has everything, and jq sorts it"),
+}
 _COMMANDS_HEADING = "Commands (kubectl localize COMMAND -h):"
 
 
@@ -99,6 +116,8 @@ class Arguments(argparse.Namespace):
     # ls, stop, logs, completion, version
     watch: bool = False
     whole_cluster: bool = False
+    everything: bool = False
+    no_headers: bool = False
     all_contexts: bool = False
     follow: bool = False
     remove: bool = False
@@ -154,8 +173,9 @@ def help_text(command: str) -> str:
     about = command_named(command)
     parser = _parser(command, words=True)
     commands = [_COMMANDS_HEADING, *(f"  {name:<12}{summary}" for name, summary in SUMMARIES.items())]
-    parts = ["Examples:\n" + about.examples, "\n".join(commands) if command == START else "", about.notes]
-    parser.epilog = "\n\n".join(part for part in parts if part)
+    parts = [about.description, "\n".join(commands) if command == START else "", "Examples:\n" + about.examples]
+    parser.description = "\n\n".join(part for part in parts if part)
+    parser.epilog = about.notes
     return parser.format_help()
 
 
@@ -305,6 +325,8 @@ def _unknown_flag(command: str, spelling: str) -> UsageError:
     from difflib import get_close_matches
 
     message = f"unknown flag {spelling}"
+    if (command, spelling) in _OTHER_FLAGS:
+        return UsageError(message, _OTHER_FLAGS[command, spelling])
     if command != START and spelling in by_spelling(flags_of(START)):
         return UsageError(message, f"{spelling} is a flag of kubectl localize without {command}")
     owners = [name for name in COMMANDS if spelling in by_spelling(flags_of(name))]
@@ -346,7 +368,7 @@ def _check(args: Arguments) -> None:
 def _check_expose(args: Arguments) -> None:
     if not args.words:
         stop = " --stop" if args.stop else ""
-        raise UsageError("no Service is named", f"for example kubectl localize expose webshop/cart{stop}")
+        raise UsageError("no Service is named", f"for example kubectl localize expose shop/web{stop}")
     check_words(args.words)
     args.words = tuple(map(service_name, args.words))
     if args.keep and args.share:

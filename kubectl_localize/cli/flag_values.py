@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from kubectl_localize.cli.flags import Flag
@@ -45,9 +46,14 @@ def read_value(flag: Flag, text: str) -> Any:
             raise UsageError(f"{text!r} is not the name of a namespace", "see kubectl get namespaces")
         case "service":
             return service_pattern(text)
-    if flag.choices and text not in flag.choices:
+    if flag.choices and text not in flag.choices and not _begins_like(text, flag.choices):
         raise UsageError(f"{spelling} cannot be {text!r}", f"it is one of {', '.join(flag.choices)}")
     return text
+
+
+def _begins_like(text: str, choices: Sequence[str]) -> bool:
+    """Whether a text begins with one of the choices that end in `=`, and goes on."""
+    return any(text.startswith(choice) and text != choice for choice in choices if choice.endswith("="))
 
 
 def parse_duration(text: str) -> float:
@@ -93,7 +99,7 @@ def _map(spelling: str, text: str) -> Any:
     try:
         return parse_map(f"{service_name(service)}={ports}" if equals else text)
     except ValueError as error:
-        example = f"for example {spelling} 3000 or {spelling} webshop/cart=3000:http"
+        example = f"for example {spelling} 3000 or {spelling} shop/web=3000:http"
         raise UsageError(f"{spelling}: {error}", example) from error
 
 

@@ -121,7 +121,7 @@ _TABLE: Mapping[str, Command] = {
 Makes a cluster's Services reachable from this machine, at the same names and ports that
 they have inside the cluster, until Ctrl-C. Nothing is installed in the cluster.""",
         word="SERVICE",
-        word_help=f"{_PATTERNS} ('webshop/*'); all Services but kube-system's if left out",
+        word_help=f"{_PATTERNS} ('shop/*'); all Services but kube-system's if left out",
         flags=(
             _namespace("Services of this namespace; may be repeated", _WHICH),
             Flag("all-namespaces", "Services of all namespaces, kube-system too", short="A", group=_WHICH),
@@ -151,16 +151,16 @@ they have inside the cluster, until Ctrl-C. Nothing is installed in the cluster.
   # every Service of the current context
   kubectl localize
   # the Services of two namespaces, in the background
-  kubectl localize -n webshop -n billing -d
-  # one Service, and all whose names begin with db- in another namespace
-  kubectl localize web 'billing/db-*'
+  kubectl localize -n shop -n backoffice -d
+  # one Service, and all whose names begin with rep in another namespace
+  kubectl localize web 'backoffice/rep*'
   # by label, without names in the hosts file
   kubectl localize -A -l app.kubernetes.io/part-of=shop --no-hosts
   # list what runs, and end it
   kubectl localize ls
   kubectl localize stop""",
         notes="""\
-If a Service is called like a command, or help, write it with its namespace: webshop/ls.
+If a Service is called like a command, or help, write it with its namespace: shop/ls.
 Times are written like 500ms, 30s, 5m or 1h30m.""",
     ),
     "expose": Command(
@@ -210,16 +210,16 @@ scaled to zero; at the end it is scaled up again, and this returns when it is Re
         ),
         examples="""\
   # to the process that listens on the Service's target port here
-  kubectl localize expose webshop/cart
+  kubectl localize expose shop/web
   # to another port
-  kubectl localize expose webshop/cart --map 3000
+  kubectl localize expose shop/web --map 3000
   # also start the process, with the environment of the container that it replaces
-  kubectl localize expose webshop/cart --map 3000 -- npm run dev
+  kubectl localize expose shop/web --map 3000 -- npm run dev
   # say what would be changed
-  kubectl localize expose webshop/cart --dry-run
+  kubectl localize expose shop/web --dry-run
   # in the background, and end it
-  kubectl localize expose webshop/cart -d
-  kubectl localize expose webshop/cart --stop""",
+  kubectl localize expose shop/web -d
+  kubectl localize expose shop/web --stop""",
         notes="After a crash, `kubectl localize restore` or the next start puts everything back.",
     ),
     "restore": Command(
@@ -236,7 +236,7 @@ run or to somebody else, and leaves it alone. It asks before it undoes what this
         examples="""\
   kubectl localize restore --dry-run
   kubectl localize restore
-  kubectl localize restore -n webshop""",
+  kubectl localize restore -n shop""",
     ),
     "ls": Command(
         summary="list what is forwarded and exposed, with its health",
@@ -248,22 +248,36 @@ what there.""",
         word_help=f"{_PATTERNS}; everything if left out",
         flags=(
             _namespace("only this namespace; may be repeated", _WHICH),
+            Flag("all-namespaces", "all namespaces, as without -n", short="A", group=_WHICH),
             _SELECTOR,
+            Flag("all", "also what cannot be forwarded, and why", group=_WHICH, attribute="everything"),
             Flag("cluster", "without NAME: ask the cluster who exposes what, from where, and whether --take-over is"
                  " safe; with it: the kubeconfig cluster", value="NAME", kind="cluster", switch="whole_cluster"),
-            _output("table", "wide", "json", "yaml", "name"),
+            _output("table", "wide", "json", "yaml", "name", "jsonpath=", "custom-columns="),
+            Flag("no-headers", "no line with the names of the columns"),
             Flag("watch", "keep it up to date until Ctrl-C", short="w"),
         ),
         examples="""\
   # everything that runs, with host names, connections, bytes and restarts
   kubectl localize ls -o wide
   # one namespace, kept up to date
-  kubectl localize ls -n webshop -w
+  kubectl localize ls -n shop -w
   # who exposes what in the cluster, colleagues too
   kubectl localize ls --cluster
   # the address of a Service
-  kubectl localize ls webshop/web -o json | jq -r '.items[].address'""",
-        notes="-o json -w prints one document a line, one for each change.",
+  kubectl localize ls shop/web -o json | jq -r '.items[].address'""",
+        notes="""\
+STATUS is the worst of the Service's ports:
+  Idle       it listens; the port-forward starts with the first connection
+  Active     a port-forward runs
+  Waiting    no pod is Ready, or the cluster does not answer; new connections wait
+  Backoff    the port-forward has failed, or the port is taken here; REASON says when it is tried again, or by whom
+  Skipped    it cannot be forwarded; REASON says why
+  Exposing, Exposed, Restoring
+             its traffic comes to this machine: it is being set up, is there, is being taken back
+HOST is the shortest name that leads to ADDRESS. PORT(S) are as for kubectl: 80->http is port 80, which leads to the
+pods' port http; 8080:80->http is port 80, which had to be 8080 on this machine. ENDPOINT is the pod in use.
+-o json -w prints one document a line, one for each change.""",
     ),
     "stop": Command(
         summary="end what runs, or some of it",
@@ -281,7 +295,7 @@ that are named. It ends them whoever started them; a command in another terminal
   # everything that runs in the current context
   kubectl localize stop
   # one Service, and a namespace
-  kubectl localize stop shop/cart
+  kubectl localize stop shop/web
   kubectl localize stop -n shop
   kubectl localize stop --context kind-dev
   kubectl localize stop --all""",

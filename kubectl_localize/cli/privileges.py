@@ -17,7 +17,7 @@ from kubectl_localize.protocol import PrivilegesNeeded
 _MOST_PORTS = 5
 
 
-def start_helper(needs: PrivilegesNeeded, options: Options, paths: RunPaths, console: Console) -> bool:
+def start_helper(needs: PrivilegesNeeded, options: Options, paths: RunPaths, console: Console) -> str:
     """Start the privileged helper through sudo, which may ask for a password here.
 
     Args:
@@ -27,13 +27,12 @@ def start_helper(needs: PrivilegesNeeded, options: Options, paths: RunPaths, con
         console: says what is asked for.
 
     Returns:
-        Whether it was started.
+        Why it could not be started; empty if it was.
     """
     if os.geteuid() == 0:
-        return False
+        return "root itself may not"
     if shutil.which("sudo") is None:
-        console.warning("sudo is not installed")
-        return False
+        return "sudo is not installed"
     console.line(f"asking sudo for the right to {' and to '.join(describe(needs, options.hosts_file))}")
     interactive = can_ask()
     argv = helper_argv(
@@ -47,9 +46,9 @@ def start_helper(needs: PrivilegesNeeded, options: Options, paths: RunPaths, con
     )
     # not run(), which would try to kill sudo on Ctrl-C, and could not; sudo gets the Ctrl-C itself
     refused = subprocess.Popen(argv).wait()
-    if refused:
-        console.warning("sudo was refused" if interactive else f"sudo was refused; {_why_not_asked()}")
-    return not refused
+    if not refused:
+        return ""
+    return "sudo was refused" if interactive else f"sudo was refused; {_why_not_asked()}"
 
 
 def _why_not_asked() -> str:

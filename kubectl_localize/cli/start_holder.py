@@ -10,12 +10,12 @@ from kubectl_localize.cli.arguments import Arguments, did_you_mean_command
 from kubectl_localize.cli.client import Control
 from kubectl_localize.cli.holder import FinishedError, Holder, Outcome, Question
 from kubectl_localize.cli.privileges import start_helper
-from kubectl_localize.cli.streams import OutputError, write_with_sequences
+from kubectl_localize.cli.streams import OutputError
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.ls_document import ForwardCounts, LsDocument
 from kubectl_localize.model import Connection, Options
-from kubectl_localize.protocol import Event, ExposureOver, Failed, ForwardsOver, PrivilegesNeeded, Ready
+from kubectl_localize.protocol import Event, ExposureOver, Failed, ForwardsOver, PrivilegesNeeded, Ready, Warn
 
 
 class StartHolder(Holder):
@@ -38,17 +38,21 @@ class StartHolder(Holder):
         self._args = args
         self._context = connection.context
         self._options = forward_options
+        self._refusal = ""  # why there is no helper
 
     def go_on(self, outcome: Outcome, control: Control) -> int:
         assert isinstance(outcome, Ready)
         if outcome.document is None:
             said = summary(outcome.counts, self._context)
             self.console.line(f"{said}; `kubectl localize ls` lists, `kubectl localize stop` ends")
+            self._suggest(outcome.example)
             return 0
         try:
             self._show(outcome.document)
         except OutputError as error:  # the table is lost, and nothing else
             self.console.warning(error.message)
+        self._suggest(outcome.example)
+        self.console.line("Ctrl-C ends it")
         if self.hold(control):
             return 0
         raise LocalizeError(
@@ -59,7 +63,8 @@ class StartHolder(Holder):
     def answer(self, question: Question) -> bool:
         if self._args.no_sudo or not isinstance(question, PrivilegesNeeded):
             return False
-        return start_helper(question, self._options, self.paths, self.console)
+        self._refusal = start_helper(question, self._options, self.paths, self.console)
+        return not self._refusal
 
     def hint(self, failure: Failed) -> str:
         """A first word that is another tool's command, or nearly one of ours, was probably meant as one."""
@@ -71,6 +76,8 @@ class StartHolder(Holder):
         return f"did you mean `{command}`, or {near}" if near != failure.hint else f"did you mean `{command}`?"
 
     def hear(self, event: Event) -> None:
+        if isinstance(event, Warn) and event.lacks_privileges and self._refusal:
+            event = Warn(f"{event.text}: {self._refusal}")
         super().hear(event)
         if isinstance(event, ForwardsOver):
             self.console.line("another command has stopped what this one forwarded")
@@ -81,20 +88,20 @@ class StartHolder(Holder):
             self.console.warning(event.message)
 
     def _show(self, document: LsDocument) -> None:
-        from kubectl_localize.cli.listing.table import render_table
+        from kubectl_localize.cli.listing.document import folded
+        from kubectl_localize.cli.listing.formats import said_folded
+        from kubectl_localize.cli.listing.table import Style, render_table
 
-        write_with_sequences(
-            sys.stdout,
-            render_table(
-                document,
-                wide=False,
-                color=terminal.stdout_color(self._args.no_color),
-                width=terminal.stdout_width(),
-                now=datetime.now(UTC),
-            ),
-        )
+        style = Style(color=terminal.stdout_color(self._args.no_color), width=terminal.stdout_width())
+        shown = folded(document)
+        sys.stdout.write(render_table(shown, style, datetime.now(UTC)))
         sys.stdout.flush()
-        self.console.line("Ctrl-C ends it")
+        if hidden := len(document.items) - len(shown.items):
+            self.console.line(said_folded(hidden))
+
+    def _suggest(self, example: str) -> None:
+        if example:
+            self.console.line(f"try: curl {example}" if "://" in example else f"try: connect to {example}")
 
 
 def summary(counts: ForwardCounts, context: str) -> str:

@@ -25,7 +25,7 @@ _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 _RESERVED = ipaddress.IPv4Network("127.0.0.0/16")
 _SMALLEST_RANGE = 256
 
-# Context key and name, such as ("kind-dev-1a2b3c4d", "webshop/web").
+# Context key and name, such as ("kind-dev-1a2b3c4d", "shop/web").
 _Holder = tuple[str, str]
 
 
@@ -91,7 +91,7 @@ class AddressRegistry:
 
         Args:
             context_key: the key of the context that the names belong to.
-            names: such as `webshop/web`, in any order.
+            names: such as `shop/web`, in any order.
 
         Raises:
             LocalizeError: the network has no free address left, another process holds the lock for too long, or the

@@ -4,7 +4,7 @@ It is a lone file that imports only the standard library, so that ``python3 -I``
 copy. It meets the supervisor at a Unix socket, where both check each other's uid, and then leaves the terminal's
 session. Requests and replies are JSON objects, one a line::
 
-    {"op": "hosts", "label": "kind-dev", "lines": [{"address": "127.71.4.19", "names": ["web.webshop"]}]}
+    {"op": "hosts", "label": "kind-dev", "lines": [{"address": "127.71.4.19", "names": ["web.shop"]}]}
     {"op": "bind", "address": "127.71.4.19", "port": 80}          the descriptor comes with the reply ("fd": true)
     {"op": "alias", "address": "127.71.4.19", "present": true}    macOS; nothing to do on Linux
     {"ok": true}   or   {"ok": false, "kind": "denied", "error": "Permission denied"}

@@ -56,12 +56,10 @@ def main(argv: list[str]) -> int:
     from kubectl_localize.host.process import Pidfile
     from kubectl_localize.protocol import Failed, Taken, to_line
     from kubectl_localize.supervisor.app import serve
-    from kubectl_localize.supervisor.housekeeping import Housekeeping
 
     paths = Paths.from_env(os.environ)
     run = paths.run(argv[1])
     try:
-        run.directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # a command that failed may have just removed it
         pidfile = Pidfile.acquire(run.pidfile)
         if pidfile is not None:
             _log_to(run.log)
@@ -78,13 +76,12 @@ def main(argv: list[str]) -> int:
     gc.freeze()
     end_recorded_groups(run.groups)  # of a supervisor that was killed together with its guard
     groups = GroupLedger(run.groups, guard)
-    housekeeping = Housekeeping(run, pidfile, groups, lambda: _log_to(run.log))
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(serve(paths, run, groups, inherited, housekeeping))
+            runner.run(serve(paths, run, groups, inherited))
     finally:
         groups.close()
-        housekeeping.leave()
+        pidfile.leave()
     return 0
 
 
@@ -104,10 +101,10 @@ def _has_descriptors(inherited: socket.socket) -> bool:
 
 
 def _log_to(path: Path) -> None:
-    """Log to a file, and to none that was opened before. Raises OSError: it cannot be opened."""
+    """Raises OSError: the log cannot be opened."""
     handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
     handler.setFormatter(LogFormatter(LOG_FORMAT))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -37,10 +37,8 @@ from kubectl_localize.protocol import (
     StopRequest,
     Taken,
     UnexposeRequest,
-    Warn,
 )
 from kubectl_localize.supervisor.control_server import Client, ControlServer
-from kubectl_localize.supervisor.housekeeping import Housekeeping
 from kubectl_localize.supervisor.lifetime import Lifetime
 from kubectl_localize.supervisor.processes.process import Groups
 from kubectl_localize.supervisor.reporter import Reporter
@@ -269,6 +267,7 @@ class App:
                 else:
                     hold = forwards.new_hold(request)
                     forwards.holds.add(hold)
+                client.interest = hold
                 failing.push_async_callback(self._release_forwards, hold)
             if not hold.active:
                 await self._join(client, forwards, hold, request)
@@ -277,9 +276,10 @@ class App:
             failing.pop_all()
         document = self._show_state().of(hold.keys)
         for warning in warnings:
-            client.send(Warn(warning))
-        client.send(Ready(ForwardCounts.of(document), None if request.detach else document))
-        hold.told, client.interest = True, hold
+            client.send(warning)
+        shown = None if request.detach else document
+        client.send(Ready(ForwardCounts.of(document), shown, forwards.example(document)))
+        hold.told = True
         if self._run.exposures.exists():  # a crashed run left something
             self._exposing().recover(request.connection)
 
@@ -312,27 +312,6 @@ class App:
         """Have the command, which has the terminal, start the privileged helper; if it cannot, we go on without."""
         await client.ask(PrivilegesNeeded(0, needs.hosts, needs.ports, needs.addresses))
 
-    # -- what was removed ---------------------------------------------------------------------------------------------
-    def misses_socket(self) -> bool:
-        """Whether the control socket should be there, and is not."""
-        return self._control.is_listening and not self._run.control.exists()
-
-    async def remake_files(self) -> None:
-        """Make anew what somebody has removed: the control socket, the state file, and what exposures need."""
-        if self._control.is_listening:
-            self._control.stop_listening()
-            await self._control.start()
-        if (runtime := self._runtimes.runtime) is not None:
-            runtime.transport.renew()  # its socket is gone as well
-        if self._exposures is not None:
-            await self._exposures.remake_files()
-        if self._shows_state:
-            self._state.rewrite()
-
-    def give_way(self) -> None:
-        """End, as another supervisor has this one's directory."""
-        self._lifetime.end()
-
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def _show_state(self) -> LsDocument:
         """Write the state file, and keep it true from now on. Returns what it says."""
@@ -362,12 +341,8 @@ class App:
         return LsDocument((self._forwards.supervisor_item(own),), (*self._forwards.items(), *exposures))
 
 
-async def serve(
-    paths: Paths, run: RunPaths, groups: Groups, inherited: socket.socket, housekeeping: Housekeeping
-) -> None:
+async def serve(paths: Paths, run: RunPaths, groups: Groups, inherited: socket.socket) -> None:
     """Run a supervisor to its end."""
-    app, tasks = App(paths, run, groups), Tasks()
-    tasks.start(housekeeping.run(app), "housekeeping")
+    app = App(paths, run, groups)
     with contextlib.suppress(asyncio.CancelledError):
         await app.run(inherited)
-    await tasks.end()

@@ -22,7 +22,7 @@ class Reporter:
         self._control = control
 
     def change(self, text: str, service: ServiceKey | None = None) -> None:
-        """Say what has changed: `webshop/web: pod web-abc is gone, now web-def`.
+        """Say what has changed: `shop/web: pod web-abc is gone, now web-def`.
 
         Args:
             service: the Service that it is about; commands that hold others do not hear of it.

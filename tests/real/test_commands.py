@@ -48,19 +48,34 @@ def test_nothing_runs(sandbox: Sandbox) -> None:
 def test_ls_table(shop: Shop, laptop: Product) -> None:
     laptop.fetch_all(shop.url("web", 7080))
     web = laptop.wait_item(f"{shop.namespace}/web", "in use", lambda item: item["status"] == "Active")
-    table = laptop.ls()
+    table = laptop.ls("--all")
     rows = _rows(table)
-    assert rows[0] == ["NAMESPACE", "NAME", "STATUS", "ADDRESS", "PORT(S)", "ENDPOINT", "AGE", "REASON"]
+    assert rows[0] == ["NAMESPACE", "NAME", "STATUS", "ADDRESS", "HOST", "PORT(S)", "ENDPOINT", "AGE", "REASON"]
     assert [row[:2] for row in rows[1:]] == sorted(row[:2] for row in rows[1:])
     by_name = {(row[0], row[1]): row for row in rows[1:]}
     shown = by_name[shop.namespace, "web"]
-    assert shown[2:5] == ["Active", web["address"], "7080->http,7081->admin,7082->18080"]
-    assert re.fullmatch(r"web-\S+( \+1)?", shown[5])
-    assert re.fullmatch(r"\d+[smh]\S*", shown[6])
+    host = min(web["hostnames"], key=len)
+    assert shown[2:6] == ["Active", web["address"], host, "7080->http,7081->admin,7082->18080"]
+    assert laptop.sandbox.resolve(host) == [web["address"]]
+    assert re.fullmatch(r"web-\S+( \+1)?", shown[6])
+    assert re.fullmatch(r"\d+[smh]\S*", shown[7])
     dns = by_name[shop.namespace, "dns"]
-    assert dns[2:] == ["Skipped", "<none>", "53/UDP", "<none>", "<none>", "UDP cannot be forwarded"]
+    assert dns[2:] == ["Skipped", "<none>", "<none>", "53/UDP", "<none>", "<none>", "UDP cannot be forwarded"]
     assert by_name[shop.namespace, "empty"][2] == "Waiting"
     assert not CONTROL_SEQUENCE.search(table)
+    folded = laptop.sandbox.localize("ls", "-A")
+    left_out = [row[:2] for row in rows[1:] if row[2] == "Skipped"]
+    assert [row[:2] for row in _rows(folded.stdout)[1:]] == [row[:2] for row in rows[1:] if row[:2] not in left_out]
+    assert f"{len(left_out)} Services cannot be forwarded; `kubectl localize ls --all` lists them\n" in folded.stderr
+
+
+def test_ls_takes_what_people_who_use_kubectl_type(shop: Shop, laptop: Product) -> None:
+    web = f"{shop.namespace}/web"
+    item = laptop.items()[web]
+    assert laptop.ls(f"{shop.namespace}/svc/web", "-o", "jsonpath={.items[0].address}") == item["address"]
+    columns = laptop.ls(web, "--no-headers", "-o", "custom-columns=NAME:.name,PORTS:.ports[*].port")
+    assert columns == "web   7080,7081,7082\n"
+    assert not laptop.ls("--no-headers").startswith("NAMESPACE")
 
 
 def test_ls_wide_and_name(shop: Shop, laptop: Product) -> None:

@@ -75,7 +75,7 @@ def test_a_hosts_file_that_root_cannot_write_either(shop: Shop, sandboxes: Calla
     product = Product(sandbox)
     done = product.detach("-n", shop.namespace, "web")
     (warning,) = warnings(done)
-    assert "/etc/hosts cannot be written, so names do not resolve: " in warning
+    assert "names do not resolve, as /etc/hosts cannot be written (" in warning
     assert "ead-only" in warning
     item = product.items()[f"{shop.namespace}/web"]
     assert product.fetch_all(f"http://{item['address']}:7080/")[0].startswith("web-")

@@ -98,7 +98,7 @@ def test_the_services_own_local_name_leads_to_the_local_process_too(
         product.expect_answers(url, "local")
         address = product.sandbox.resolve(f"web.{namespace}")[0]
         assert re.search(
-            rf"{namespace} +web +Exposed +{re.escape(address)} +{PORT}->127.0.0.1:{local.port} ", product.ls()
+            rf"{namespace} +web +Exposed +{re.escape(address)} +web\S* +{PORT}->127.0.0.1:{local.port} ", product.ls()
         )
         command.end()
         _is_back(cluster, namespace)

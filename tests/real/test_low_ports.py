@@ -99,14 +99,11 @@ def test_without_sudo_ports_are_moved_up_and_what_is_missing_is_said(
     product = Product(sandbox)
     before = sandbox.hosts.read_bytes()
     done = product.detach("-n", low, *flags)
-    said = warnings(done)
-    refused = "sudo was refused; it cannot ask for a password without a terminal"
-    assert (refused in said) == (not flags)
+    (warning,) = warnings(done)  # one fact is told once
+    missing = "names do not resolve, as /etc/hosts cannot be written; ports below 1024 are moved up, such as "
+    assert warning.startswith(f"{missing}{low}/web {LOW[0]} -> {MOVED[0]} (2 in all)")
+    assert warning.endswith(": sudo was refused; it cannot ask for a password without a terminal") == (not flags)
     assert ("asking sudo" in done.stderr) == (not flags)
-    assert any("/etc/hosts cannot be written, so names do not resolve" in line for line in said), said
-    assert any(
-        "ports below 1024 need sudo; they are moved up, such as" in line and "(2 in all)" in line for line in said
-    )
 
     item = product.items()[f"{low}/web"]
     http, https, high = _local_ports(product, low)
@@ -117,7 +114,9 @@ def test_without_sudo_ports_are_moved_up_and_what_is_missing_is_said(
     (supervisor,) = product.document()["supervisors"]
     assert supervisor["hosts"] == "denied"
     listed = sandbox.localize("ls")
-    assert "names are not in the hosts file" in listed.stderr
+    assert f"warning: {missing}" in listed.stderr
+    assert "; start again where sudo can ask for your password\n" in listed.stderr
+    assert "needs sudo" not in listed.stdout
     assert sandbox.hosts.read_bytes() == before
     product.stop()
 
@@ -194,7 +193,7 @@ def test_the_next_foreground_asks_again_and_makes_good(low: str, sandboxes: Call
     sandbox = sandboxes(sudo="password")
     product = Product(sandbox)
     done = product.detach("-n", low)
-    assert "sudo was refused; it cannot ask for a password without a terminal" in warnings(done)
+    assert "sudo was refused; it cannot ask for a password without a terminal" in done.stderr
     assert _local_ports(product, low) == [*MOVED, HIGH]
     terminal = sandbox.pty("kubectl", "localize", "-n", low)
     try:

@@ -111,6 +111,7 @@ class Expose(Holder):
     def go_on(self, outcome: Outcome, control: Control) -> int:
         if isinstance(outcome, PlanReady):
             print_lines(outcome.lines)
+            self.console.line("nothing was changed")
             return 0
         assert isinstance(outcome, Exposed)
         self._tell(outcome.document)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from kubectl_localize.cli.arguments import Arguments
-from kubectl_localize.cli.listing.document import Filter, StateFiles, near_names
+from kubectl_localize.cli.listing.document import Filter, StateFiles, near_names, unmatched_names
 from kubectl_localize.cli.listing.formats import View, remarks
 from kubectl_localize.cli.streams import write_with_sequences
 from kubectl_localize.cli.terminal import can_redraw, pause, stderr_console, stdout_color, stdout_width
@@ -29,8 +29,15 @@ def run(args: Arguments) -> int:
 
         return ls_cluster.run(args)
     states = StateFiles(Paths.from_env(os.environ), owner)
-    wanted = Filter(args.context, args.namespaces, args.words, parse_selector(args.selector))
-    view = View(args.output or "table", stdout_color(args.no_color), stdout_width())
+    namespaces = () if args.all_namespaces else args.namespaces
+    wanted = Filter(args.context, namespaces, args.words, parse_selector(args.selector))
+    view = View(
+        args.output or "table",
+        stdout_color(args.no_color),
+        stdout_width(),
+        headers=not args.no_headers,
+        folds=not args.everything and not args.words,
+    )
     if args.watch:
         return _watch(args, states, wanted, view)
     everything = states.read()
@@ -41,6 +48,8 @@ def run(args: Arguments) -> int:
     hint = near_names(wanted, everything.document) if not reading.document.items else ""
     for remark in remarks(reading, view, narrowed=wanted.narrows_items, hint=hint):
         remark.say(console)
+    for sentence in unmatched_names(wanted, everything.document) if reading.document.items else ():
+        console.warning(sentence)
     write_with_sequences(sys.stdout, view.text(reading.document, _utc_now()))
     return 0
 

@@ -49,6 +49,8 @@ def run(args: Arguments) -> int:
         terminal.error(failure.message, failure.hint, no_color=args.no_color)
     if restore.done is not None and not restore.done.had_leftovers and not swept:
         console.line("there is nothing to undo")
+    elif args.dry_run:
+        console.line("nothing was changed")
     return code
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kubectl_localize.codec import CodecError
 from kubectl_localize.host.files import is_outdated, read_text
 from kubectl_localize.host.paths import Paths, RunPaths
 from kubectl_localize.label_selector import Requirement, matches
-from kubectl_localize.ls_document import ExposureItem, ForwardItem, HostsState, Item, LsDocument, SupervisorItem
+from kubectl_localize.ls_document import ExposureItem, ForwardItem, Item, LsDocument, Status, SupervisorItem
 
 # The pid of the live process that holds a pidfile; None if there is none.
 Owner = Callable[[Path], int | None]
@@ -168,6 +168,17 @@ def _matches(pattern: str, item: Item) -> bool:
     return fnmatchcase(item.name, name) and (not slash or fnmatchcase(item.namespace, namespace))
 
 
+def folded(document: LsDocument) -> LsDocument:
+    """The document without the Services that cannot be forwarded, unless there are no others."""
+    exposed = {(item.context, item.namespace, item.name) for item in document.items if isinstance(item, ExposureItem)}
+    items = tuple(
+        item
+        for item in document.items
+        if item.status is not Status.SKIPPED or (item.context, item.namespace, item.name) in exposed
+    )
+    return replace(document, items=items) if items else document
+
+
 # -- what is said about it --------------------------------------------------------------------------------------------
 def near_names(wanted: Filter, document: LsDocument) -> str:
     """A hint for a name that matches nothing: `did you mean web?`; empty if no name is like it."""
@@ -189,6 +200,21 @@ def near_names(wanted: Filter, document: LsDocument) -> str:
         if service not in ("", pattern):
             return f"did you mean {service}?"
     return ""
+
+
+def unmatched_names(wanted: Filter, document: LsDocument) -> list[str]:
+    """A sentence for each name that matches nothing that runs, if others do.
+
+    Args:
+        document: all that runs.
+    """
+    sentences = []
+    for pattern in wanted.patterns:
+        alone = replace(wanted, patterns=(pattern,))
+        if not alone.apply(document).items:
+            hint = near_names(alone, document)
+            sentences.append(f"nothing that runs matches {pattern}{f'; {hint}' if hint else ''}")
+    return sentences
 
 
 def other_version(supervisor: SupervisorItem, own: str) -> str:
@@ -214,8 +240,6 @@ def notes(document: LsDocument, own: str) -> list[str]:
     several = len({supervisor.context for supervisor in document.supervisors}) > 1
     for supervisor in document.supervisors:
         of_it = list(supervisor.warnings)
-        if supervisor.hosts is HostsState.DENIED:
-            of_it.append("names are not in the hosts file: it may not be written; start again with privileges")
         if other := other_version(supervisor, own):
             of_it.append(f"{other}; `kubectl localize stop` ends it, and the next start brings the new one")
         sentences += [f"context {supervisor.context}: {text}" if several else text for text in of_it]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kubectl_localize import __version__
-from kubectl_localize.cli.listing.document import Reading, notes
-from kubectl_localize.cli.listing.table import render_table
+from kubectl_localize.cli.listing.document import Reading, folded, notes
+from kubectl_localize.cli.listing.table import Style, render_table
 from kubectl_localize.cli.terminal import Console
 from kubectl_localize.ls_document import LsDocument
 from kubectl_localize.text import one_line
@@ -23,14 +23,18 @@ class View:
     """How to print.
 
     Args:
-        output: the value of `-o`: table, wide, json, yaml or name.
+        output: the value of `-o`: table, wide, json, yaml, name, jsonpath=… or custom-columns=….
         color: whether to colour the table.
         width: the terminal's columns; None if stdout is no terminal.
+        headers: whether a table's first line names the columns.
+        folds: whether a table leaves out what cannot be forwarded.
     """
 
     output: str
     color: bool = False
     width: int | None = None
+    headers: bool = True
+    folds: bool = True
 
     @property
     def is_table(self) -> bool:
@@ -38,19 +42,34 @@ class View:
         return self.output in ("table", "wide")
 
     @property
-    def is_wide(self) -> bool:
-        """Whether the table has all columns."""
-        return self.output == "wide"
+    def style(self) -> Style:
+        """How its table is printed."""
+        return Style(self.output == "wide", self.color, self.width, self.headers)
+
+    def visible(self, document: LsDocument) -> LsDocument:
+        """The document without what a table leaves out."""
+        return folded(document) if self.output == "table" and self.folds else document
 
     def text(self, document: LsDocument, now: datetime) -> str:
-        """The document in this format, ending in a newline unless it is empty."""
+        """The document in this format, ending in a newline unless it is empty.
+
+        Raises:
+            UsageError: the jsonpath, or the columns, are not understood.
+        """
+        kind, equals, template = self.output.partition("=")
         if self.output == "json":
             return json_text(document, indent=4) + "\n"
         if self.output == "yaml":
             return yaml_text(document)
         if self.output == "name":
             return "".join(name + "\n" for name in names(document))
-        return render_table(document, wide=self.is_wide, color=self.color, width=self.width, now=now)
+        if not equals:
+            return render_table(self.visible(document), self.style, now)
+        from kubectl_localize.cli.listing.jsonpath import custom_columns, jsonpath
+
+        if kind == "jsonpath":
+            return jsonpath(template, document.to_json())
+        return custom_columns(template, document.to_json()["items"], headers=self.headers)
 
 
 def json_text(document: LsDocument, indent: int | None = None) -> str:
@@ -105,9 +124,17 @@ def remarks(reading: Reading, view: View, *, narrowed: bool, hint: str = "") -> 
     lines = [Remark(text) for text in reading.warnings]
     if view.is_table:
         lines += [Remark(text) for text in notes(reading.document, __version__)]
+        if hidden := len(reading.document.items) - len(view.visible(reading.document).items):
+            lines.append(Remark(said_folded(hidden), is_warning=False))
         if not reading.document.items and not reading.is_partial:
             lines.append(Remark(_why_empty(reading.document, narrowed, hint), is_warning=False))
     return lines
+
+
+def said_folded(count: int) -> str:
+    """What to say of the Services that a table leaves out."""
+    services = "1 Service" if count == 1 else f"{count} Services"
+    return f"{services} cannot be forwarded; `kubectl localize ls --all` lists {'it' if count == 1 else 'them'}"
 
 
 def _why_empty(document: LsDocument, narrowed: bool, hint: str) -> str:

@@ -7,13 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kubectl_localize.cli.terminal import paint
-from kubectl_localize.ls_document import ExposureItem, ExposurePort, ForwardItem, ForwardPort, Item, LsDocument, Status
+from kubectl_localize.ls_document import (
+    ExposureItem,
+    ExposurePort,
+    ForwardItem,
+    ForwardPort,
+    HostsState,
+    Item,
+    LsDocument,
+    Status,
+)
 from kubectl_localize.text import one_line
 
 NONE = "<none>"
 SHORTEST_REASON_COLUMNS = 8
+READABLE_REASON_COLUMNS = 32  # less of a reason says less than an endpoint or an age does
 
-_COLUMNS = ("NAMESPACE", "NAME", "STATUS", "ADDRESS", "PORT(S)", "ENDPOINT", "AGE")
+_COLUMNS = ("NAMESPACE", "NAME", "STATUS", "ADDRESS", "HOST", "PORT(S)", "ENDPOINT", "AGE")
+_LEFT_OUT_FIRST = ("ENDPOINT", "AGE", "HOST")  # if a terminal is too narrow
 _WIDE_COLUMNS = ("HOSTNAMES", "PODS", "CONNECTIONS", "BYTES IN", "BYTES OUT", "RESTARTS")
 _STYLES = {
     Status.ACTIVE: "green",
@@ -36,6 +47,7 @@ class Row:
     Args:
         key: context, namespace and name.
         status: coloured only when it is printed.
+        host: the shortest name that leads to the address.
         age: apart from the other cells, because it changes although nothing has happened.
         wide: the cells of `-o wide`, or none.
     """
@@ -43,6 +55,7 @@ class Row:
     key: tuple[str, str, str]
     status: Status
     address: str
+    host: str
     ports: str
     endpoint: str
     age: str
@@ -52,7 +65,7 @@ class Row:
     @property
     def lasting(self) -> tuple[str, ...]:
         """All cells but the age."""
-        return *self.key, self.status, self.address, self.ports, self.endpoint, self.reason, *self.wide
+        return *self.key, self.status, self.address, self.host, self.ports, self.endpoint, self.reason, *self.wide
 
 
 def rows_of(document: LsDocument, *, wide: bool, now: datetime) -> list[Row]:
@@ -60,10 +73,11 @@ def rows_of(document: LsDocument, *, wide: bool, now: datetime) -> list[Row]:
     items_of: dict[tuple[str, str, str], list[Item]] = {}
     for item in document.items:
         items_of.setdefault((item.context, item.namespace, item.name), []).append(item)
-    return [_row(key, items_of[key], wide, now) for key in sorted(items_of)]
+    written = {entry.context for entry in document.supervisors if entry.hosts is HostsState.WRITTEN}
+    return [_row(key, items_of[key], wide, now, key[0] in written) for key in sorted(items_of)]
 
 
-def _row(key: tuple[str, str, str], items: Sequence[Item], wide: bool, now: datetime) -> Row:
+def _row(key: tuple[str, str, str], items: Sequence[Item], wide: bool, now: datetime, has_names: bool) -> Row:
     exposure = next((item for item in items if isinstance(item, ExposureItem)), None)
     forward = next((item for item in items if isinstance(item, ForwardItem)), None)
     item = exposure or items[0]
@@ -72,12 +86,17 @@ def _row(key: tuple[str, str, str], items: Sequence[Item], wide: bool, now: date
         key=key,
         status=item.status,
         address=(forward.address if forward else "") or NONE,
+        host=_shortest_name(forward) if forward and has_names else NONE,
         ports=",".join(ports) or NONE,
         endpoint=_endpoint(item),
         age=NONE if item.status is Status.SKIPPED else age_text(seconds_since(item.since, now)),
         reason=one_line(item.reason) if item.reason else "",
-        wide=_wide_cells(items) if wide else (),
+        wide=_wide_cells(items, has_names) if wide else (),
     )
+
+
+def _shortest_name(forward: ForwardItem) -> str:
+    return min(forward.hostnames, key=len, default=NONE) if forward.address else NONE
 
 
 def _endpoint(item: Item) -> str:
@@ -87,12 +106,13 @@ def _endpoint(item: Item) -> str:
     return first_and_more(in_use or item.endpoints, 1, before_more=" ")
 
 
-def _wide_cells(items: Sequence[Item]) -> tuple[str, ...]:
+def _wide_cells(items: Sequence[Item], has_names: bool) -> tuple[str, ...]:
     forwards = [item for item in items if isinstance(item, ForwardItem)]
     ports = [port for forward in forwards for port in forward.ports]
     exposed = [port for item in items if isinstance(item, ExposureItem) for port in item.ports]
+    hostnames = [name for forward in forwards for name in forward.hostnames] if has_names else []
     return (
-        first_and_more([name for forward in forwards for name in forward.hostnames], 2, before_more=","),
+        first_and_more(hostnames, 2, before_more=","),
         first_and_more(
             [f"{pod.name}={pod.address}" for forward in forwards for pod in forward.pods], 3, before_more=","
         ),
@@ -177,36 +197,75 @@ def size_text(count: int) -> str:
 
 
 # -- lines ------------------------------------------------------------------------------------------------------------
-def render_table(document: LsDocument, *, wide: bool, color: bool, width: int | None, now: datetime) -> str:
+@dataclass(frozen=True)
+class Style:
+    """How a table is printed.
+
+    Args:
+        wide: with host names, addresses of pods, connections, bytes and restarts.
+        color: whether to colour the status.
+        width: the terminal's columns: a table that is wider loses ENDPOINT, AGE and HOST, in this order, and REASON is
+            cut if there is some room for it. None leaves everything whole.
+        headers: whether the first line names the columns.
+    """
+
+    wide: bool = False
+    color: bool = False
+    width: int | None = None
+    headers: bool = True
+
+
+def render_table(document: LsDocument, style: Style, now: datetime) -> str:
     """The table of a document, ending in a newline; empty if the document has no items.
 
     Args:
-        document: what to show.
-        wide: with host names, addresses of pods, connections, bytes and restarts.
-        color: whether to colour the status.
-        width: the terminal's columns, to which REASON is cut if there is some room for it; None leaves it whole.
         now: what ages are counted from, with a time zone.
     """
-    lines = render_rows(rows_of(document, wide=wide, now=now), wide=wide, color=color, width=width)
-    return "".join(line + "\n" for line in lines)
+    lines = render_rows(rows_of(document, wide=style.wide, now=now), style)
+    return "".join(line + "\n" for line in lines[0 if style.headers else 1 :])
 
 
-def render_rows(rows: Sequence[Row], *, wide: bool, color: bool, width: int | None) -> list[str]:
+def render_rows(rows: Sequence[Row], style: Style) -> list[str]:
     """The header and a line for each row, without newlines; nothing for no rows."""
     if not rows:
         return []
     with_context = len({row.key[0] for row in rows}) > 1
-    header = [*(("CONTEXT",) if with_context else ()), *_COLUMNS, *(_WIDE_COLUMNS if wide else ()), "REASON"]
+    header = [*(("CONTEXT",) if with_context else ()), *_COLUMNS, *(_WIDE_COLUMNS if style.wide else ()), "REASON"]
     table = [header, *(_cells(row, with_context) for row in rows)]
+    # The names have a column of their own in the wide table.
+    says_nothing = ("HOST",) if style.wide or all(row.host == NONE for row in rows) else ()
+    table = _fitting(table, None if style.wide else style.width, always=says_nothing)
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    left = None if width is None else width - sum(widths[:-1]) - len(_GAP) * len(widths[:-1])
+    left = None if style.width is None else style.width - sum(widths[:-1]) - len(_GAP) * len(widths[:-1])
     # If the lines do not fit anyway, cutting a reason would only hide it.
     reason_columns = left if left is not None and left >= SHORTEST_REASON_COLUMNS else None
-    status_column = header.index("STATUS")
+    status_column = table[0].index("STATUS")
     return [
-        _line(cells, widths, reason_columns, (status_column, _STYLES.get(row.status, "")) if row and color else None)
+        _line(
+            cells, widths, reason_columns, (status_column, _STYLES.get(row.status, "")) if row and style.color else None
+        )
         for cells, row in zip(table, [None, *rows], strict=True)
     ]
+
+
+def _fitting(table: Sequence[list[str]], width: int | None, *, always: Sequence[str]) -> list[list[str]]:
+    """The table without the columns that a terminal has no room for.
+
+    Args:
+        table: its first row is the header, its last column the reasons.
+        width: None: there is room for everything.
+        always: columns that are left out anyway, as they say nothing.
+    """
+    kept = [list(row) for row in table]
+    reasons = max(len(row[-1]) for row in table[1:])
+    wanted = min(reasons, READABLE_REASON_COLUMNS)
+    for column in (*always, *_LEFT_OUT_FIRST):
+        widths = [max(map(len, cells)) for cells in zip(*kept, strict=True)]
+        needed = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1) + wanted - (0 if reasons else len(_GAP))
+        if column in kept[0] and (column in always or (width is not None and needed > width)):
+            index = kept[0].index(column)
+            kept = [row[:index] + row[index + 1 :] for row in kept]
+    return kept
 
 
 def _cells(row: Row, with_context: bool) -> list[str]:
@@ -216,6 +275,7 @@ def _cells(row: Row, with_context: bool) -> list[str]:
         row.key[2],
         row.status,
         row.address,
+        row.host,
         row.ports,
         row.endpoint,
         row.age,

@@ -126,12 +126,15 @@ class Watch:
             return json_text(document) + "\n"
         if self._view.output == "yaml":
             return "---\n" + yaml_text(document)
+        if self._view.output != "name":
+            return self._view.text(document, self._now())
         known = set(names(previous)) if previous else set()
         return "".join(name + "\n" for name in names(document) if name not in known)
 
     def _changed_rows(self, document: LsDocument) -> str:
-        rows = rows_of(document, wide=self._view.is_wide, now=self._now())
-        lines = render_rows(rows, wide=self._view.is_wide, color=self._view.color, width=self._view.width)
+        style = self._view.style
+        rows = rows_of(self._view.visible(document), wide=style.wide, now=self._now())
+        lines = render_rows(rows, style)
         previous, self._rows = self._rows, {row.key: row for row in rows}
         for key in previous.keys() - self._rows.keys():
             self._console.line(f"{key[1]}/{key[2]} is gone")
@@ -141,7 +144,7 @@ class Watch:
             if row.key not in previous or previous[row.key].lasting != row.lasting
         ]
         with_context = len({row.key[0] for row in rows}) > 1
-        if changed and with_context != self._headed_with_context:
+        if changed and style.headers and with_context != self._headed_with_context:
             self._headed_with_context = with_context
             changed.insert(0, lines[0])
         return "".join(line + "\n" for line in changed)

@@ -188,7 +188,10 @@ class Checks:
                 "expose a Service that has a selector",
             )
         if not selector:
-            raise LocalizeError(f"{key} has no selector, so no pod can take its traffic", "give the Service a selector")
+            raise LocalizeError(
+                f"{key} has no selector, so no pod can take its traffic",
+                "`kubectl get services -A -o wide` shows which Services have one",
+            )
         labels = ",".join(f"{name}={value}" for name, value in sorted(selector.items()))
         pods: list[Json] = []
         try:

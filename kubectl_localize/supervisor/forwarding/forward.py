@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from kubectl_localize.ls_document import ForwardItem, ForwardPod, ForwardPort, PortChild, Status, rfc3339
@@ -17,8 +18,6 @@ from kubectl_localize.supervisor.traffic.binding import PortBinder
 from kubectl_localize.timing import all_of
 
 log = logging.getLogger(__name__)
-
-NAMES_STAY_OUT = ", so its names stay out of the hosts file"
 
 WORST_FIRST = (Status.BACKOFF, Status.WAITING, Status.ACTIVE, Status.IDLE)
 
@@ -113,7 +112,7 @@ class Forward:
             return Binding(binding.pod, number) in self.spec.bindings
 
         bound = await self._binder.bound(self.address(binding.pod), binding.number, is_wanted)
-        listener.problem, listener.stranger = bound.problem, bound.stranger
+        listener.problem = bound.problem
         if bound.socket is not None:
             listener.problem = await self._listen(binding, listener, bound.socket)
         return not listener.problem
@@ -143,21 +142,8 @@ class Forward:
 
     def problems(self) -> list[str]:
         """What keeps ports from being listened on, a sentence each."""
-        return [
-            f"{self.spec.key}: {listener.problem}" + (NAMES_STAY_OUT if self.leads_astray(binding.pod) else "")
-            for binding, listener in self._listeners.items()
-            if listener.problem
-        ]
-
-    def leads_astray(self, pod: str = "") -> bool:
-        """Whether a name for the address of the Service, or of the pod with this label, would lead to another user.
-
-        It would if that user listens at this very address, which nobody does by chance, or if nobody else does there.
-        """
-        listeners = [listener for binding, listener in self._listeners.items() if binding.pod == pod]
-        strangers = [listener.stranger for listener in listeners if listener.stranger is not None]
-        aimed = any(not stranger.address.is_unspecified for stranger in strangers)
-        return aimed or (bool(strangers) and not any(listener.listening for listener in listeners))
+        problems = (listener.problem for listener in self._listeners.values())
+        return [f"{self.spec.key}: {problem}" for problem in problems if problem]
 
     def moved(self) -> list[tuple[int, int]]:
         """Pairs of port and local port for the ports that listen on another number than the cluster's."""
@@ -190,7 +176,7 @@ class Forward:
                 if (address := self.address(pod.label))
             ),
             hostnames=names.get(self.address(), ()),
-            ports=ports,
+            ports=tuple(map(_say_moved, ports, spec.ports)),
             endpoints=tuple(sorted({endpoint.pod for endpoint in spec.endpoints})),
             labels=dict(spec.service.labels),
             since=rfc3339(self._since) if not spec.skipped else "",
@@ -215,8 +201,6 @@ class Forward:
         skipped = spec.skipped or self.spec.skipped
         status, reason = (Status.SKIPPED, skipped) if skipped else _worst(own)
         local = own[0].local_port if own else 0
-        if not reason and own and local not in spec.numbers:
-            reason = f"port {spec.numbers[0]} needs sudo, so it is {local} here"
         children = {child.target: child for listener in own for child in listener.children() if child.pid}
         return ForwardPort(
             name=port.name,
@@ -234,6 +218,13 @@ class Forward:
                 PortChild(child.target.pod, child.pid, child.connections) for child in children.values() if child.pid
             ),
         )
+
+
+def _say_moved(item: ForwardPort, spec: PortSpec) -> ForwardPort:
+    """The port with the reason why it has another number here; of the Service, PORT(S) and a warning say it already."""
+    if item.reason or item.local_port in (0, *spec.numbers):
+        return item
+    return replace(item, reason=f"port {spec.numbers[0]} needs sudo, so it is {item.local_port} here")
 
 
 def _worst(listeners: list[Listener]) -> tuple[Status, str]:

@@ -14,13 +14,13 @@ from kubectl_localize.cluster.selection import find_unmatched, nothing_selected,
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
-from kubectl_localize.host.neighbours import Neighbours
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.resolve import exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
-from kubectl_localize.ls_document import ForwardItem, HostsState, SupervisorItem
+from kubectl_localize.ls_document import ForwardItem, HostsState, LsDocument, SupervisorItem
 from kubectl_localize.model import Options, Selection
-from kubectl_localize.protocol import StartRequest
+from kubectl_localize.protocol import StartRequest, Warn
+from kubectl_localize.supervisor.forwarding.example import example_of
 from kubectl_localize.supervisor.forwarding.helpers import Helpers, PrivilegeRequest
 from kubectl_localize.supervisor.forwarding.holds import Hold, Holds, check_shareable
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
@@ -121,12 +121,7 @@ class Forwards:
                 paths.addresses, paths.addresses_lock, validate_range(options.ip_range), date.today
             ),
             config=config,
-            binder=PortBinder(
-                bind_loopback,
-                self._helpers,
-                aliases_loopback=runtime.system.aliases_loopback,
-                strangers=Neighbours(runtime.system, os.getuid(), runtime.clock.now),
-            ),
+            binder=PortBinder(bind_loopback, self._helpers, aliases_loopback=runtime.system.aliases_loopback),
             hosts=self._hosts,
             now=runtime.now,
             reporter=reporter,
@@ -277,28 +272,38 @@ class Forwards:
         await self._hosts.settled()
 
     # -- while it runs ------------------------------------------------------------------------------------------------
-    async def warnings(self, hold: Hold) -> list[str]:
-        """What a command has to know when what it asked for runs, a sentence each."""
+    async def warnings(self, hold: Hold) -> list[Warn]:
+        """What a command has to know when what it asked for runs."""
         unresolved = await self._hosts.unresolved()
         missing = [f"{len(unresolved)} names do not resolve, such as {unresolved[0]}"] if unresolved else []
-        if self._hosts.state is HostsState.DENIED:
-            why = f": {self._hosts.problem}" if self._hosts.problem else ""
-            missing.append(f"{self._options.hosts_file} cannot be written, so names do not resolve{why}")
-        return [*hold.unmatched, *self._lasting_warnings(), *missing]
+        unprivileged = [Warn(sentence, lacks_privileges=True) for sentence in self._lacking_privileges()]
+        return [*map(Warn, hold.unmatched), *unprivileged, *map(Warn, [*self._lasting_warnings(), *missing])]
 
-    def _lasting_warnings(self) -> list[str]:
-        """What is missing, a sentence each, without the names: for those, `ls` looks at `hosts`."""
-        sentences = [*self.holds.warnings, *self._hosts.names.warnings, *self._runtime.problems()]
-        sentences += filter(None, [self._admission.problem])
+    def _lacking_privileges(self) -> list[str]:
+        """What is missing as long as there is no privileged helper, in one sentence; none if nothing is."""
+        missing = []
+        if self._hosts.state is HostsState.DENIED:
+            why = f" ({self._hosts.problem})" if self._hosts.problem else ""
+            missing.append(f"names do not resolve, as {self._options.hosts_file} cannot be written{why}")
         moved = self._reconciler.moved()
         if moved:
             key, pairs = next(iter(moved.items()))
             port, local = pairs[0]
-            sentences.append(
-                f"ports below {self._helpers.first_unprivileged_port()} need sudo; they are moved up, such as"
-                f" {key} {port} -> {local}"
+            missing.append(
+                f"ports below {self._helpers.first_unprivileged_port()} are moved up, such as {key} {port} -> {local}"
                 f" ({sum(len(pairs) for pairs in moved.values())} in all)"
             )
+        return ["; ".join(missing)] if missing else []
+
+    def _with_remedy(self, sentence: str) -> str:
+        if self._hosts.problem:  # a helper has tried
+            return sentence
+        return f"{sentence}; start again where sudo can ask for your password"
+
+    def _lasting_warnings(self) -> list[str]:
+        """What else is missing, a sentence each."""
+        sentences = [*self.holds.warnings, *self._hosts.names.warnings, *self._runtime.problems()]
+        sentences += filter(None, [self._admission.problem])
         return [*sentences, *self._reconciler.problems(), *self._informer.problems()]
 
     async def _follow(self) -> None:
@@ -355,12 +360,18 @@ class Forwards:
             context=self._context,
             hosts=self._hosts.state,
             children=sum(1 for child in self._pool.live() if child.pid),
-            warnings=tuple(self._lasting_warnings()),
+            warnings=(*map(self._with_remedy, self._lacking_privileges()), *self._lasting_warnings()),
         )
 
     def items(self) -> list[ForwardItem]:
         """The forwards in the `ls` document, by namespace and name."""
         return self._reconciler.items()
+
+    def example(self, document: LsDocument) -> str:
+        """An address to try (`example_of`), of what a command shows."""
+        is_systems_file = self._options.hosts_file == Options().hosts_file
+        items = [item for item in document.items if isinstance(item, ForwardItem)]
+        return example_of(items, names_work=is_systems_file and self._hosts.state is HostsState.WRITTEN)
 
     async def end(self) -> None:
         """Undo everything: names first, so that no name leads to an address without a listener."""

@@ -181,9 +181,7 @@ class Reconciler:
             await self.reconcile()
             return not self._problem
         async with self._busy:
-            changed = any([await forward.reopen() for forward in list(self._forwards.values())])
-            self._tell_others()  # another user may have come or gone
-            return changed
+            return any([await forward.reopen() for forward in list(self._forwards.values())])
 
     async def end(self) -> None:
         """Close everything."""
@@ -268,10 +266,9 @@ class Reconciler:
         for key, forward in self._forwards.items():
             if not (address := forward.address()) or not self._holds.has_names(key):
                 continue
-            if not forward.leads_astray():
-                named.append(Named(key, address))
+            named.append(Named(key, address))
             for pod in forward.spec.pods:
-                if (pod_address := forward.address(pod.label)) and not forward.leads_astray(pod.label):
+                if pod_address := forward.address(pod.label):
                     named.append(Named(key, pod_address, pod.label))
         return named
 

@@ -110,7 +110,7 @@ def test_wrong_usage(line: str, message: str) -> None:
     assert caught.value.hint
 
 
-@pytest.mark.parametrize(("line", "example"), [("", "webshop/cart"), ("--stop", "webshop/cart --stop")])
+@pytest.mark.parametrize(("line", "example"), [("", "shop/web"), ("--stop", "shop/web --stop")])
 def test_who_names_no_service_is_shown_how_to(line: str, example: str) -> None:
     with pytest.raises(UsageError) as caught:
         expose(line)

@@ -26,6 +26,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+FOLDED = "1 Service cannot be forwarded; `kubectl localize ls --all` lists it\n"
+
+
 @pytest.fixture
 def running(home: Path) -> Iterator[RunPaths]:
     """A supervisor that runs: this process."""
@@ -58,8 +61,42 @@ def test_formats(running: RunPaths, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("webshop/cart\nwebshop/dns\nwebshop/queue\nwebshop/web\n", "")
     assert main(["ls"]) == 0
     out, err = capsys.readouterr()
-    assert [line.split()[1] for line in out.splitlines()] == ["NAME", "cart", "dns", "queue", "web"]
-    assert err == ""
+    assert [line.split()[1] for line in out.splitlines()] == ["NAME", "cart", "queue", "web"]
+    assert err == FOLDED
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("--all", ["NAME", "cart", "dns", "queue", "web"]),
+        ("-o wide", ["NAME", "cart", "dns", "queue", "web"]),
+        ("dns", ["NAME", "dns"]),
+        ("-A -n nowhere --all --no-headers", ["cart", "dns", "queue", "web"]),
+    ],
+)
+@pytest.mark.usefixtures("running")
+def test_what_cannot_be_forwarded_is_listed_on_demand(
+    line: str, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ls", *line.split()]) == 0
+    out, err = capsys.readouterr()
+    assert ([row.split()[1] for row in out.splitlines()], err) == (names, "")
+
+
+@pytest.mark.usefixtures("running")
+def test_what_people_who_use_kubectl_type(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "web", "-o", "jsonpath={.items[0].address}"]) == 0
+    assert capsys.readouterr() == ("127.71.4.19", "")
+    assert main(["ls", "-o", "custom-columns=NAME:.name", "--no-headers"]) == 0
+    assert capsys.readouterr().out == "cart\ncart\ndns\nqueue\nweb\n"
+    assert main(["ls", "-o", "jsonpath={.items"]) == 2
+    assert "hint: for example -o jsonpath='" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("running")
+def test_a_name_that_matches_nothing_is_said_beside_one_that_does(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", "-o", "name", "web", "crat"]) == 0
+    assert capsys.readouterr() == ("webshop/web\n", "warning: nothing that runs matches crat; did you mean cart?\n")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +141,7 @@ def test_a_slip_has_the_right_name_as_a_hint(line: str, hint: str, capsys: pytes
 @pytest.mark.parametrize(
     ("context", "expected"),
     [
-        ("kind-dev", (0, "")),
+        ("kind-dev", (0, FOLDED)),
         ("kind-prod", (0, 'nothing is running; start with "kubectl localize"\n')),
         ("kind-prd", (1, "error: there is no context kind-prd in the kubeconfig\nhint: did you mean kind-prod?\n")),
     ],
@@ -130,9 +167,7 @@ def test_what_the_supervisor_warns_of_stands_beside_the_table_only(
     denied = document(forward("a", "b", port(1, 1)), hosts=HostsState.DENIED, warnings=("half",))
     running.state.write_text(json.dumps(denied.to_json()))
     assert main(["ls"]) == 0
-    assert capsys.readouterr().err.splitlines() == [
-        "warning: half", "warning: names are not in the hosts file: it may not be written; start again with privileges",
-    ]  # fmt: skip
+    assert capsys.readouterr().err == "warning: half\n"
     assert main(["ls", "-o", "json"]) == 0
     assert capsys.readouterr().err == ""
 

@@ -77,7 +77,7 @@ def _offered(line: str, names: ScriptedNames | None = None) -> list[str]:
         ("-n ", ["billing", "kube-system", "shop"]),
         ("-n shop -n ", ["billing", "kube-system"]),
         ("-n shop --skip-namespace s", ["shop"]),
-        ("ls -o ", ["json", "name", "table", "wide", "yaml"]),
+        ("ls -o ", ["custom-columns=", "json", "jsonpath=", "name", "table", "wide", "yaml"]),
         ("version -o ", ["json", "yaml"]),
         ("version --output=y", ["yaml"]),
         ("-o ", []),

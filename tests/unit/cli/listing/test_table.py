@@ -8,6 +8,7 @@ import pytest
 
 from kubectl_localize.cli.listing.document import merge
 from kubectl_localize.cli.listing.table import (
+    Style,
     age_text,
     first_and_more,
     render_table,
@@ -15,56 +16,88 @@ from kubectl_localize.cli.listing.table import (
     seconds_since,
     size_text,
 )
-from kubectl_localize.ls_document import ForwardPod, ForwardPort, Item, Status
+from kubectl_localize.ls_document import ForwardPod, ForwardPort, HostsState, Item, Status
 from tests.unit.cli.samples import EIGHT_MINUTES_AGO, NOW, child, document, exposure, forward, port, webshop
 
 CONTRACT = """\
-NAMESPACE   NAME    STATUS    ADDRESS       PORT(S)              ENDPOINT               AGE      REASON
-webshop     cart    Exposed   127.66.14.2   80->127.0.0.1:3000   localize-cart-x7k2p    2m
-webshop     dns     Skipped   <none>        53/UDP               <none>                 <none>   UDP cannot be forwarded
-webshop     queue   Waiting   127.83.10.7   5672                 <none>                 8m       no Ready pod
-webshop     web     Active    127.71.4.19   80->8080,443->8443   web-6767cc67f4-42xr6   8m
+NAMESPACE   NAME    STATUS    ADDRESS       HOST     PORT(S)              ENDPOINT               AGE      REASON
+webshop     cart    Exposed   127.66.14.2   cart     80->127.0.0.1:3000   localize-cart-x7k2p    2m
+webshop     dns     Skipped   <none>        <none>   53/UDP               <none>                 <none>   UDP cannot be\
+ forwarded
+webshop     queue   Waiting   127.83.10.7   queue    5672                 <none>                 8m       no Ready pod
+webshop     web     Active    127.71.4.19   web      80->8080,443->8443   web-6767cc67f4-42xr6   8m
 """
 
 A, B = child("a"), child("b")
 
 
 def test_the_contracts_table() -> None:
-    assert render_table(webshop(), wide=False, color=False, width=None, now=NOW) == CONTRACT
+    assert render_table(webshop(), Style(), NOW) == CONTRACT
 
 
 def test_nothing_to_show() -> None:
-    assert render_table(document(), wide=False, color=False, width=80, now=NOW) == ""
+    assert render_table(document(), Style(width=80), NOW) == ""
 
 
 def test_context_comes_first_where_there_are_several() -> None:
     both = merge([document(forward("a", "web", port(80, 80)), context=context) for context in ("prod", "dev")])
-    lines = render_table(both, wide=False, color=False, width=None, now=NOW).splitlines()
+    lines = render_table(both, Style(), NOW).splitlines()
     assert [line.split()[:3] for line in lines] == [
         ["CONTEXT", "NAMESPACE", "NAME"], ["dev", "a", "web"], ["prod", "a", "web"],
     ]  # fmt: skip
 
 
 def test_colour_is_on_the_status_and_changes_nothing_else() -> None:
-    colored = render_table(webshop(), wide=False, color=True, width=None, now=NOW)
+    colored = render_table(webshop(), Style(color=True), NOW)
     assert "\x1b[32mActive\x1b[0m" in colored
     assert "\x1b[33mWaiting\x1b[0m" in colored
     assert re.sub(r"\x1b\[\d+m", "", colored) == CONTRACT
 
 
-def test_reason_is_cut_to_the_terminal_and_only_there() -> None:
-    width = len(CONTRACT.splitlines()[0]) + 2  # eight columns for REASON
-    lines = render_table(webshop(), wide=False, color=False, width=width, now=NOW).splitlines()
-    assert lines[2].endswith("<none>   UDP can…")
-    assert lines[3].endswith("8m       no Read…")
-    assert max(map(len, lines)) == width
-    assert render_table(webshop(), wide=False, color=False, width=200, now=NOW) == CONTRACT
+@pytest.mark.parametrize(
+    ("width", "left_out", "last"),
+    [
+        (None, [], "UDP cannot be forwarded"),
+        (200, [], "UDP cannot be forwarded"),
+        (120, ["ENDPOINT"], "UDP cannot be forwarded"),
+        (99, ["ENDPOINT", "AGE"], "UDP cannot be forwarded"),
+        (80, ["ENDPOINT", "AGE", "HOST"], "UDP cannot be …"),
+    ],
+)
+def test_a_terminal_that_is_narrow_shows_less(width: int | None, left_out: list[str], last: str) -> None:
+    lines = render_table(webshop(), Style(width=width), NOW).splitlines()
+    everything = ["NAMESPACE", "NAME", "STATUS", "ADDRESS", "HOST", "PORT(S)", "ENDPOINT", "AGE", "REASON"]
+    assert lines[0].split() == [column for column in everything if column not in left_out]
+    assert width is None or max(map(len, lines)) <= width
+    assert lines[2].endswith(last)
 
 
 def test_a_terminal_that_is_much_too_narrow() -> None:
-    lines = render_table(webshop(), wide=False, color=False, width=20, now=NOW).splitlines()
-    assert lines[2].endswith("<none>   UDP cannot be forwarded"), "they wrap anyway, so nothing is hidden"
-    assert lines[4].endswith("8m")
+    lines = render_table(webshop(), Style(width=20), NOW).splitlines()
+    assert lines[2].endswith("53/UDP               UDP cannot be forwarded"), "they wrap anyway, so nothing is hidden"
+
+
+def test_a_shop_of_the_usual_size_fits_80_columns() -> None:
+    services = [("web", port(80, 8080)), ("cart", port(80, 8080)), ("postgres", port(5432, 5432))]
+    shop = document(
+        *(forward("shop", name, ports, endpoints=(f"{name}-6767cc67f4-42xr6",)) for name, ports in services)
+    )
+    lines = render_table(shop, Style(width=80), NOW).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0].split() == ["NAMESPACE", "NAME", "STATUS", "ADDRESS", "HOST", "PORT(S)", "AGE", "REASON"]
+
+
+def test_the_shortest_name_stands_beside_the_address_if_names_work() -> None:
+    named = forward("a", "web", port(80, 80), hostnames=("web.a", "web.a.svc", "web.a.dev"))
+    (row,) = rows_of(document(named), wide=False, now=NOW)
+    assert row.host == "web.a"
+    (row,) = rows_of(document(named, hosts=HostsState.DENIED), wide=False, now=NOW)
+    assert row.host == "<none>"
+    assert "HOST" not in render_table(document(named, hosts=HostsState.OFF), Style(), NOW).split()
+
+
+def test_without_headers() -> None:
+    assert render_table(webshop(), Style(headers=False), NOW) == "".join(CONTRACT.splitlines(keepends=True)[1:])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +132,7 @@ def test_wide() -> None:
         port(81, 81, connections=1, bytes_in=24, restarts=2),
     ]
     wide = document(forward("a", "db", *ports, pods=pods, hostnames=("a", "b", "c", "d", "e"), reason="why"))
-    header, line = render_table(wide, wide=True, color=False, width=None, now=NOW).splitlines()
+    header, line = render_table(wide, Style(wide=True), NOW).splitlines()
     assert re.split(r" {3,}", header)[7:] == [
         "HOSTNAMES", "PODS", "CONNECTIONS", "BYTES IN", "BYTES OUT", "RESTARTS", "REASON",
     ]  # fmt: skip
@@ -110,13 +143,13 @@ def test_wide() -> None:
 
 def test_control_characters_and_line_breaks_stay_out() -> None:
     nasty = document(forward("a", "web", port(80, 80), reason="one\ntwo \x1b[31mred\x07"))
-    line = render_table(nasty, wide=False, color=False, width=None, now=NOW).splitlines()[1]
+    line = render_table(nasty, Style(), NOW).splitlines()[1]
     assert line.endswith("one two red")
 
 
 def test_numbers_stay_as_they_are_written() -> None:
     numbers = document(forward("1e5", "007", port(80, 80)))
-    assert "1e5         007" in render_table(numbers, wide=False, color=False, width=None, now=NOW)
+    assert "1e5         007" in render_table(numbers, Style(), NOW)
 
 
 # -- cells ------------------------------------------------------------------------------------------------------------

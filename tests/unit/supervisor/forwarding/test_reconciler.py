@@ -289,7 +289,8 @@ async def test_a_port_that_had_to_be_moved_up_goes_back_once_there_is_a_helper(t
         moved = OTHER_PORT + 8000
         assert stage.reconciler.moved() == {WEB: [(OTHER_PORT, moved)]}
         assert stage.item()["ports"][0]["localPort"] == moved
-        assert stage.item()["reason"] == f"port {OTHER_PORT} needs sudo, so it is {moved} here"
+        assert stage.item()["ports"][0]["reason"] == f"port {OTHER_PORT} needs sudo, so it is {moved} here"
+        assert stage.item()["reason"] == "", "the port itself and a warning say it"
         assert await stage.listens(moved)
         stage.helpers.connect(helper)
         assert await stage.reconciler.reopen()
