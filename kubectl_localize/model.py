@@ -115,6 +115,7 @@ class Connection:
         directory: where the user runs kubectl, so that a kubectl or a plugin finds what it looks for from there; empty
             if that is not known.
         kubectl_words: what stands between `kubectl` and its arguments, such as `kubectl` if that is k3s.
+        asks: whether its credential plugin has to be run in a terminal.
         in_cluster: whether these are a pod's credentials, for which there is no context.
         cluster, user, impersonate, impersonate_groups: `--cluster`, `--user`, `--as`, `--as-group` where given.
     """
@@ -128,6 +129,7 @@ class Connection:
     identity: str = ""
     directory: str = ""
     kubectl_words: tuple[str, ...] = ()
+    asks: bool = False
     in_cluster: bool = False
     cluster: str = ""
     user: str = ""
@@ -143,7 +145,15 @@ class Connection:
 
     def _target(self) -> Connection:
         return replace(
-            self, kubectl="", kubectl_words=(), kubeconfig=(), namespace="", server="", proxy="", directory=""
+            self,
+            kubectl="",
+            kubectl_words=(),
+            kubeconfig=(),
+            namespace="",
+            server="",
+            proxy="",
+            directory="",
+            asks=False,
         )
 
 

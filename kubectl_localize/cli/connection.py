@@ -117,7 +117,7 @@ def _without_secrets(view: dict[str, Any]) -> dict[str, Any]:
     for entry in clusters:
         if "@" in entry["cluster"].get("proxy-url", ""):  # a password; only kubectl needs it
             entry["cluster"]["proxy-url"] = _without_userinfo(entry["cluster"]["proxy-url"])
-    users = [{"name": entry["name"], "user": {}} for entry in view["users"]]
+    users = view["users"]  # `read_view` has left their credentials out
     return {
         "current-context": view["current-context"], "contexts": contexts, "clusters": clusters, "users": users,
     }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 from kubectl_localize.cli.client import ANSWER_SECONDS, Control
@@ -97,6 +98,10 @@ class Holder(ABC):
         Raises:
             LocalizeError: the supervisor refuses, breaks off, or cannot put everything back.
         """
+        if request.connection.asks:
+            from kubectl_localize.cli.login import logged_in  # with YAML, and seldom needed
+
+            request = replace(request, connection=logged_in(request.connection, self.paths, self.console))
         self._control = Control(connection or connect(self.paths) or spawn(self.paths))
         for number in (signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) is not signal.SIG_IGN:

@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterator
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.files import make_room
 from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, make_private
-from kubectl_localize.host.process import module_argv, owner, wait_released
+from kubectl_localize.host.process import Pidfile, module_argv, owner, wait_released
 from kubectl_localize.host.sockets import socket_address
 
 END_SECONDS = 30.0
 POLL_SECONDS = 0.02
+LOG_COMMAND = "kubectl localize logs"
 
 
 def connect(run: RunPaths) -> socket.socket | None:
@@ -42,6 +43,7 @@ def spawn(run: RunPaths) -> socket.socket:
     Raises:
         LocalizeError: it cannot be started.
     """
+    make_private(run.directory)  # another command that failed may have just removed it
     _make_room(run)
     ours, theirs = socket.socketpair()
     try:
@@ -121,13 +123,31 @@ def wait_ended(run: RunPaths) -> bool:
     return wait_released(run.pidfile, END_SECONDS)
 
 
+def _remove_unused(paths: RunPaths) -> None:
+    """Remove a directory, unless a supervisor runs there, or exposures were begun.
+
+    The pidfile is held meanwhile, so that no supervisor that another command has just started loses its files. One
+    that starts a moment later makes the directory anew (`spawn`).
+    """
+    try:
+        pidfile = Pidfile.acquire(paths.pidfile)
+    except OSError:
+        return
+    if pidfile is None:
+        return
+    if not os.path.exists(paths.exposures):
+        shutil.rmtree(paths.directory, ignore_errors=True)
+    pidfile.let_go()
+
+
 @contextlib.contextmanager
 def discard_new_state_dirs(paths: RunPaths, unused: Callable[[], bool]) -> Iterator[None]:
     """Make the state directories, and remove the new ones if the command fails before anybody has used them.
 
     Args:
         paths: of the context.
-        unused: whether the command itself has left nothing there that explains the failure, such as a log.
+        unused: whether the command itself has left nothing there that explains the failure. A log stays in any case
+            if the error's hint names it.
 
     Raises:
         LocalizeError: they cannot be made private.
@@ -138,10 +158,9 @@ def discard_new_state_dirs(paths: RunPaths, unused: Callable[[], bool]) -> Itera
         make_private(directory.parent)
         make_private(directory)
         yield
-    except LocalizeError:
-        used = not unused() or os.path.exists(paths.exposures) or owner(paths.pidfile) is not None
-        if directory in new and not used:
-            shutil.rmtree(directory, ignore_errors=True)
+    except LocalizeError as error:
+        if directory in new and unused() and LOG_COMMAND not in error.hint:
+            _remove_unused(paths)
         for path in new[1:]:
             with contextlib.suppress(OSError):
                 path.rmdir()

@@ -20,6 +20,7 @@ from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import Connection
 
 REDACTED = "DATA+OMITTED"  # what `kubectl config view` says instead of a CA
+INTERACTIVE = "Always"
 _LISTS = ("contexts", "clusters", "users")
 
 
@@ -83,11 +84,17 @@ def connection(
         identity=cluster_identity(clusters[cluster_name]),
         proxy=clusters[cluster_name].get("proxy-url") or "",
         directory=directory,
+        asks=_asks(_by_name(view, "users", "user").get(user or contexts[name].get("user") or "", {})),
         cluster=cluster,
         user=user,
         impersonate=impersonate,
         impersonate_groups=tuple(impersonate_groups),
     )
+
+
+def _asks(user: Mapping[str, Any]) -> bool:
+    plugin = user.get("exec")
+    return isinstance(plugin, Mapping) and plugin.get("interactiveMode") == INTERACTIVE
 
 
 def cluster_identity(cluster: Mapping[str, Any]) -> str:
@@ -126,7 +133,7 @@ def _by_name(view: Mapping[str, Any], plural: str, singular: str) -> dict[str, M
 
 
 def read_view(files: Sequence[str]) -> dict[str, Any]:
-    """What `kubectl config view -o json` says of contexts and clusters; of users only their names.
+    """What `kubectl config view -o json` says of contexts and clusters; of users only who asks in a terminal.
 
     A file that is missing or cannot be read counts as empty.
     """
@@ -155,9 +162,16 @@ def _entries(entries: Any, singular: str) -> Iterable[tuple[str, dict[str, Any]]
     for entry in entries if isinstance(entries, list) else ():
         if isinstance(entry, dict) and _text(entry.get("name")):
             content = entry.get(singular)
-            if singular == "user" or not isinstance(content, dict):
-                content = {}  # credentials are none of our business
+            if not isinstance(content, dict):
+                content = {}
+            elif singular == "user":
+                content = without_credentials(content)
             yield entry["name"], content
+
+
+def without_credentials(user: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a kubeconfig's user that is our business: whether its credential plugin has to ask in a terminal."""
+    return {"exec": {"interactiveMode": INTERACTIVE}} if _asks(user) else {}
 
 
 def _text(value: Any) -> str:

@@ -47,6 +47,29 @@ class GroupLedger:
         if self._groups.pop(pgid, None) is not None:
             self._write()
 
+    def replace_lost_guard(self) -> bool:
+        """Start another guard if ours was killed or stopped, and tell it of all groups.
+
+        Returns:
+            Whether that was so.
+
+        Raises:
+            OSError: none can be started.
+        """
+        if not self._guard.is_lost():
+            return False
+        guard = Guard.start()
+        self._guard.close()
+        self._guard = guard
+        for pgid in self._groups:
+            guard.add(pgid)
+        return True
+
+    def save(self) -> None:
+        """Write the file anew, if there are groups: somebody has removed it."""
+        if self._groups:
+            self._write()
+
     def close(self) -> None:
         """End the groups that are left; return when that is done."""
         self._guard.close()

@@ -64,6 +64,17 @@ class Guard:
         """Forget the group: to be called when its leader has ended."""
         self._tell(f"-{pgid}\n")
 
+    def is_lost(self) -> bool:
+        """Whether somebody has killed the guard, or stopped it, which is as bad; that one is killed then."""
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+        except ChildProcessError:
+            return True
+        if pid and os.WIFSTOPPED(status):
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        return bool(pid)
+
     def close(self) -> None:
         """End the guard, and with it the groups that it still has; return when that is done."""
         os.close(self._pipe)

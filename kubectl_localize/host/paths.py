@@ -72,6 +72,16 @@ class RunPaths:
         return self.directory.parent / "exposures.lock"
 
     @property
+    def kubeconfig(self) -> Path:
+        """What the user's kubeconfig said of the context, once it does not say it any more."""
+        return self.directory / "kubeconfig"
+
+    @property
+    def login(self) -> Path:
+        """The kubeconfig with the credentials that a plugin gave in the terminal."""
+        return self.directory / "login"
+
+    @property
     def log(self) -> Path:
         """The supervisor's log."""
         return self.directory / "supervisor.log"

@@ -61,6 +61,15 @@ class Pidfile:
                     os.close(descriptor)
             time.sleep(_RETRY_SECONDS)  # a reader has it for a moment, or the holder has just removed it
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the file is still where it was made: somebody may have removed it, and made another."""
+        return _is_same_file(self._descriptor, self._path)
+
+    def let_go(self) -> None:
+        """Let go of the lock, and leave alone what is at the path now."""
+        os.close(self._descriptor)
+
     def release(self) -> None:
         """Remove the file and let go of it."""
         try:

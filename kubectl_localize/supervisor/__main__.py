@@ -56,10 +56,12 @@ def main(argv: list[str]) -> int:
     from kubectl_localize.host.process import Pidfile
     from kubectl_localize.protocol import Failed, Taken, to_line
     from kubectl_localize.supervisor.app import serve
+    from kubectl_localize.supervisor.housekeeping import Housekeeping
 
     paths = Paths.from_env(os.environ)
     run = paths.run(argv[1])
     try:
+        run.directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # a command that failed may have just removed it
         pidfile = Pidfile.acquire(run.pidfile)
         if pidfile is not None:
             _log_to(run.log)
@@ -76,12 +78,13 @@ def main(argv: list[str]) -> int:
     gc.freeze()
     end_recorded_groups(run.groups)  # of a supervisor that was killed together with its guard
     groups = GroupLedger(run.groups, guard)
+    housekeeping = Housekeeping(run, pidfile, groups, lambda: _log_to(run.log))
     try:
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
-            runner.run(serve(paths, run, groups, inherited))
+            runner.run(serve(paths, run, groups, inherited, housekeeping))
     finally:
         groups.close()
-        pidfile.leave()
+        housekeeping.leave()
     return 0
 
 
@@ -101,10 +104,10 @@ def _has_descriptors(inherited: socket.socket) -> bool:
 
 
 def _log_to(path: Path) -> None:
-    """Raises OSError: the log cannot be opened."""
+    """Log to a file, and to none that was opened before. Raises OSError: it cannot be opened."""
     handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
     handler.setFormatter(LogFormatter(LOG_FORMAT))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

@@ -39,6 +39,7 @@ from kubectl_localize.protocol import (
     UnexposeRequest,
 )
 from kubectl_localize.supervisor.control_server import Client, ControlServer
+from kubectl_localize.supervisor.housekeeping import Housekeeping
 from kubectl_localize.supervisor.lifetime import Lifetime
 from kubectl_localize.supervisor.processes.process import Groups
 from kubectl_localize.supervisor.reporter import Reporter
@@ -312,6 +313,27 @@ class App:
         """Have the command, which has the terminal, start the privileged helper; if it cannot, we go on without."""
         await client.ask(PrivilegesNeeded(0, needs.hosts, needs.ports, needs.addresses))
 
+    # -- what was removed ---------------------------------------------------------------------------------------------
+    def misses_socket(self) -> bool:
+        """Whether the control socket should be there, and is not."""
+        return self._control.is_listening and not self._run.control.exists()
+
+    async def remake_files(self) -> None:
+        """Make anew what somebody has removed: the control socket, the state file, and what exposures need."""
+        if self._control.is_listening:
+            self._control.stop_listening()
+            await self._control.start()
+        if (runtime := self._runtimes.runtime) is not None:
+            runtime.transport.renew()  # its socket is gone as well
+        if self._exposures is not None:
+            await self._exposures.remake_files()
+        if self._shows_state:
+            self._state.rewrite()
+
+    def give_way(self) -> None:
+        """End, as another supervisor has this one's directory."""
+        self._lifetime.end()
+
     # -- what ls shows ------------------------------------------------------------------------------------------------
     def _show_state(self) -> LsDocument:
         """Write the state file, and keep it true from now on. Returns what it says."""
@@ -341,8 +363,12 @@ class App:
         return LsDocument((self._forwards.supervisor_item(own),), (*self._forwards.items(), *exposures))
 
 
-async def serve(paths: Paths, run: RunPaths, groups: Groups, inherited: socket.socket) -> None:
+async def serve(
+    paths: Paths, run: RunPaths, groups: Groups, inherited: socket.socket, housekeeping: Housekeeping
+) -> None:
     """Run a supervisor to its end."""
-    app = App(paths, run, groups)
+    app, tasks = App(paths, run, groups), Tasks()
+    tasks.start(housekeeping.run(app), "housekeeping")
     with contextlib.suppress(asyncio.CancelledError):
         await app.run(inherited)
+    await tasks.end()

@@ -196,6 +196,11 @@ class ControlServer:
             if service is None or client.interest is None or client.interest.concerns(service):
                 client.send(event)
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether commands can connect, as long as nobody removes the socket."""
+        return self._server is not None
+
     def stop_listening(self) -> None:
         """Accept no more commands and remove the socket; those that are connected stay."""
         if self._server is not None:

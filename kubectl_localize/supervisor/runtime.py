@@ -33,7 +33,6 @@ from kubectl_localize.supervisor.traffic.buffer import ReadBuffer
 from kubectl_localize.supervisor.traffic.server import RefusalLog
 from kubectl_localize.timing import Clock, Notifier
 
-KUBECONFIG_COPY = "kubeconfig"
 JOIN_SECONDS = 5.0
 
 
@@ -85,7 +84,7 @@ class Runtime:
             changed=self.changed,
             renewable=self,
         )
-        self._kubeconfig = KubeconfigMonitor(connection, self, self.clock, paths.directory / KUBECONFIG_COPY)
+        self._kubeconfig = KubeconfigMonitor(connection, self, self.clock, paths.kubeconfig)
         self._renewables: list[Renewable] = []
         self._tasks = Tasks()
         self._stack = AsyncExitStack()
@@ -95,6 +94,7 @@ class Runtime:
         self._stack.callback(self.refusals.close)
         self._stack.callback(self._kubeconfig.close)
         self._stack.callback(self._sockets.close)
+        self._stack.callback(self.paths.login.unlink, missing_ok=True)
         self._stack.push_async_callback(self.transport.close)
         self._stack.push_async_callback(self._tasks.end)
         self._tasks.start(self.probe.run(), "probing the API server")
@@ -149,6 +149,7 @@ class Runtime:
         Raises:
             LocalizeError: the command has other credentials, or the API server accepts ours no more.
         """
+        self._kubeconfig.check()  # its user may just have logged in
         if not self._kubeconfig.has_credentials_of(connection):
             if not self.access.problem:
                 raise LocalizeError(

@@ -78,6 +78,11 @@ class StateFile:
             self._replace(text)
         return document
 
+    def rewrite(self) -> None:
+        """Write the file whatever was written before: somebody has removed it."""
+        self._last = ""
+        self.update()
+
     def _replace(self, text: str) -> None:
         try:
             self._write(self._path, text)

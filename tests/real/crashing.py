@@ -33,11 +33,13 @@ class PassThrough:
     Args:
         stop_at: at which one, from 1 on; 0: at none.
         when: `before` or `after` it has been done.
+        method: only requests of this HTTP method count; empty: all.
     """
 
     sandbox: Sandbox
     stop_at: int = 0
     when: str = BEFORE
+    method: str = ""
     directory: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,6 +52,7 @@ class PassThrough:
             "calls": str(self._calls),
             "stop_at": self.stop_at,
             "when": self.when,
+            "method": self.method,
         }
         script = self.directory / "kubectl"
         script.write_text(f"#!/usr/bin/python3\nSETTINGS = {settings!r}\n{PASS_THROUGH.read_text()}")

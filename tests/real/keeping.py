@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
-from tests.real.exposing import LOCAL, check_nothing_left
+from tests.real.exposing import LOCAL, PER_SECOND, Client, Expose, check_nothing_left, settled_since, summary
 from tests.real.manifests import Manifest, pod_spec
+from tests.real.sandbox import Sandbox
+from tests.real.traffic import Attempt
 
 
 def selector_of(cluster: Cluster, namespace: str, name: str) -> dict[str, str]:
@@ -60,6 +65,44 @@ def check_back(cluster: Cluster, namespace: str, selectors: dict[str, dict[str, 
     assert {name: selector_of(cluster, namespace, name) for name in selectors} == selectors
     assert pod_uids(cluster, namespace) == pods
     check_nothing_left(cluster, namespace)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One round of there and back, as a client saw it; times in seconds.
+
+    Args:
+        there: from the exposure pod being Ready until every answer was the local process's.
+        back: from Ctrl-C until no answer was.
+    """
+
+    attempts: Sequence[Attempt]
+    there: float
+    back: float
+
+    def says(self, what: str) -> str:
+        """The figures in a line."""
+        seconds = f"all local {self.there:.1f} s after Ready, none {self.back:.1f} s after Ctrl-C"
+        return f"{summary(what, self.attempts)}; {seconds}"
+
+
+def switch_there_and_back(sandbox: Sandbox, client: Client, *argv: str) -> Switch:
+    """Expose with `--keep`, look at a second of answers, and end it."""
+    began = time.monotonic()
+    with Expose(sandbox, "--keep", *argv) as command:
+        command.terminal.expect(r"exposure pod \S+ Ready", 60)
+        ready = time.monotonic()
+        command.wait_exposed()
+        client.more(PER_SECOND)
+        interrupted = time.monotonic()
+        command.end()
+    client.more(PER_SECOND)
+    attempts = client.attempts(began)
+    live = [attempt for attempt in attempts if attempt.began < interrupted]
+    settled = settled_since(live, LOCAL)
+    last = max(attempt.began for attempt in attempts if attempt.body == LOCAL)
+    assert settled is not None
+    return Switch(attempts, settled - ready, last - interrupted)
 
 
 def template(name: str, **labels: str) -> Manifest:

@@ -2,7 +2,8 @@
 
 PassThrough (crashing.py) writes it into a directory of the PATH, behind a line with SETTINGS: `real` is the real
 kubectl, `calls` the directory in which requests are noted, `stop_at` the number of the one to stop at (0: none), `when`
-whether it stops `before` the API server hears of it or `after` it has been done, of which nobody hears then.
+whether it stops `before` the API server hears of it or `after` it has been done, of which nobody hears then, `method`
+which requests count (empty: all).
 """
 
 import contextlib
@@ -81,7 +82,8 @@ class Exchange:
     def _pass_on(self, request: bytes) -> None:
         change = CHANGES.match(request)
         stops = False
-        if change and not HARMLESS.search(change[2]):
+        counts = change and SETTINGS["method"].encode() in (b"", change[1])
+        if change and counts and not HARMLESS.search(change[2]):
             stops = number_of(change[1] + b" " + change[2]) == SETTINGS["stop_at"]
         if stops and SETTINGS["when"] == "before":
             stand_still()

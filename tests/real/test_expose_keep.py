@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
 
 from tests.cluster.commands import wait_until
+from tests.real import crashing
 from tests.real.cluster import Cluster
-from tests.real.crashing import kill_everything, open_port
+from tests.real.crashing import AFTER, PassThrough, kill_everything, open_port
 from tests.real.exposing import Local, check_nothing_left, expose, failed, leftovers
-from tests.real.exposing_rounds import Case, client_of, prepare, there_and_back
+from tests.real.exposing_rounds import Case, client_of, prepare
 from tests.real.exposure_pod import restricted
 from tests.real.keeping import (
     answer,
@@ -18,6 +20,7 @@ from tests.real.keeping import (
     is_switched,
     pod_uids,
     selector_of,
+    switch_there_and_back,
     template,
     wait_foreign,
     wait_local,
@@ -28,6 +31,7 @@ from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
 
 ROUNDS = 3
+AT_MOST_SECONDS = 5.0  # on a machine that does other things, too; the aim is 2 s
 WEB = {"app": "web"}
 
 
@@ -50,9 +54,10 @@ def test_a_service_is_switched_there_and_back_without_a_failure(
     pods = cluster.pods(namespace, "web")
     with Local(sandbox) as local, client_of(cluster, namespace, case) as client:
         for number in range(ROUNDS):
-            once = there_and_back(sandbox, client, local, "--keep", *case.argv(namespace, local))
-            figure(once.says(f"switched, round {number + 1}"))
-            assert not failed(once.attempts), failed(once.attempts)
+            switch = switch_there_and_back(sandbox, client, *case.argv(namespace, local))
+            figure(switch.says(f"switched, round {number + 1}"))
+            assert not failed(switch.attempts), failed(switch.attempts)
+            assert max(switch.there, switch.back) < AT_MOST_SECONDS
     assert cluster.pods(namespace, "web") == pods
     check_nothing_left(cluster, namespace)
 
@@ -118,6 +123,37 @@ def test_every_kind_of_pod_is_taken_and_none_of_them_notices(
     check_back(cluster, namespace, before, pods)
 
 
+# -- others -----------------------------------------------------------------------------------------------------------
+def test_whoever_changes_the_selector_meanwhile_wins_and_it_is_said(
+    cluster: Cluster, web: str, product: Product
+) -> None:
+    names = ("web", "part", "gone")
+    cluster.apply(web, *(service(name, app="web") for name in names))
+    with Local(product.sandbox) as local:
+        maps = [f"--map={name}={local.port}" for name in names]
+        done = expose(product.sandbox, "-d", "--keep", *maps, *(f"{web}/{name}" for name in names))
+        assert done.returncode == 0, done.stderr
+
+        def wait_reason(words: str) -> None:
+            product.wait_item(f"{web}/web", words, lambda item: words in item["reason"], 10)
+
+        cluster.kubectl("delete", "service", "gone", f"--namespace={web}")
+        wait_reason(f"nothing comes here: Service {web}/gone is gone")
+        more = json.dumps({"spec": {"selector": {"tier": "front"}}})  # a selector that finds nobody as it is
+        cluster.kubectl("patch", "service", "part", f"--namespace={web}", f"--patch={more}")
+        wait_reason(f"nothing comes here: Service {web}/part selects app=web,tier=front")
+        assert selector_of(cluster, web, "part") == {"app": "web", "tier": "front"}
+        cluster.apply(web, service("web"))  # as `helm upgrade` does: what is there is merged with what was applied
+        wait_reason(f"nothing comes here: Service {web}/web selects app=web")
+        assert selector_of(cluster, web, "web") == WEB
+        assert answer(cluster, web, "web").startswith("web-")
+        done = product.stop()
+    assert f"Service {web}/part selects app=web,tier=front now: somebody else has changed it" in done.stderr
+    assert f"Service {web}/gone is gone: somebody has deleted it" in done.stderr
+    assert selector_of(cluster, web, "web") == WEB
+    check_nothing_left(cluster, web)
+
+
 # -- the machine is gone -----------------------------------------------------------------------------------------------
 def test_the_failsafe_switches_back_and_restore_finds_that_done(
     cluster: Cluster, web: str, sandbox: Sandbox, figure: Figure
@@ -134,6 +170,20 @@ def test_the_failsafe_switches_back_and_restore_finds_that_done(
         figure(f"--keep: the failsafe of 2 s has switched back {time.monotonic() - killed:.1f} s after the end")
         wait_foreign(cluster, web, "web")
     assert {one.split()[0] for one in leftovers(cluster, web)} >= {"Pod", "Secret", "Lease"}
+    done = sandbox.localize("restore")
+    assert done.returncode == 0, done.stderr
+    check_back(cluster, web, {"web": WEB}, pods)
+
+
+@pytest.mark.parametrize("number", [1, 2], ids=["there", "back"])
+def test_killed_as_the_service_is_switched(number: int, cluster: Cluster, web: str, sandbox: Sandbox) -> None:
+    pods = pod_uids(cluster, web)
+    passing = PassThrough(sandbox, number, AFTER, "PATCH")
+    with open_port() as port, crashing.expose(sandbox, f"{web}/web", port, "--keep", env=passing.env) as run:
+        assert run.there_and_back(lambda: passing.reached), passing.calls()
+        kill_everything(sandbox)
+    assert passing.calls() == ["patch services/web"] * number
+    assert is_switched(cluster, web, "web") == (number == 1)
     done = sandbox.localize("restore")
     assert done.returncode == 0, done.stderr
     check_back(cluster, web, {"web": WEB}, pods)

@@ -35,7 +35,7 @@ def run(args: Arguments) -> int:
     paths = run_paths(connection)
     holder: StartHolder | None = None
     with discard_new_state_dirs(paths, lambda: holder is None or holder.nothing_happened):
-        supervisor = connect(paths) or spawn(paths)
+        supervisor = None if connection.asks else connect(paths) or spawn(paths)
         # Not at the top: a supervisor that has just been spawned takes longer to start than these imports.
         from kubectl_localize.cli.start_holder import StartHolder
         from kubectl_localize.protocol import StartRequest

@@ -175,6 +175,11 @@ class Exposure:
         """Replace every connection, as it may be dead without a sign: the API server was away."""
         await self._pods.renew()
 
+    async def remake_files(self) -> None:
+        """Write its keys and its entry in the ledger anew; raises OSError or LocalizeError."""
+        await self._ledger.add(self.plan.session, self.plan.namespace)
+        self._pods.rewrite_keys()
+
     async def discard(self) -> None:
         """Delete what `prepare` made on this machine."""
         async with AsyncExitStack() as stack:

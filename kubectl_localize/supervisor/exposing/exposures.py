@@ -298,6 +298,16 @@ class Exposures:
         except LocalizeError as error:
             progress.fail(explained(error, connection))
 
+    async def remake_files(self) -> None:
+        """Make the files of all exposures anew, which somebody has removed.
+
+        Raises:
+            OSError: one cannot be written.
+            LocalizeError: another process holds the ledger's lock.
+        """
+        for exposure in list(self._holders):
+            await exposure.remake_files()
+
     # -- the cluster --------------------------------------------------------------------------------------------------
     async def _reach(self, connection: Connection) -> tuple[Runtime, Recovery]:
         """Get the runtime and the recovery, which all requests of this supervisor share.

@@ -15,7 +15,7 @@ from kubectl_localize.errors import AlreadyExistsError
 from kubectl_localize.host.blocking import in_daemon_thread
 from kubectl_localize.supervisor.exposing.local import LocalEnds
 from kubectl_localize.supervisor.exposing.manifests import Manifests
-from kubectl_localize.supervisor.exposing.remote_forward import RemoteForward, make_keys, remove_keys
+from kubectl_localize.supervisor.exposing.remote_forward import RemoteForward, make_keys, remove_keys, write_keys
 from kubectl_localize.supervisor.exposing.trial import try_out
 from kubectl_localize.supervisor.exposing.tunnel import Tunnel
 from kubectl_localize.supervisor.processes.port_forward import Target
@@ -67,6 +67,11 @@ class ExposurePods:
         directory, session = self._runtime.directory, self._plan.session
         keys = await in_daemon_thread(lambda: make_keys(directory, session), "ssh-keygen")
         self._made_of = Manifests(self._plan, self._provenance, keys, shape=next(shapes(self._plan)))
+
+    def rewrite_keys(self) -> None:
+        """Write the files of the keys anew, if there are keys; raises OSError."""
+        if self._made_of is not None:
+            write_keys(self._made_of.keys)
 
     def remove_keys(self) -> None:
         """Delete the files of the keys."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kubectl_localize.cluster.exposing.values import object_name
 from kubectl_localize.host import ssh
+from kubectl_localize.host.paths import write_atomic
 
 LOGIN = "localize"
 
@@ -20,12 +21,14 @@ class Keys:
         host: the key pair that the pod proves itself with.
         identity: the file of the client's private key, for this user only.
         known_hosts: the file that pins the pod's key, for this user only.
+        pinned: what that file says.
     """
 
     client: ssh.KeyPair
     host: ssh.KeyPair
     identity: Path
     known_hosts: Path
+    pinned: str = ""
 
 
 def make_keys(directory: Path, session: str) -> Keys:
@@ -40,10 +43,16 @@ def make_keys(directory: Path, session: str) -> Keys:
     host = ssh.make_key(directory, host_name)
     for name in (host_name, f"{host_name}.pub"):
         (directory / name).unlink(missing_ok=True)
-    known_hosts = directory / f"known-{session}"
-    known_hosts.write_text(ssh.known_hosts_line(object_name(session), host.public) + "\n")
-    known_hosts.chmod(0o600)
-    return Keys(client, host, directory / f"ssh-{session}", known_hosts)
+    pinned = ssh.known_hosts_line(object_name(session), host.public)
+    keys = Keys(client, host, directory / f"ssh-{session}", directory / f"known-{session}", pinned)
+    write_keys(keys)
+    return keys
+
+
+def write_keys(keys: Keys) -> None:
+    """Write what ssh reads: the client's private key, and the pod's public one. Raises OSError."""
+    write_atomic(keys.identity, keys.client.private)
+    write_atomic(keys.known_hosts, f"{keys.pinned}\n")
 
 
 def remove_keys(directory: Path, session: str) -> None:

@@ -19,6 +19,8 @@ from kubectl_localize.timing import all_of
 
 log = logging.getLogger(__name__)
 
+NAMES_STAY_OUT = ", so its names stay out of the hosts file"
+
 WORST_FIRST = (Status.BACKOFF, Status.WAITING, Status.ACTIVE, Status.IDLE)
 
 
@@ -112,7 +114,7 @@ class Forward:
             return Binding(binding.pod, number) in self.spec.bindings
 
         bound = await self._binder.bound(self.address(binding.pod), binding.number, is_wanted)
-        listener.problem = bound.problem
+        listener.problem, listener.stranger = bound.problem, bound.stranger
         if bound.socket is not None:
             listener.problem = await self._listen(binding, listener, bound.socket)
         return not listener.problem
@@ -142,8 +144,21 @@ class Forward:
 
     def problems(self) -> list[str]:
         """What keeps ports from being listened on, a sentence each."""
-        problems = (listener.problem for listener in self._listeners.values())
-        return [f"{self.spec.key}: {problem}" for problem in problems if problem]
+        return [
+            f"{self.spec.key}: {listener.problem}" + (NAMES_STAY_OUT if self.leads_astray(binding.pod) else "")
+            for binding, listener in self._listeners.items()
+            if listener.problem
+        ]
+
+    def leads_astray(self, pod: str = "") -> bool:
+        """Whether a name for the address of the Service, or of the pod with this label, would lead to another user.
+
+        It would if that user listens at this very address, which nobody does by chance, or if nobody else does there.
+        """
+        listeners = [listener for binding, listener in self._listeners.items() if binding.pod == pod]
+        strangers = [listener.stranger for listener in listeners if listener.stranger is not None]
+        aimed = any(not stranger.address.is_unspecified for stranger in strangers)
+        return aimed or (bool(strangers) and not any(listener.listening for listener in listeners))
 
     def moved(self) -> list[tuple[int, int]]:
         """Pairs of port and local port for the ports that listen on another number than the cluster's."""

@@ -14,6 +14,7 @@ from kubectl_localize.cluster.selection import find_unmatched, nothing_selected,
 from kubectl_localize.cluster.store import Store
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
+from kubectl_localize.host.neighbours import Neighbours
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.resolve import exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
@@ -121,7 +122,12 @@ class Forwards:
                 paths.addresses, paths.addresses_lock, validate_range(options.ip_range), date.today
             ),
             config=config,
-            binder=PortBinder(bind_loopback, self._helpers, aliases_loopback=runtime.system.aliases_loopback),
+            binder=PortBinder(
+                bind_loopback,
+                self._helpers,
+                aliases_loopback=runtime.system.aliases_loopback,
+                strangers=Neighbours(runtime.system, os.getuid(), runtime.clock.now),
+            ),
             hosts=self._hosts,
             now=runtime.now,
             reporter=reporter,

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from kubectl_localize.host.system.listeners import Listener as Listening
 from kubectl_localize.ls_document import Status
 from kubectl_localize.model import Endpoint
 from kubectl_localize.supervisor.access import Access
@@ -69,6 +70,7 @@ class Listener(ConnectionServer):
     Attributes:
         endpoints: the Ready pods and their ports.
         problem: why it does not listen, or not where it should; empty if all is well.
+        stranger: the socket of another user that has its place.
     """
 
     def __init__(self, config: ListenerConfig, namespace: str, terms: Terms) -> None:
@@ -80,6 +82,7 @@ class Listener(ConnectionServer):
         self._affinity = Affinity()
         self.endpoints: tuple[Endpoint, ...] = ()
         self.problem = ""
+        self.stranger: Listening | None = None
 
     @property
     def terms(self) -> Terms:

@@ -181,7 +181,9 @@ class Reconciler:
             await self.reconcile()
             return not self._problem
         async with self._busy:
-            return any([await forward.reopen() for forward in list(self._forwards.values())])
+            changed = any([await forward.reopen() for forward in list(self._forwards.values())])
+            self._tell_others()  # another user may have come or gone
+            return changed
 
     async def end(self) -> None:
         """Close everything."""
@@ -266,9 +268,10 @@ class Reconciler:
         for key, forward in self._forwards.items():
             if not (address := forward.address()) or not self._holds.has_names(key):
                 continue
-            named.append(Named(key, address))
+            if not forward.leads_astray():
+                named.append(Named(key, address))
             for pod in forward.spec.pods:
-                if pod_address := forward.address(pod.label):
+                if (pod_address := forward.address(pod.label)) and not forward.leads_astray(pod.label):
                     named.append(Named(key, pod_address, pod.label))
         return named
 

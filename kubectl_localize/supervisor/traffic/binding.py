@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from kubectl_localize.host.helper_client import HelperError
+from kubectl_localize.host.helper_client import AddressInUseError, HelperError
+from kubectl_localize.host.system.listeners import Listener as Listening
 
 MOVED_BY = 8000
 HIGHEST_PORT = 65535
@@ -35,12 +36,20 @@ class Bound:
 
     Args:
         problem: why there is none.
+        stranger: the socket of another user that has the place, if that is why.
         moved: whether it has another port than was asked for.
     """
 
     socket: socket.socket | None
     problem: str = ""
     moved: bool = False
+    stranger: Listening | None = None
+
+
+class Strangers(Protocol):
+    """Knows which sockets of other users have a place (`host.neighbours.Neighbours`)."""
+
+    def at(self, address: str, port: int) -> Listening | None: ...
 
 
 class PortBinder:
@@ -50,6 +59,7 @@ class PortBinder:
         bind: binds as this user; raises OSError.
         helpers: those that may do more than this user.
         aliases_loopback: whether an address has to be added to the loopback interface before it can be bound.
+        strangers: know who has a port that cannot be bound; None: nobody is asked.
     """
 
     def __init__(
@@ -58,10 +68,12 @@ class PortBinder:
         helpers: LoopbackHelpers,
         *,
         aliases_loopback: bool,
+        strangers: Strangers | None = None,
     ) -> None:
         self._bind = bind
         self._helpers = helpers
         self._aliases_loopback = aliases_loopback
+        self._strangers = strangers
 
     async def bound(self, address: str, port: int, avoid: Callable[[int], bool] | None) -> Bound:
         """Bind a port of an address, or a higher one if that needs rights that nobody has.
@@ -76,7 +88,7 @@ class PortBinder:
         except PermissionError:
             pass
         except OSError as error:
-            return Bound(None, _problem(error, address, port))
+            return self._refused(error, address, port)
         except HelperError as error:
             return Bound(None, str(error))
         helper = self._helpers.privileged
@@ -99,9 +111,22 @@ class PortBinder:
         try:
             return Bound(await helper.bind(address, port))
         except OSError as error:
-            return Bound(None, _problem(error, address, port))
+            return self._refused(error, address, port)
+        except AddressInUseError as error:
+            return self._taken(str(error), address, port)
         except HelperError as error:
             return Bound(None, str(error))
+
+    def _refused(self, error: OSError, address: str, port: int) -> Bound:
+        problem = _problem(error, address, port)
+        return self._taken(problem, address, port) if error.errno == errno.EADDRINUSE else Bound(None, problem)
+
+    def _taken(self, problem: str, address: str, port: int) -> Bound:
+        """Say whose the port is, if it is another user's."""
+        stranger = self._strangers.at(address, port) if self._strangers is not None else None
+        if stranger is not None:
+            problem = f"user {stranger.uid} has {stranger}"
+        return Bound(None, problem, stranger=stranger)
 
     def _bind_higher(self, address: str, port: int, avoid: Callable[[int], bool]) -> Bound:
         """Bind the first free port from `port` + 8000 up."""

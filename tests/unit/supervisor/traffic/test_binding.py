@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 from collections.abc import Iterator
 
 import pytest
 
 from kubectl_localize.host.helper_client import HelperError
+from kubectl_localize.host.system.listeners import Listener
 from kubectl_localize.supervisor.traffic.binding import MOVED_BY, Bound, PortBinder
 
 
@@ -159,3 +161,28 @@ async def test_an_address_that_was_added_in_vain_has_a_reason() -> None:
 async def test_no_port_is_left(machine: Machine) -> None:
     machine.held = set(range(1024, 65536))
     assert (await bound(machine, 1000)).problem == "no free port above 9000 on 127.64.0.1"
+
+
+class Strangers:
+    """Other users' sockets, by address and port."""
+
+    def __init__(self, **uids: int) -> None:
+        self._uids = uids
+
+    def at(self, address: str, port: int) -> Listener | None:
+        uid = self._uids.get(f"port{port}")
+        return None if uid is None else Listener(ipaddress.ip_address(address), port, uid)
+
+
+async def test_another_users_program_is_named(machine: Machine) -> None:
+    binder = PortBinder(machine.bind, Helpers(), aliases_loopback=False, strangers=Strangers(port9000=1007))
+    bound = await binder.bound("127.64.0.1", 9000, None)
+    assert (bound.socket, bound.problem) == (None, "user 1007 has 127.64.0.1:9000")
+    assert bound.stranger is not None
+
+
+async def test_a_program_of_this_user_is_no_stranger(machine: Machine) -> None:
+    binder = PortBinder(machine.bind, Helpers(), aliases_loopback=False, strangers=Strangers())
+    bound = await binder.bound("127.64.0.1", 9000, None)
+    assert bound.problem.startswith("another program has 127.64.0.1:9000")
+    assert bound.stranger is None
