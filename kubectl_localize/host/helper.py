@@ -55,6 +55,8 @@ _LOCAL_NAMES = frozenset(
         "ip6-allrouters", "ip6-allhosts", "broadcasthost",
     ]
 )  # fmt: skip
+# What systems look up by themselves, to be told which proxy or router all of their traffic goes through.
+_TRUSTED_NAMES = frozenset(["wpad", "isatap"])
 _LOOPBACK = ipaddress.IPv4Network("127.0.0.0/8")
 _RESERVED = ipaddress.IPv4Network("127.0.0.0/16")
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -443,6 +445,8 @@ def check_name(name: Any) -> str:
     bare = name[:-1] if name.endswith(".") else name
     if bare in _LOCAL_NAMES or bare.endswith(".localhost"):
         raise BadRequestError("localhost is never redirected")
+    if name in _TRUSTED_NAMES:
+        raise BadRequestError(f"{name} is never redirected: systems let it say where their traffic goes")
     if name[0].isdigit() and _is_address(bare):
         raise BadRequestError(f"an address, not a name: {name}")
     return name

@@ -210,6 +210,7 @@ BAD_REQUESTS: list[Any] = [
     _hosts(names=["localhost.localdomain"]),
     _hosts(names=["ip6-localhost"]),
     _hosts(names=["broadcasthost"]),
+    _hosts(names=["wpad"]),
     _hosts(names=[socket.gethostname().lower()]),
     _hosts(names=["web", socket.gethostname().lower().split(".")[0] + ".local"]),
     _hosts(names=[socket.gethostname().lower().split(".")[0] + ".local."]),
