@@ -79,6 +79,9 @@ def guarded(
     except BrokenPipeError as failure:
         return 0 if _stdout_is_gone() else _internal_error(failure, verbosity, no_color)
     except Exception as failure:
+        if isinstance(failure, FileNotFoundError) and _directory_is_gone():
+            _show_error("the current directory does not exist any more", "`cd` to one that does", no_color)
+            return 1
         return _internal_error(failure, verbosity, no_color)
 
 
@@ -110,6 +113,17 @@ def run(args: Arguments) -> int:
 def is_sudo(effective_uid: int, environ: Mapping[str, str]) -> bool:
     """Whether an ordinary user started this as root; root itself is a user like any other."""
     return effective_uid == 0 and environ.get("SUDO_UID", "0") not in ("", "0")
+
+
+def _directory_is_gone() -> bool:
+    """Whether this process runs in a directory that somebody has deleted, so that no relative path means anything."""
+    import os
+
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _internal_error(failure: Exception, verbosity: int, no_color: bool) -> int:

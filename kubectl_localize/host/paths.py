@@ -95,12 +95,21 @@ class Paths:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Paths:
-        """Return `$KUBECTL_LOCALIZE_HOME` if it is set, else `~/.kube/localize`, as an absolute path."""
-        chosen = environ.get(HOME_VARIABLE)
-        if chosen:
-            return cls(Path(chosen).expanduser().absolute())
-        home = environ.get("HOME")
-        return cls((Path(home) if home else Path.home()).absolute() / ".kube" / "localize")
+        """Return `$KUBECTL_LOCALIZE_HOME` if it is set, else `~/.kube/localize`, as an absolute path.
+
+        Raises:
+            LocalizeError: this user has no home directory, or the current directory is gone and the path relative.
+        """
+        chosen, home = environ.get(HOME_VARIABLE), environ.get("HOME")
+        try:
+            if chosen:
+                return cls(Path(chosen).expanduser().absolute())
+            return cls((Path(home) if home else Path.home()).absolute() / ".kube" / "localize")
+        except (RuntimeError, OSError) as error:  # a service manager may set no HOME, and passwd not know the user
+            raise LocalizeError(
+                f"there is no directory for files of kubectl localize: {error}",
+                f"set HOME, or {HOME_VARIABLE} to a directory of yours",
+            ) from error
 
     @property
     def addresses(self) -> Path:

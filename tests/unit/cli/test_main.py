@@ -115,6 +115,18 @@ def test_a_full_disk_is_said_in_a_sentence(words: tuple[str, ...], unbuffered: s
         assert (done.returncode, done.stderr) == (1, said)
 
 
+def test_a_current_directory_that_is_gone_is_said(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    environ = {**os.environ, "KUBECTL_LOCALIZE_HOME": str(tmp_path)}
+    away = f'mkdir -p {gone}; cd {gone} && rmdir {gone} && exec "$@"'
+    command = ["sh", "-c", away, "sh", sys.executable, "-P", "-m", "kubectl_localize"]
+    done = subprocess.run([*command, "-d", "--kubeconfig", "relative"], capture_output=True, env=environ, check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"error: the current directory does not exist any more\nhint: `cd` to one that does\n"
+    assert subprocess.run([*command, "ls"], capture_output=True, env=environ, check=False).returncode == 0
+
+
 def test_a_watch_ends_with_its_reader(tmp_path: Path) -> None:
     environ = {**os.environ, "KUBECTL_LOCALIZE_HOME": str(tmp_path)}
     command = [sys.executable, "-m", "kubectl_localize", "ls", "-w", "-o", "json"]

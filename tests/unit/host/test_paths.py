@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -13,7 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubectl_localize.errors import LocalizeError
-from kubectl_localize.host.paths import Paths, context_key, key_owner, locked, make_private, write_atomic, write_durable
+from kubectl_localize.host.paths import (
+    HOME_VARIABLE,
+    Paths,
+    context_key,
+    key_owner,
+    locked,
+    make_private,
+    write_atomic,
+    write_durable,
+)
 
 
 def test_root_is_below_home_unless_the_environment_says_otherwise() -> None:
@@ -167,3 +178,17 @@ def test_a_lock_that_is_released_goes_to_who_waits(tmp_path: Path) -> None:
         order.append("first")
     waiting.join()
     assert order == ["first", "second"]
+
+
+def test_a_user_without_a_home_is_told_what_to_set() -> None:
+    for environ in ({}, {HOME_VARIABLE: "~/state"}):
+        code = (
+            "import os, pwd, sys\n"
+            "from kubectl_localize.errors import LocalizeError\nfrom kubectl_localize.host.paths import Paths\n"
+            "def unknown(uid): raise KeyError(uid)\n"
+            "pwd.getpwuid = unknown\nos.environ.pop('HOME', None)\n"
+            f"try: Paths.from_env({environ!r})\nexcept LocalizeError as error: print(error.message, error.hint)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert "there is no directory for files of kubectl localize" in done.stdout, done.stderr
+        assert "set HOME, or KUBECTL_LOCALIZE_HOME" in done.stdout
