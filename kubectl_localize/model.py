@@ -115,7 +115,7 @@ class Connection:
         directory: where the user runs kubectl, so that a kubectl or a plugin finds what it looks for from there; empty
             if that is not known.
         kubectl_words: what stands between `kubectl` and its arguments, such as `kubectl` if that is k3s.
-        asks: whether its credential plugin has to be run in a terminal.
+        plugin_mode: the `interactiveMode` of its credential plugin: Never, IfAvailable or Always; empty without one.
         in_cluster: whether these are a pod's credentials, for which there is no context.
         cluster, user, impersonate, impersonate_groups: `--cluster`, `--user`, `--as`, `--as-group` where given.
     """
@@ -129,12 +129,22 @@ class Connection:
     identity: str = ""
     directory: str = ""
     kubectl_words: tuple[str, ...] = ()
-    asks: bool = False
+    plugin_mode: str = ""
     in_cluster: bool = False
     cluster: str = ""
     user: str = ""
     impersonate: str = ""
     impersonate_groups: tuple[str, ...] = ()
+
+    @property
+    def asks(self) -> bool:
+        """Whether its credential plugin has to be run in a terminal."""
+        return self.plugin_mode == "Always"
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether its credential plugin asks if there is a terminal."""
+        return self.plugin_mode == "IfAvailable"
 
     def reaches_the_same(self, other: Connection) -> bool:
         """Whether another connection names the same cluster and user.
@@ -153,7 +163,7 @@ class Connection:
             server="",
             proxy="",
             directory="",
-            asks=False,
+            plugin_mode="",
         )
 
 

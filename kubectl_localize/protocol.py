@@ -240,6 +240,18 @@ class CommandWanted:
 
 
 @dataclass(frozen=True)
+class LoginNeeded:
+    """A question: the credentials are not accepted; have the credential plugin ask the user in the terminal?
+
+    Args:
+        question: its number.
+    """
+
+    event: ClassVar = "login"
+    question: int
+
+
+@dataclass(frozen=True)
 class ConfirmationNeeded:
     """A question for the user: yes or no?"""
 
@@ -347,8 +359,8 @@ class Ended:
 
 Event = (
     Accepted | Taken | Progress | Step | Missed | Back | Change | Warn | Failed | PrivilegesNeeded | CommandWanted
-    | ConfirmationNeeded | Ready | Exposed | PlanReady | ExposureOver | ForwardsOver | Stopped | Released | Restored
-    | RestoreDone | Postponed | Ended
+    | ConfirmationNeeded | LoginNeeded | Ready | Exposed | PlanReady | ExposureOver | ForwardsOver | Stopped | Released
+    | Restored | RestoreDone | Postponed | Ended
 )  # fmt: skip
 
 _REQUESTS: Mapping[str, type[Request]] = {kind.op: kind for kind in Request.__args__}

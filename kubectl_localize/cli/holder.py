@@ -16,6 +16,7 @@ from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.files import read_text
 from kubectl_localize.host.paths import RunPaths
 from kubectl_localize.host.process import owner
+from kubectl_localize.model import Connection
 from kubectl_localize.protocol import (
     Accepted,
     Answer,
@@ -29,6 +30,7 @@ from kubectl_localize.protocol import (
     ExposeRequest,
     ExposureOver,
     Failed,
+    LoginNeeded,
     Missed,
     PlanReady,
     PrivilegesNeeded,
@@ -176,6 +178,9 @@ class Holder(ABC):
             match event:
                 case Accepted():
                     accepted = True
+                case LoginNeeded():
+                    self.steps.quiet()
+                    control.send(Answer(event.question, self._log_in(request.connection)))
                 case PrivilegesNeeded() | CommandWanted() | ConfirmationNeeded():
                     self.steps.quiet()
                     granted = self.answer(event)
@@ -197,6 +202,12 @@ class Holder(ABC):
                 case _:
                     self.hear(event)
         raise self._broken_off(answered)
+
+    def _log_in(self, connection: Connection) -> bool:
+        """Have the credential plugin ask in this terminal. Returns whether it may have got new credentials."""
+        from kubectl_localize.cli.login import run_kubectl  # seldom needed
+
+        return run_kubectl(connection, self.console)
 
     def refused(self, failure: Failed, control: Control) -> None:
         """Let go, as the request failed after the supervisor had accepted it.

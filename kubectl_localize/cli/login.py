@@ -18,12 +18,14 @@ from typing import Any
 
 from kubectl_localize.cli.terminal import Console, can_ask
 from kubectl_localize.cluster.kubeconfig_content import KubeconfigContent
+from kubectl_localize.cluster.kubectl import environment, get_raw
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths, write_atomic
 from kubectl_localize.host.process import owner
 from kubectl_localize.model import Connection
 
 Json = dict[str, Any]
+LOGIN_SECONDS = 60.0
 _OURS = "kubectl-localize"  # the extension that says which plugin gave the credentials, and until when they last
 
 
@@ -48,6 +50,21 @@ def logged_in(connection: Connection, paths: RunPaths, console: Console) -> Conn
         console.line(f"running the credential plugin {command}")
         write_atomic(paths.login, json.dumps(with_credential(document, run_plugin(document, connection))))
     return replace(connection, kubeconfig=(str(paths.login),))
+
+
+def run_kubectl(connection: Connection, console: Console) -> bool:
+    """Have kubectl run a plugin that asks if there is a terminal, and keeps what it got.
+
+    Returns:
+        Whether the API server then took the credentials.
+    """
+    if not can_ask():
+        return False
+    console.line("the credentials are not accepted; running the credential plugin in this terminal")
+    argv = get_raw(connection, "/version", timeout_seconds=LOGIN_SECONDS)
+    return not subprocess.run(
+        argv, stdout=subprocess.DEVNULL, env=environment(connection, os.environ), check=False
+    ).returncode
 
 
 def run_plugin(document: Mapping[str, Any], connection: Connection) -> Json:

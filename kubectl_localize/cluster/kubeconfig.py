@@ -20,7 +20,6 @@ from kubectl_localize.errors import LocalizeError
 from kubectl_localize.model import Connection
 
 REDACTED = "DATA+OMITTED"  # what `kubectl config view` says instead of a CA
-INTERACTIVE = "Always"
 _LISTS = ("contexts", "clusters", "users")
 
 
@@ -84,7 +83,7 @@ def connection(
         identity=cluster_identity(clusters[cluster_name]),
         proxy=clusters[cluster_name].get("proxy-url") or "",
         directory=directory,
-        asks=_asks(_by_name(view, "users", "user").get(user or contexts[name].get("user") or "", {})),
+        plugin_mode=_plugin_mode(_by_name(view, "users", "user").get(user or contexts[name].get("user") or "", {})),
         cluster=cluster,
         user=user,
         impersonate=impersonate,
@@ -92,9 +91,10 @@ def connection(
     )
 
 
-def _asks(user: Mapping[str, Any]) -> bool:
+def _plugin_mode(user: Mapping[str, Any]) -> str:
+    """A user's `interactiveMode`; versions of the API before v1 have a default."""
     plugin = user.get("exec")
-    return isinstance(plugin, Mapping) and plugin.get("interactiveMode") == INTERACTIVE
+    return _text(plugin.get("interactiveMode")) or "IfAvailable" if isinstance(plugin, Mapping) else ""
 
 
 def cluster_identity(cluster: Mapping[str, Any]) -> str:
@@ -133,7 +133,7 @@ def _by_name(view: Mapping[str, Any], plural: str, singular: str) -> dict[str, M
 
 
 def read_view(files: Sequence[str]) -> dict[str, Any]:
-    """What `kubectl config view -o json` says of contexts and clusters; of users only who asks in a terminal.
+    """What `kubectl config view -o json` says of contexts and clusters; of users only whose plugin asks in a terminal.
 
     A file that is missing or cannot be read counts as empty.
     """
@@ -170,8 +170,9 @@ def _entries(entries: Any, singular: str) -> Iterable[tuple[str, dict[str, Any]]
 
 
 def without_credentials(user: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a kubeconfig's user that is our business: whether its credential plugin has to ask in a terminal."""
-    return {"exec": {"interactiveMode": INTERACTIVE}} if _asks(user) else {}
+    """All of a kubeconfig's user that is our business: whether its credential plugin asks in a terminal."""
+    mode = _plugin_mode(user)
+    return {"exec": {"interactiveMode": mode}} if mode else {}
 
 
 def _text(value: Any) -> str:

@@ -9,12 +9,13 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kubectl_localize import __version__
-from kubectl_localize.errors import LocalizeError
+from kubectl_localize.errors import LocalizeError, UnauthorizedError
 from kubectl_localize.host.paths import Paths, RunPaths, write_atomic
 from kubectl_localize.ls_document import ForwardCounts, LsDocument, SupervisorItem, rfc3339
 from kubectl_localize.protocol import (
@@ -23,6 +24,7 @@ from kubectl_localize.protocol import (
     Exposed,
     ExposeRequest,
     ForwardsOver,
+    LoginNeeded,
     Postponed,
     PrivilegesNeeded,
     Progress,
@@ -290,6 +292,8 @@ class App:
         # Not at the top: `kubectl proxy`, which the runtime has just started, takes longer than these imports.
         from kubectl_localize.supervisor.forwarding.forwards import Forwards
 
+        if request.connection.may_ask:
+            await self._logged_in(client, request, runtime.verify())
         forwards = Forwards(request.options, runtime, self._paths, self._reporter)
         async with AsyncExitStack() as failing:
             failing.push_async_callback(forwards.end)
@@ -304,10 +308,21 @@ class App:
 
     async def _join(self, client: Client, forwards: Forwards, hold: Hold, request: StartRequest) -> None:
         """Forward what one more command asks for."""
-        await self._runtimes.get(request.connection)
+        await self._logged_in(client, request, self._runtimes.get(request.connection))
         if needs := await forwards.prepare(hold):
             await self._ask(client, needs)
         await forwards.improve(hold)
+
+    async def _logged_in(self, client: Client, request: StartRequest, attempt: Awaitable[object]) -> None:
+        """Wait for an attempt; if its credentials are not accepted, have the command's terminal ask for others once."""
+        try:
+            await attempt
+        except UnauthorizedError:
+            runtime = self._runtimes.runtime
+            if runtime is None or not request.connection.may_ask or not await client.ask(LoginNeeded(0)):
+                raise
+            runtime.transport.renew()
+            await runtime.verify()
 
     async def _ask(self, client: Client, needs: PrivilegeRequest) -> None:
         """Have the command, which has the terminal, start the privileged helper; if it cannot, we go on without."""

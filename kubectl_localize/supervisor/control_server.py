@@ -23,6 +23,7 @@ from kubectl_localize.protocol import (
     ConfirmationNeeded,
     Event,
     Failed,
+    LoginNeeded,
     PrivilegesNeeded,
     ReleaseRequest,
     Request,
@@ -35,7 +36,7 @@ log = logging.getLogger(__name__)
 REQUEST_BYTES = 1024 * 1024
 CLOSE_SECONDS = 1.0
 
-Question = PrivilegesNeeded | CommandWanted | ConfirmationNeeded
+Question = PrivilegesNeeded | CommandWanted | ConfirmationNeeded | LoginNeeded
 
 
 class Interest(Protocol):

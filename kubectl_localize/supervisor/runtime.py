@@ -158,13 +158,21 @@ class Runtime:
                     "`kubectl localize stop` ends it, `kubectl localize ls` lists it",
                 )
             self._kubeconfig.use(connection, KubeconfigContent.read(connection.kubeconfig))
-        path = f"/api/v1/namespaces/{connection.namespace}/services?limit=1"
+        await self.verify()
+
+    async def verify(self) -> None:
+        """See that the API server accepts the credentials.
+
+        Raises:
+            LocalizeError: it does not; it may as well not answer, or not let the user list Services.
+        """
+        path = f"/api/v1/namespaces/{self.connection.namespace}/services?limit=1"
         try:
             if self.probe.up:
                 await self.transport.request("GET", path, timeout_seconds=JOIN_SECONDS)
         except (ConfigurationError, UnauthorizedError) as error:
-            raise explained(error, connection) from error
-        except KubectlError:  # it cannot be reached, say; or the user may not list there, which is another matter
+            raise explained(error, self.connection) from error
+        except KubectlError:
             return
 
 

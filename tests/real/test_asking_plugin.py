@@ -1,18 +1,23 @@
-"""A credential plugin that asks in the terminal, and keeps nothing: asked once, before anything starts."""
+"""A credential plugin that asks in the terminal: asked once, in the foreground."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
 import json
+from pathlib import Path
 
 from tests.real.kubeconfigs import own, program
 from tests.real.product import Product, assert_fails
 from tests.real.shop import Shop
 
+# Only with a file `keeps` beside it, it does not ask again.
 PLUGIN = """#!/usr/bin/python3
 import pathlib, sys
 here = pathlib.Path(__file__).parent
+if (here / "keeps").exists() and (here / "asked").exists():
+    print((here / "credential.json").read_text())
+    sys.exit()
 if not sys.stdin.isatty():
     sys.exit("no terminal")
 sys.stderr.write("code: ")
@@ -25,7 +30,8 @@ sys.stdout.write((here / "credential.json").read_text())
 """
 
 
-def test_it_is_asked_once_in_the_foreground(shop: Shop, product: Product) -> None:
+def _use_plugin(product: Product, mode: str) -> Path:
+    """Make the user's kubeconfig get the administrator's certificate from the plugin. Returns the plugin's path."""
     sandbox = product.sandbox
     config = own(sandbox)
     user = config["users"][0]["user"]
@@ -38,17 +44,25 @@ def test_it_is_asked_once_in_the_foreground(shop: Shop, product: Product) -> Non
     credential = plugin.with_name("credential.json")
     credential.write_text(json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status}))
     sandbox.give(credential)
-    config["users"][0]["user"] = {
-        "exec": {"apiVersion": version, "command": str(plugin), "interactiveMode": "Always"},
-    }
+    config["users"][0]["user"] = {"exec": {"apiVersion": version, "command": str(plugin), "interactiveMode": mode}}
     sandbox.use(json.dumps(config))
+    return plugin
 
-    assert_fails(sandbox.localize("-d", "-n", shop.namespace, "web"), "asks in the terminal, and there is none", "-d")
-    assert sandbox.processes() == []
-    with contextlib.closing(sandbox.pty("kubectl", "localize", "-d", "-n", shop.namespace, "web")) as terminal:
+
+def _start_and_type_the_code(product: Product, namespace: str) -> None:
+    command = ("kubectl", "localize", "-d", "-n", namespace, "web")
+    with contextlib.closing(product.sandbox.pty(*command)) as terminal:
         terminal.expect("code: ")
         terminal.send("1234\r")
         assert terminal.wait() == 0, terminal.text
+
+
+def test_one_that_insists_and_keeps_nothing_is_asked_before_anything_starts(shop: Shop, product: Product) -> None:
+    sandbox = product.sandbox
+    plugin = _use_plugin(product, "Always")
+    assert_fails(sandbox.localize("-d", "-n", shop.namespace, "web"), "asks in the terminal, and there is none", "-d")
+    assert sandbox.processes() == []
+    _start_and_type_the_code(product, shop.namespace)
     assert sandbox.fetch(shop.url("web", 7080)).startswith("web-")
     product.detach("-n", shop.namespace, "web")
     dry_run = sandbox.localize("expose", "--dry-run", "--force", "--map=9999:7080", f"{shop.namespace}/web")
@@ -56,3 +70,14 @@ def test_it_is_asked_once_in_the_foreground(shop: Shop, product: Product) -> Non
     assert plugin.with_name("asked").read_text() == "asked\n"
     product.stop()
     assert not list(sandbox.home.glob(".kube/localize/*/login"))
+
+
+def test_one_that_asks_if_it_can_is_asked_when_its_credentials_are_needed(shop: Shop, product: Product) -> None:
+    sandbox = product.sandbox
+    plugin = _use_plugin(product, "IfAvailable")
+    plugin.with_name("keeps").touch()
+    assert_fails(sandbox.localize("-d", "-n", shop.namespace, "web"), "does not accept your credentials", "log in")
+    _start_and_type_the_code(product, shop.namespace)
+    assert sandbox.fetch(shop.url("web", 7080)).startswith("web-")
+    assert plugin.with_name("asked").read_text() == "asked\n"
+    product.stop()

@@ -43,9 +43,13 @@ def says(text: str) -> dict[str, Any]:
     return {"command": sys.executable, "args": ["-c", f"print({text!r})"]}
 
 
-@pytest.mark.parametrize(("mode", "asks"), [("Always", True), ("IfAvailable", False), ("Never", False)])
-def test_only_a_plugin_that_insists_on_a_terminal_is_asked_for(tmp_path: Path, mode: str, asks: bool) -> None:
-    assert connection(tmp_path, {"command": "aws", "interactiveMode": mode}).asks is asks
+@pytest.mark.parametrize(
+    ("mode", "asks", "may_ask"),
+    [("Always", True, False), ("IfAvailable", False, True), ("Never", False, False), ("", False, True)],
+)
+def test_a_plugins_mode_says_whether_it_asks(tmp_path: Path, mode: str, asks: bool, may_ask: bool) -> None:
+    known = connection(tmp_path, {"command": "aws", "interactiveMode": mode})
+    assert (known.asks, known.may_ask) == (asks, may_ask)
 
 
 def test_a_plugin_hears_of_its_cluster_if_it_wants_to() -> None:
