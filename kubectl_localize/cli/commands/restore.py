@@ -10,6 +10,7 @@ from kubectl_localize.cli.arguments import Arguments
 from kubectl_localize.cli.client import Control
 from kubectl_localize.cli.commands.stop import sweep
 from kubectl_localize.cli.connection import resolve, run_paths
+from kubectl_localize.cli.elsewhere import left_elsewhere
 from kubectl_localize.cli.holder import Holder, Outcome, Question
 from kubectl_localize.cli.reach import discard_new_state_dirs, wait_ended
 from kubectl_localize.cli.streams import print_lines
@@ -45,9 +46,11 @@ def run(args: Arguments) -> int:
     restore = Restore(paths, console)
     with discard_new_state_dirs(paths, lambda: restore.nothing_happened):
         code = restore.run_request(RestoreRequest(connection, args.namespaces, args.dry_run, args.yes))
+    restore.failures += left_elsewhere(args, paths)
+    code = code or (1 if restore.failures else 0)
     for failure in restore.failures:
         terminal.error(failure.message, failure.hint, no_color=args.no_color)
-    if restore.done is not None and not restore.done.had_leftovers and not swept:
+    if restore.done is not None and not (restore.done.had_leftovers or swept or restore.failures):
         console.line("there is nothing to undo")
     elif args.dry_run:
         console.line("nothing was changed")

@@ -266,6 +266,13 @@ def renewed(entry: Entry, now: datetime) -> Entry:
     return replace(entry, renewed=now)
 
 
+def fingerprint(entry: Entry) -> str:
+    """What a journal would have put back where: `apps/v1 Deployment cart: 2`. Others may write Leases, too."""
+    ref = entry.workload
+    back = entry.replicas if entry.selector is None else words(dict(entry.selector))
+    return f"{ref.api_version} {ref.kind} {ref.name}: {back}"
+
+
 def describe(entry: Entry, now: datetime) -> str:
     """Whose it is: `alice (alice@laptop), since 12:31 UTC, last seen 40 s ago`."""
     seen = max(0, int((now - entry.seen).total_seconds()))

@@ -177,7 +177,7 @@ class Exposure:
 
     async def remake_files(self) -> None:
         """Write its keys and its entry in the ledger anew; raises OSError or LocalizeError."""
-        await self._ledger.add(self.plan.session, self.plan.namespace)
+        await self._ledger.add(self.plan.session, self.plan.namespace, self._journals.fingerprints)
         self._pods.rewrite_keys()
 
     async def discard(self) -> None:

@@ -47,6 +47,11 @@ class Journals:
         self.undo = by_hand(entries)
         self.written: list[Entry] = []
 
+    @property
+    def fingerprints(self) -> list[str]:
+        """What they will say, for the ledger."""
+        return [journal.fingerprint(entry) for entry in self._entries]
+
     async def write(self) -> None:
         """Write all journals, and renew them from then on. `written` holds those that may exist, at any moment.
 

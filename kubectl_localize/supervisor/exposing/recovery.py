@@ -113,8 +113,8 @@ class Recovery:
         recorded = self._recorded()
         places = [*request.namespaces, *recorded.values(), request.connection.namespace]
         survey = await sessions.survey_cluster(self._api, places)
-        judgement = self._judge.judge(survey.entries, recorded)
-        doubts = survey.doubts(recorded)
+        judgement = self._judge.judge(survey.entries, recorded, self._journals())
+        doubts = [*survey.doubts(recorded), *survey.unseen(request.namespaces, but=recorded.values())]
         self._tell_left_alone(judgement, survey, recorded, progress)
         for doubt in doubts:
             progress.fail(doubt)
@@ -157,7 +157,7 @@ class Recovery:
                 return Undone(), 0.0
             survey = await sessions.survey_namespaces(self._api, list(recorded.values()))
             entries = [entry for entry in survey.entries if recorded.get(entry.session) == entry.namespace]
-            judgement = self._judge.judge(entries, recorded)
+            judgement = self._judge.judge(entries, recorded, self._journals())
             for doubt in survey.doubts(recorded):
                 progress.step(f"{doubt.message}; {doubt.hint}")
             for session in judgement.early:
@@ -171,6 +171,10 @@ class Recovery:
         """The sessions of the ledger, with their namespaces, but those that are at work here."""
         live = self._live.live_sessions()
         return {session: place for session, place in self._ledger.sessions().items() if session not in live}
+
+    def _journals(self) -> dict[str, tuple[str, ...]]:
+        """What the journals of the ledger's sessions say, as far as it has that."""
+        return {session: record.journals for session, record in self._ledger.records().items()}
 
     # -- what is told -------------------------------------------------------------------------------------------------
     def _tell_left_alone(

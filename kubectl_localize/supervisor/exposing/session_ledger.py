@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kubectl_localize.errors import LocalizeError
@@ -19,11 +20,25 @@ LOCK_SECONDS = 5.0
 
 _DAMAGED = (ValueError, KeyError, TypeError, AttributeError)
 
-Sessions = dict[str, str]  # session to namespace
+
+@dataclass(frozen=True)
+class Record:
+    """What the ledger says of one session.
+
+    Args:
+        namespace: where its journals are.
+        journals: their fingerprints; none if an older version has written the record.
+    """
+
+    namespace: str
+    journals: tuple[str, ...] = ()
+
+
+Records = dict[str, Record]  # by session
 
 
 class SessionLedger:
-    """A file with the sessions of one context and their namespaces.
+    """A file with the sessions of one context, their namespaces, and what their journals say.
 
     An entry is on the disk before the cluster hears of its session, so that it is found even after a power failure.
     Several processes may share the file: each change is made under a lock. Changes run in a thread, since an fsync
@@ -42,21 +57,29 @@ class SessionLedger:
         self._turn = asyncio.Lock()
         self._changes: set[asyncio.Task[None]] = set()
 
-    def sessions(self) -> Sessions:
-        """Return the namespace of each session; none if there is no readable file."""
+    def records(self) -> Records:
+        """Return what is known of each session; nothing if there is no readable file."""
         try:
             return self._read()
         except (OSError, *_DAMAGED):
             return {}
 
-    async def add(self, session: str, namespace: str) -> None:
+    def sessions(self) -> dict[str, str]:
+        """Return the namespace of each session; none if there is no readable file."""
+        return {session: record.namespace for session, record in self.records().items()}
+
+    async def add(self, session: str, namespace: str, journals: Sequence[str] = ()) -> None:
         """Write down a session that is about to begin.
+
+        Args:
+            journals: the fingerprints of those that it will write.
 
         Raises:
             OSError: the file cannot be written; the session must not begin.
             LocalizeError: another process holds the lock; the session must not begin.
         """
-        await self._change(lambda sessions: {**sessions, session: namespace})
+        record = Record(namespace, tuple(journals))
+        await self._change(lambda records: {**records, session: record})
 
     async def remove(self, session: str) -> None:
         """Strike out a session that has ended and left nothing behind; nothing happens if it is not in the ledger.
@@ -65,15 +88,15 @@ class SessionLedger:
             OSError: the file cannot be written.
             LocalizeError: another process holds the lock.
         """
-        await self._change(lambda sessions: {name: place for name, place in sessions.items() if name != session})
+        await self._change(lambda records: {name: record for name, record in records.items() if name != session})
 
-    async def _change(self, update: Callable[[Sessions], Sessions]) -> None:
+    async def _change(self, update: Callable[[Records], Records]) -> None:
         change = asyncio.create_task(self._change_in_turn(update))
         self._changes.add(change)
         change.add_done_callback(self._changes.discard)
         await asyncio.shield(change)
 
-    async def _change_in_turn(self, update: Callable[[Sessions], Sessions]) -> None:
+    async def _change_in_turn(self, update: Callable[[Records], Records]) -> None:
         async with self._turn:
             try:
                 await in_daemon_thread(lambda: self._rewrite(update), "session-ledger")
@@ -83,12 +106,16 @@ class SessionLedger:
                     f"`fuser {self._lock}` names it: continue or end it, then try again",
                 ) from error
 
-    def _read(self) -> Sessions:
+    def _read(self) -> Records:
         """Raises OSError or one of _DAMAGED."""
-        sessions = read_json(self._path)["sessions"]
-        return {str(session): str(namespace) for session, namespace in sessions.items()}
+        document = read_json(self._path)
+        journals = document.get("journals") or {}
+        return {
+            str(session): Record(str(namespace), tuple(str(line) for line in journals.get(session) or ()))
+            for session, namespace in document["sessions"].items()
+        }
 
-    def _rewrite(self, update: Callable[[Sessions], Sessions]) -> None:
+    def _rewrite(self, update: Callable[[Records], Records]) -> None:
         with locked(self._lock, self._lock_seconds):
             make_room(self._path)
             try:
@@ -100,6 +127,13 @@ class SessionLedger:
                 before = {}
             after = update(before)
             if after and after != before:
-                write_durable(self._path, json.dumps({"sessions": after}))
+                write_durable(self._path, json.dumps(_document(after)))
             elif not after:
                 self._path.unlink(missing_ok=True)
+
+
+def _document(records: Records) -> dict[str, object]:
+    return {
+        "sessions": {session: record.namespace for session, record in records.items()},
+        "journals": {session: list(record.journals) for session, record in records.items() if record.journals},
+    }

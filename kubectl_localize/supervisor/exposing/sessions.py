@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from kubectl_localize.cluster.api import Api
@@ -12,7 +13,7 @@ from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.cluster.exposing.claims import TAKE_OVER_SECONDS, silent_seconds
 from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry, candidates, parse_all
 from kubectl_localize.cluster.exposing.selectors import words
-from kubectl_localize.cluster.exposing.values import SESSION_LABEL
+from kubectl_localize.cluster.exposing.values import MANAGED_BY, MANAGED_BY_LABEL, SESSION_LABEL
 from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.host.identity import Here
 
@@ -58,6 +59,26 @@ class Survey:
             elif session in self.unread:
                 doubts.append(LocalizeError(f"{what}: this version cannot read its journal", by_hand))
         return doubts
+
+    def unseen(self, asked: Sequence[str], but: Collection[str]) -> list[LocalizeError]:
+        """Say where the user wanted to be looked, and could not; if nothing at all could be looked at, say that.
+
+        Args:
+            asked: the namespaces that the user has named.
+            but: of which it has been said already.
+        """
+        missed = [namespace for namespace in asked if not self._looked_in(namespace) and namespace not in but]
+        if not missed and (self.namespaces is None or self.namespaces or but):
+            return []
+        where = f"namespace {', '.join(missed)}" if missed else "any namespace that could be looked at"
+        flags = f" -n {missed[0]}" if missed else ""
+        by_hand = f"`kubectl get leases{flags} -l {MANAGED_BY_LABEL}={MANAGED_BY}`"
+        return [
+            LocalizeError(
+                f"you may not list Leases in {where}, so it is not known what is left there",
+                f"-n names a namespace in which you may; ask somebody with that right: {by_hand}",
+            )
+        ]
 
     def _looked_in(self, namespace: str) -> bool:
         return self.namespaces is None or namespace in self.namespaces
@@ -131,15 +152,24 @@ class Judge:
     lives: Lives
     now: Callable[[], datetime]
 
-    def judge(self, entries: Sequence[Entry], recorded: Mapping[str, str]) -> Judgement:
+    def judge(
+        self,
+        entries: Sequence[Entry],
+        recorded: Mapping[str, str],
+        journals: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> Judgement:
         """Decide what may be done about the sessions that have journals.
 
         Args:
             recorded: the sessions in this machine's ledger that are not at work, with their namespaces.
+            journals: the fingerprints of these sessions' journals, as far as the ledger has them. Any other journal
+                with the name of a recorded session is somebody else's.
         """
         dead, unrecorded, early, others = list[Session](), list[Session](), list[Session](), list[Session]()
-        for session in map(tuple, journal.sessions(entries)):
-            is_recorded = recorded.get(session[0].session) == session[0].namespace
+        forged = [entry for entry in entries if _is_forged(entry, journals.get(entry.session, ()))]
+        known = [entry for entry in entries if entry not in forged]
+        for session in map(tuple, [*journal.sessions(known), *journal.sessions(forged)]):
+            is_recorded = recorded.get(session[0].session) == session[0].namespace and session[0] not in forged
             seconds = self.seconds_until_dead(session)
             if is_recorded and self._is_mine(session[0]):  # this very process could not bring it back
                 dead.append(session)
@@ -207,6 +237,11 @@ class Judge:
         owner, here = entry.owner, self.here
         author = (owner.machine, owner.pid_namespace, owner.pid, owner.started)
         return author == (here.machine, here.pid_namespace, here.pid, here.started)
+
+
+def _is_forged(entry: Entry, recorded: Collection[str]) -> bool:
+    """Whether a journal says something else than those that the ledger has of its session, if it has any."""
+    return bool(recorded) and journal.fingerprint(entry) not in recorded
 
 
 def silence_left(session: Sequence[Entry], now: datetime) -> float:

@@ -102,7 +102,7 @@ class Takeover:
             EndingError: the exposure is to end.
         """
         with self._refusals_of_this_machine():
-            await self._ledger.add(self._plan.session, self._plan.namespace)
+            await self._ledger.add(self._plan.session, self._plan.namespace, self._journals.fingerprints)
         await self.prepare()
         self._progress.step("checks passed")
         if self._command is not None:

@@ -151,6 +151,21 @@ def test_what_port_forward_says_of_a_connection(line: str, fatal: bool, not_dial
         ([samples.LOST, "I1127 01:22:29.168934   18596 round_trippers.go:45] 200 OK"], KubectlError, "lost connection"),
         ([samples.LOST, "I0123 01:22:29.168934   18596 round_trippers.go:45] 200 OK"], KubectlError, "lost connection"),
         (["error: stat /tmp/kubie-config: no such file or directory"], ConfigurationError, "stat /tmp/kubie-config"),
+        (
+            ["error: tls: found a certificate rather than a key in the PEM for the private key"],
+            ConfigurationError,
+            "tls: found a certificate rather than a key in the PEM for the private key",
+        ),
+        (
+            ["error: tls: private key does not match public key"],
+            ConfigurationError,
+            "tls: private key does not match public key",
+        ),
+        (
+            ["error: illegal base64 data at input byte 4"],
+            ConfigurationError,
+            "illegal base64 data at input byte 4",
+        ),
         (['error: context "dev" does not exist'], ConfigurationError, 'context "dev" does not exist'),
         (['error: auth info "me" does not exist'], ConfigurationError, 'auth info "me" does not exist'),
         (['error: cluster "c" does not exist'], ConfigurationError, 'cluster "c" does not exist'),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class Broken(SessionLedger):
         self._error = error
         self._at = at
 
-    async def add(self, session: str, namespace: str) -> None:
+    async def add(self, session: str, namespace: str, journals: Sequence[str] = ()) -> None:
         if self._at == "add":
             raise self._error
 

@@ -12,7 +12,7 @@ import pytest
 
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import locked
-from kubectl_localize.supervisor.exposing.session_ledger import SessionLedger
+from kubectl_localize.supervisor.exposing.session_ledger import Record, SessionLedger
 from kubectl_localize.timing import first_of
 
 PROCESSES = 4
@@ -47,6 +47,20 @@ async def test_sessions_come_and_go_and_another_process_reads_them(tmp_path: Pat
     await writer.remove("xyz98")
     assert not (tmp_path / "exposures.json").exists()
     await writer.remove("xyz98")
+
+
+async def test_what_the_journals_of_a_session_say_is_kept(tmp_path: Path) -> None:
+    await ledger(tmp_path).add("abc12", "shop", ["apps/v1 Deployment cart: 2"])
+    await ledger(tmp_path).add("xyz98", "other")
+    assert ledger(tmp_path).records() == {
+        "abc12": Record("shop", ("apps/v1 Deployment cart: 2",)),
+        "xyz98": Record("other"),
+    }
+
+
+def test_a_ledger_of_an_older_version_is_read(tmp_path: Path) -> None:
+    (tmp_path / "exposures.json").write_text('{"sessions": {"abc12": "shop"}}')
+    assert ledger(tmp_path).records() == {"abc12": Record("shop")}
 
 
 def test_processes_that_write_at_the_same_time_lose_nothing(tmp_path: Path) -> None:

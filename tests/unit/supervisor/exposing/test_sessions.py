@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry
+from kubectl_localize.cluster.exposing.journal import LEASE_SECONDS, Entry, fingerprint
 from kubectl_localize.cluster.exposing.values import WorkloadRef
 from kubectl_localize.errors import UnreachableError
 from kubectl_localize.supervisor.exposing.sessions import (
@@ -169,6 +169,46 @@ def test_journals_are_judged_by_session() -> None:
     alive = Judge(HERE, everybody_lives, lambda: NOW)
     assert alive.judge(journals, ledger) == Judgement((), (), ((before,),), ((theirs,), (mine, mine_too)))
     assert Judge(HERE, nobody_lives, lambda: NOW + HOUR).judge(journals, ledger).early == ()
+
+
+FORGED = {
+    "another workload": entry("web"),
+    "another count": entry(replicas=50),
+    "another kind": entry(workload=WorkloadRef("apps/v1", "StatefulSet", "shop", "cart")),
+    "a selector": entry(
+        workload=WorkloadRef("v1", "Service", "shop", "cart"), replicas=None, selector=(("app", "mine"),)
+    ),
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_a_journal_that_only_has_the_name_of_our_crashed_session_is_not_undone_unasked(forged: Entry) -> None:
+    ours = entry()
+    judge = Judge(HERE, nobody_lives, lambda: NOW)
+    judgement = judge.judge([ours, forged], {"abc12": "shop"}, {"abc12": (fingerprint(ours),)})
+    assert (judgement.dead, judgement.unrecorded) == (((ours,),), ((forged,),))
+    mine = Judge(HERE, everybody_lives, lambda: NOW)
+    assert mine.judge([forged], {"abc12": "shop"}, {"abc12": (fingerprint(ours),)}).dead == ()
+
+
+def test_a_ledger_of_an_older_version_knows_sessions_only() -> None:
+    judge = Judge(HERE, nobody_lives, lambda: NOW)
+    assert judge.judge([entry(), entry("web")], {"abc12": "shop"}, {"abc12": ()}).dead == ((entry(), entry("web")),)
+
+
+def test_where_the_user_wanted_to_be_looked_and_could_not_is_said() -> None:
+    seen = Survey((), frozenset(), frozenset({"shop"}))
+    assert seen.unseen(["shop"], but=[]) == []
+    (unseen,) = seen.unseen(["shop", "secret"], but=[])
+    assert unseen.message == "you may not list Leases in namespace secret, so it is not known what is left there"
+    assert "kubectl get leases -n secret -l app.kubernetes.io/managed-by=kubectl-localize" in unseen.hint
+    assert seen.unseen(["secret"], but=["secret"]) == [], "of that it has been said already"
+    assert Survey((), frozenset(), None).unseen(["secret"], but=[]) == []
+
+
+def test_a_search_that_could_look_nowhere_has_not_found_nothing() -> None:
+    (unseen,) = Survey((), frozenset(), frozenset()).unseen([], but=[])
+    assert "you may not list Leases in any namespace" in unseen.message
 
 
 def test_what_this_very_process_could_not_bring_back_is_dead() -> None:
