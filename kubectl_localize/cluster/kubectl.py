@@ -137,8 +137,8 @@ MISCONFIGURED = re.compile(
     r"\b(?:context|cluster|auth info|user) \"[^\"]*\" does not exist|error loading config file|invalid configuration:|"
     r"unable to (?:read|load) (?:client-cert|client-key|certificate-authority|root certificates|TLS certificates)|"
     r"\bx509: |remote error: tls: (?:bad|unknown|expired|revoked|unsupported) certificate|tls: certificate required|"
-    r"tls: (?:failed to (?:verify|find any PEM|parse)|found a certificate rather than|private key)|no Auth Provider found|"
-    r"illegal base64 data|\basn1: ",
+    r"tls: (?:failed to (?:verify|find any PEM|parse)|found a certificate rather than|private key)|"
+    r"no Auth Provider found|illegal base64 data|\basn1: ",
     re.MULTILINE,
 )
 _REASONS: tuple[tuple[str, type[KubectlError]], ...] = (
