@@ -124,7 +124,7 @@ CASES = {
         ),
     ),
     "a failsafe without rights": Case(
-        "the failsafe cannot scale the workload: .*error: 403",
+        "the failsafe could not bring back what it guards: .*error: 403",
         "--failsafe off",
         ({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "powerless"}},),
         argv=("--failsafe-service-account=powerless",),

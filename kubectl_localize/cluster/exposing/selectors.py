@@ -7,15 +7,18 @@ finds no pod at all. A key that a controller watches over keeps its value, as it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from kubectl_localize.cluster.exposing.values import object_name
+from kubectl_localize.cluster.exposing.values import SESSION_CHARACTERS, SESSION_LENGTH, object_name
 
 # Argo Rollouts puts this key back whenever it looks at the Service, and leaves the others alone
 # (https://argo-rollouts.readthedocs.io/en/stable/features/bluegreen/).
 CONTROLLED_KEYS = frozenset({"rollouts-pod-template-hash"})
 
 Selector = Mapping[str, str]
+
+_MARK = re.compile(f"{object_name('')}[{SESSION_CHARACTERS}]{{{SESSION_LENGTH}}}")
 
 
 def mark(session: str) -> str:
@@ -42,6 +45,11 @@ def put_back(current: Selector, original: Selector, session: str) -> dict[str, s
 def is_marked(current: Selector, session: str) -> bool:
     """Whether any part of a selector still is this session's."""
     return mark(session) in current.values()
+
+
+def is_abandoned(selector: Selector) -> bool:
+    """Whether a selector of which no journal speaks looks as if an exposure had switched it."""
+    return any(_MARK.fullmatch(value) for value in selector.values())
 
 
 def put_back_patches(original: Selector, session: str) -> list[list[dict[str, str]]]:

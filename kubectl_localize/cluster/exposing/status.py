@@ -70,7 +70,7 @@ def trouble(pod: Json) -> Trouble:
             return Trouble(text, False)
     if problem := failsafe.problem(pod):
         hint = "--failsafe off goes without it, --failsafe-service-account names one that may"
-        return Trouble(f"the failsafe cannot scale the workload: {problem}", True, hint)
+        return Trouble(f"the failsafe could not bring back what it guards: {problem}", True, hint)
     for entry in status.get("conditions") or ():
         if entry["type"] == "PodScheduled" and entry["status"] == "False":
             return Trouble(entry.get("message") or entry.get("reason") or "it is not scheduled", False)

@@ -11,6 +11,8 @@ from kubectl_localize.model import PodOptions, ServiceKey
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "kubectl-localize"
 SESSION_LABEL = "kubectl-localize/session"
+SESSION_CHARACTERS = "bcdfghjkmnpqrstvwxz2456789"  # none that make words or are taken for one another
+SESSION_LENGTH = 6
 SSHD_CONTAINER = "sshd"
 FAILSAFE_CONTAINER = "failsafe"
 TEMPLATE_HASH_LABEL = "pod-template-hash"

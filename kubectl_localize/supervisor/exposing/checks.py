@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubectl_localize.cluster.exposing import rights, side_effects
+from kubectl_localize.cluster.exposing import rights, selectors, side_effects
 from kubectl_localize.cluster.exposing.blockers import KEEP, Blocker, blockers, foreign
 from kubectl_localize.cluster.exposing.claims import exposed_already
 from kubectl_localize.cluster.exposing.comeback import as_pod, refused_now
@@ -17,7 +17,9 @@ from kubectl_localize.cluster.exposing.journal import Entry, journals
 from kubectl_localize.cluster.exposing.pull_secrets import pull_secrets
 from kubectl_localize.cluster.exposing.rollouts import unfinished
 from kubectl_localize.cluster.exposing.values import (
+    SESSION_CHARACTERS,
     SESSION_LABEL,
+    SESSION_LENGTH,
     CarriedPort,
     ExposurePlan,
 )
@@ -30,13 +32,12 @@ from kubectl_localize.supervisor.exposing import keeping
 from kubectl_localize.supervisor.exposing.listening import LocalListeners, warning
 from kubectl_localize.supervisor.exposing.plan import RequestedService, as_workload, groups, plan
 from kubectl_localize.supervisor.exposing.sessions import Judge
+from kubectl_localize.supervisor.exposing.switched_services import selector_of
 from kubectl_localize.supervisor.runtime import Runtime
 
 Json = dict[str, Any]
 Rules = asyncio.Task[list[Json]]  # awaited only when they are needed
 
-SESSION_CHARACTERS = "bcdfghjkmnpqrstvwxz2456789"  # none that make words or are taken for one another
-SESSION_LENGTH = 6
 NOBODY = Owners((), ())
 RBAC_HINT = "docs/rbac.yaml of kubectl localize is the Role to ask an admin for"
 
@@ -296,16 +297,12 @@ class Checks:
     def _judge_journals(self, all_requested: Sequence[RequestedService], leases: Sequence[Entry]) -> None:
         for requested in all_requested:
             wanted = {as_workload(requested.key), *(workload.ref for workload in requested.owners.workloads)}
-            holders = [
-                entry
-                for entry in leases
-                if entry.workload in wanted
-                or str(requested.key) in entry.services
-                or entry.session in requested.sessions
-            ]
+            holders = [entry for entry in leases if entry.workload in wanted or _concerns(entry, requested)]
             if holders:
                 held = [entry for entry in leases if entry.session == holders[0].session]
                 raise exposed_already(requested.key, held, self._judge.now(), self._judge.advice)
+            if selectors.is_abandoned(selector_of(requested.service)):
+                raise keeping.abandoned(requested.key, requested.service)
 
     def _must_listen(self, ports: Sequence[CarriedPort]) -> None:
         """Refuse if nothing at all listens for a Service; warn of ports that nothing listens for."""
@@ -315,6 +312,16 @@ class Checks:
             if not self._request.force:
                 raise self._listeners.refusal(key, port, several)
         self._warnings += [warning(port) for port in verdict.silent]
+
+
+def _concerns(entry: Entry, requested: RequestedService) -> bool:
+    """Whether a journal speaks of this Service, or of one that finds its pods again when it is switched back."""
+    if str(requested.key) in entry.services or entry.session in requested.sessions:
+        return True
+    if entry.selector is None:
+        return False
+    wanted = dict(entry.selector).items()
+    return any(wanted <= (pod["metadata"].get("labels") or {}).items() for pod in requested.replaced_pods)
 
 
 def _session(pod: Json) -> str:

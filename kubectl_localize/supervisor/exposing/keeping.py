@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing import side_effects
 from kubectl_localize.cluster.exposing.ports import flag_value
+from kubectl_localize.cluster.exposing.selectors import words
 from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.errors import ForbiddenError, LocalizeError
-from kubectl_localize.model import PortMap
+from kubectl_localize.model import PortMap, ServiceKey
 from kubectl_localize.protocol import ExposeRequest
 from kubectl_localize.supervisor.exposing.plan import RequestedService
+from kubectl_localize.supervisor.exposing.switched_services import selector_of
 
 Json = dict[str, Any]
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 POLICIES = "networking.k8s.io/v1"
 
 
@@ -46,13 +50,26 @@ def warnings(all_requested: Sequence[RequestedService], plan: ExposurePlan, poli
     return [sentence for sentence in dict.fromkeys(said) if sentence]
 
 
+def abandoned(key: ServiceKey, service: Json) -> LocalizeError:
+    """The error for a Service that was switched by an exposure of which there is no journal any more."""
+    annotations = service["metadata"].get("annotations") or {}
+    try:
+        applied = words(json.loads(annotations[LAST_APPLIED])["spec"]["selector"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        applied = "KEY=VALUE"
+    return LocalizeError(
+        f"{key} selects {words(selector_of(service))}, the pod of an exposure that is gone",
+        f"`kubectl set selector -n {key.namespace} service/{key.name} {applied}` makes it select its own pods again",
+    )
+
+
 def with_command(error: LocalizeError, request: ExposeRequest) -> LocalizeError:
     """The same error, whose hint names what was asked for, so that the command in it can be typed as it is."""
-    words = [
+    arguments = [
         *(str(key) for key in request.services),
         *(f"--map={_whose(port_map)}{flag_value(port_map)}" for port_map in request.maps),
     ]
-    hint = error.hint.replace("expose SERVICE --keep", f"expose {' '.join(words)} --keep")
+    hint = error.hint.replace("expose SERVICE --keep", f"expose {' '.join(arguments)} --keep")
     if request.command:
         hint = hint.replace(" --keep`", " --keep -- COMMAND`")
     return error.reworded(error.message, hint) if hint != error.hint else error

@@ -296,7 +296,9 @@ class Rollback:
             hint = f"ask somebody with these rights to run: {by_hand(self._entries)}"
         else:
             when = "" if for_good else " when the API server works again"
-            hint = f"run `kubectl localize restore`{when}; until then they may be at zero"
+            switched = any(entry.selector is not None for entry in self._entries)
+            state = "lead to an exposure pod" if switched else "be at zero"
+            hint = f"run `kubectl localize restore`{when}; until then they may {state}"
         return type(error)(f"{names} could not be brought back: {error.message}", hint)
 
 

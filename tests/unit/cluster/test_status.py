@@ -63,7 +63,7 @@ def status(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> 
         (status(conditions=[UNSCHEDULABLE]), "0/1 nodes are available: 1 Insufficient cpu.", False),
         (
             status(SSHD, UNPROVEN, phase="Running"),
-            "the failsafe cannot scale the workload: it may not scale deployments/cart",
+            "the failsafe could not bring back what it guards: it may not scale deployments/cart",
             True,
         ),
         (

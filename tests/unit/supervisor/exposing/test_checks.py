@@ -17,6 +17,7 @@ from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.model import PortMap, ServiceKey
 from kubectl_localize.protocol import ExposeRequest
 from kubectl_localize.supervisor.exposing.checks import Checks, Findings
+from kubectl_localize.supervisor.exposing.keeping import LAST_APPLIED
 from kubectl_localize.supervisor.exposing.plan import describe, journal_entries
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from tests.unit.cluster.samples import CONNECTION
@@ -323,6 +324,35 @@ def test_a_colleague_who_was_first_is_named(cluster: Cluster) -> None:
     assert error.message.startswith("shop/cart is exposed already by bob (bob@desk), since 2026-01-31 12:30 UTC")
     assert error.hint.startswith("`kubectl localize expose --stop shop/cart` ends it")
     assert check(cluster, WEB).plans
+
+
+def test_a_service_that_is_switched_has_to_find_its_pods_when_it_is_back(cluster: Cluster) -> None:
+    service(cluster, "admin", {"app": "cart"}, 8081)
+    ref = WorkloadRef("v1", "Service", "shop", "cart")
+    theirs = entry(workload=ref, replicas=None, selector=(("app", "cart"),), session="xyz98")
+    write(cluster, theirs)
+    admin = ServiceKey("shop", "admin")
+    assert refused(cluster, admin).message.startswith("shop/admin is exposed already (with shop/cart) by ada")
+    assert check(cluster, admin, keep=True).plans, "whose pods go on"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "selector"),
+    [
+        ({}, "KEY=VALUE"),
+        ({LAST_APPLIED: "no JSON"}, "KEY=VALUE"),
+        ({LAST_APPLIED: '{"spec": {"selector": {"app": "cart"}}}'}, "app=cart"),
+    ],
+)
+def test_a_service_that_an_exposure_has_left_switched(
+    cluster: Cluster, annotations: dict[str, str], selector: str
+) -> None:
+    ports = [{"port": 80, "targetPort": 8080, "protocol": "TCP"}]
+    spec = {"ports": ports, "selector": {"app": "localize-x7k2p4"}}
+    cluster.put(f"{CORE}/services/cart", {"metadata": {"annotations": annotations}, "spec": spec})
+    error = refused(cluster, keep=True)
+    assert error.message == "shop/cart selects app=localize-x7k2p4, the pod of an exposure that is gone"
+    assert error.hint.startswith(f"`kubectl set selector -n shop service/cart {selector}` makes")
 
 
 # -- rights -----------------------------------------------------------------------------------------------------------
