@@ -10,8 +10,23 @@ import pytest
 from tests.cluster.commands import wait_until
 from tests.real import crashing
 from tests.real.cluster import Cluster
-from tests.real.crashing import AFTER, PassThrough, kill_everything, open_port
-from tests.real.exposing import Local, check_nothing_left, expose, failed, leftovers
+from tests.real.crashing import AFTER, PassThrough, journal_of, kill_everything, open_port
+from tests.real.exposing import (
+    DEVELOPERS,
+    LOCAL,
+    PER_SECOND,
+    Client,
+    Expose,
+    Local,
+    become,
+    check_nothing_left,
+    cluster_address,
+    expose,
+    failed,
+    grant,
+    leftovers,
+    summary,
+)
 from tests.real.exposing_rounds import Case, client_of, prepare
 from tests.real.exposure_pod import restricted
 from tests.real.keeping import (
@@ -25,8 +40,8 @@ from tests.real.keeping import (
     wait_foreign,
     wait_local,
 )
-from tests.real.manifests import Manifest, deployment, service, statefulset
-from tests.real.product import Product
+from tests.real.manifests import Manifest, deployment, headless, service, statefulset
+from tests.real.product import Product, assert_fails, warnings
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
 
@@ -60,6 +75,39 @@ def test_a_service_is_switched_there_and_back_without_a_failure(
             assert max(switch.there, switch.back) < AT_MOST_SECONDS
     assert cluster.pods(namespace, "web") == pods
     check_nothing_left(cluster, namespace)
+
+
+@pytest.mark.alone
+@pytest.mark.timeout(120)
+def test_services_that_clients_meet_otherwise(cluster: Cluster, web: str, sandbox: Sandbox, figure: Figure) -> None:
+    """Those that keep a client at one pod, send to pods that are not Ready, or have no address of their own."""
+    sticky, early = service("sticky", app="web", sessionAffinity="ClientIP"), service("early", app="web")
+    early["spec"]["publishNotReadyAddresses"] = True
+    cluster.apply(web, sticky, early, headless("bare", app="web"))
+    pods = pod_uids(cluster, web)
+    names = ("sticky", "early", "bare")
+    for name in names:
+        cluster.wait_endpoints(web, name, 2)
+    targets = [cluster_address(cluster, web, name) for name in names[:2]]
+    with (
+        Local(sandbox) as local,
+        Client(cluster, web, *targets) as client,
+        Client(cluster, web, f"bare.{web}.svc.cluster.local:8080", name="dns") as dns,
+    ):
+        client.more(PER_SECOND)
+        argv = [*(f"{web}/{name}" for name in names), *(f"--map={name}={local.port}" for name in names)]
+        began = time.monotonic()
+        with Expose(sandbox, "--keep", *argv) as command:
+            command.wait_exposed()
+            client.wait_settled(LOCAL)
+            dns.wait_settled(LOCAL, 60)  # DNS answers are kept for some seconds
+            command.end()
+        client.more(PER_SECOND)
+        attempts = client.attempts(began)
+        assert not [attempt for attempt in attempts[-PER_SECOND // 2 :] if attempt.body == LOCAL]
+        assert not failed(attempts), failed(attempts)
+        figure(summary("switched: sessionAffinity and publishNotReadyAddresses", attempts))
+    check_back(cluster, web, dict.fromkeys(names, WEB), pods)
 
 
 # -- what scaling refuses ----------------------------------------------------------------------------------------------
@@ -154,6 +202,55 @@ def test_whoever_changes_the_selector_meanwhile_wins_and_it_is_said(
     check_nothing_left(cluster, web)
 
 
+# -- what is said before, and who may ----------------------------------------------------------------------------------
+def _policy(name: str, **labels: str) -> Manifest:
+    spec = {"podSelector": {"matchLabels": labels}, "policyTypes": ["Ingress"], "ingress": [{}]}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name}, "spec": spec}
+
+
+def test_what_it_would_do_and_what_that_brings_with_it(cluster: Cluster, web: str, sandbox: Sandbox) -> None:
+    local_only = service("local", app="web", internalTrafficPolicy="Local")
+    cluster.apply(web, _policy("allow", app="web"), local_only)
+    pods = pod_uids(cluster, web)
+    with open_port() as port:
+        maps = [f"--map=web={port}", f"--map=local={port}"]
+        done = expose(sandbox, "--dry-run", "--keep", f"{web}/web", f"{web}/local", *maps)
+    assert done.returncode == 0, done.stderr
+    assert f"switch Service {web}/web from app=web to the exposure pod, and back at the end" in done.stdout
+    assert "failsafe: with its own ServiceAccount, switch back after 10m without this machine" in done.stdout
+    assert "create the journal, Lease localize-service-web" in done.stdout
+    policy, node = sorted(warnings(done))
+    assert policy.startswith("NetworkPolicy allow does not apply to the exposure pod")
+    assert node.startswith("only clients on the exposure pod's node reach this machine")
+    check_back(cluster, web, {"web": WEB}, pods)
+
+
+@pytest.mark.node
+def test_the_role_is_enough_and_without_the_right_to_patch_it_is_refused(
+    cluster: Cluster, web: str, sandbox: Sandbox
+) -> None:
+    grant(cluster, web)
+    become(cluster, sandbox, "carol", web, DEVELOPERS)
+    may = ("kubectl", "auth", "can-i", "patch", "services")
+    wait_until("the role", lambda: sandbox.run(*may).stdout.strip() == "yes", 20)
+    pods = pod_uids(cluster, web)
+    with Local(sandbox) as local:
+        done = expose(sandbox, "-d", "--keep", "web", f"--map={local.port}")
+        assert done.returncode == 0, done.stderr
+        assert warnings(done) == []
+        wait_local(cluster, web, "web")
+        done = sandbox.localize("expose", "--stop", "web")
+        assert done.returncode == 0, done.stderr
+        check_back(cluster, web, {"web": WEB}, pods)
+        name = "kubectl-localize-expose"
+        rules = cluster.get("role", name, f"--namespace={web}")["rules"]
+        less = [{**rule, "verbs": [verb for verb in rule["verbs"] if verb != "patch"]} for rule in rules]
+        cluster.kubectl("patch", "role", name, f"--namespace={web}", f"--patch={json.dumps({'rules': less})}")
+        wait_until("less rights", lambda: sandbox.run(*may).stdout.strip() == "no", 20)
+        done = expose(sandbox, "--keep", "web", f"--map={local.port}")
+    assert_fails(done, f"^error: you may not patch services in namespace {web}$", "docs/rbac.yaml")
+
+
 # -- the machine is gone -----------------------------------------------------------------------------------------------
 def test_the_failsafe_switches_back_and_restore_finds_that_done(
     cluster: Cluster, web: str, sandbox: Sandbox, figure: Figure
@@ -185,6 +282,19 @@ def test_killed_as_the_service_is_switched(number: int, cluster: Cluster, web: s
     assert passing.calls() == ["patch services/web"] * number
     assert is_switched(cluster, web, "web") == (number == 1)
     done = sandbox.localize("restore")
+    assert done.returncode == 0, done.stderr
+    check_back(cluster, web, {"web": WEB}, pods)
+
+
+def test_it_is_undone_by_hand(cluster: Cluster, web: str, sandbox: Sandbox) -> None:
+    pods = pod_uids(cluster, web)
+    with open_port() as port:
+        done = expose(sandbox, "-d", "--keep", f"{web}/web", f"--map={port}")
+        assert done.returncode == 0, done.stderr
+        undo = journal_of(cluster, web)["metadata"]["annotations"]["kubectl-localize/undo"]
+        kill_everything(sandbox)
+    assert undo.startswith(f"kubectl set selector -n {web} service/web app=web && kubectl delete ")
+    done = sandbox.run("sh", "-c", undo)
     assert done.returncode == 0, done.stderr
     check_back(cluster, web, {"web": WEB}, pods)
 
