@@ -191,7 +191,7 @@ scaled to zero; at the end it is scaled up again, and this returns when it is Re
                  " the workload", group=_SAFETY),
             Flag("take-over", "if the exposure of a colleague is in the way who has been silent for 10 minutes, end it"
                  " first (ls --cluster shows it)", group=_SAFETY),
-            Flag("failsafe", "how long this machine may be gone until the cluster itself brings the workload back (10m);"
+            Flag("failsafe", "how long this machine may be gone until the cluster itself brings all back (10m);"
                  " off: never", value="TIME", kind="failsafe", group=_SAFETY),
             Flag("failsafe-service-account", "the ServiceAccount for that, if you may not make one"
                  " (docs/rbac.yaml)", value="NAME", group=_SAFETY),
