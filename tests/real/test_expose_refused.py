@@ -65,6 +65,14 @@ def _changed(manifest: Manifest, part: str, **values: Any) -> Manifest:
     return manifest
 
 
+def _alone(workload: Manifest) -> Manifest:
+    """The workload, its pods alone on each node."""
+    rule = {"topologyKey": "kubernetes.io/hostname", "labelSelector": workload["spec"]["selector"]}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [rule]}}
+    workload["spec"]["template"]["spec"]["affinity"] = affinity
+    return workload
+
+
 _RETENTION = {"whenScaled": "Delete", "whenDeleted": "Retain"}
 _TRACKED = {"annotations": {"argocd.argoproj.io/tracking-id": "shop:apps/Deployment:x/web"}}
 
@@ -98,6 +106,11 @@ CASES = {
         "peers sends to pods that are not Ready",
         "--keep",
         (service("peers", app="web", clusterIP="None", publishNotReadyAddresses=True),),
+    ),
+    "pods that want a node each": Case(
+        "exposure pod .*anti-affinity rules",
+        "the workload's pods share a node with none that has their labels: --keep",
+        (_alone(deployment("web")),),
     ),
     "a quota": Case(
         "does not take an exposure pod: .*exceeded quota",

@@ -55,7 +55,8 @@ def _hint(message: str, namespace: str, kind: str) -> str:
         part, _, resource = quota["resources"].partition(",")[0].rpartition(".")
         return f"--{part or 'requests'} {resource}=… says it; quota {quota['name']} wants it of every container"
     if _LIMIT_RANGE.search(message):
-        return f"--requests and --limits change them; `kubectl describe limitrange -n {namespace}` shows what may be"
+        look = f"`kubectl describe limitrange -n {namespace}` shows what admission allows"
+        return f"--requests and --limits change them; {look}"
     if account := _ACCOUNT.search(message):
         return f"there is no ServiceAccount {account['name']}; see `kubectl get serviceaccounts -n {namespace}`"
     if webhook := _WEBHOOK_DOWN.search(message):

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from kubectl_localize.cluster.exposing import failsafe
+from kubectl_localize.cluster.exposing.blockers import KEEP
 from kubectl_localize.cluster.exposing.image_pull import pull_failure
 from kubectl_localize.cluster.exposing.values import SSHD_CONTAINER
 from kubectl_localize.errors import LocalizeError
 
 Json = dict[str, Any]
 
+ANTI_AFFINITY = "anti-affinity rules"  # in the scheduler's words: the replaced pods do not want the pod beside them
 # A pod that shows one of these does not start by waiting longer.
 HOPELESS = (
     "ImagePullBackOff",
@@ -73,11 +75,21 @@ def trouble(pod: Json) -> Trouble:
         return Trouble(f"the failsafe could not bring back what it guards: {problem}", True, hint)
     for entry in status.get("conditions") or ():
         if entry["type"] == "PodScheduled" and entry["status"] == "False":
-            return Trouble(entry.get("message") or entry.get("reason") or "it is not scheduled", False)
+            return _unscheduled(entry.get("message") or entry.get("reason") or "it is not scheduled")
     if status.get("phase") == "Failed":
         text = f"{status.get('reason') or 'it has failed'}: {status.get('message') or ''}".rstrip(": ")
         return Trouble(text, True)
     return Trouble("", False)
+
+
+def _unscheduled(why: str) -> Trouble:
+    """What the scheduler says, and what helps against it."""
+    text = f"no node takes the exposure pod: {why}"
+    if ANTI_AFFINITY in why:
+        return Trouble(text, True, f"the workload's pods share a node with none that has their labels: {KEEP}")
+    if "Insufficient" in why:
+        return Trouble(text, False, "--requests asks for less; `kubectl describe nodes` shows what is left")
+    return Trouble(text, False)
 
 
 def not_in_time(pod: str, namespace: str, what: str, *, problem: Trouble) -> LocalizeError:

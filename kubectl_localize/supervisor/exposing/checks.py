@@ -11,10 +11,10 @@ from typing import Any
 from kubectl_localize.cluster.exposing import rights, selectors, side_effects
 from kubectl_localize.cluster.exposing.blockers import KEEP, Blocker, blockers, foreign
 from kubectl_localize.cluster.exposing.claims import exposed_already
-from kubectl_localize.cluster.exposing.comeback import as_pod, refused_now
 from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early
 from kubectl_localize.cluster.exposing.journal import Entry, journals
 from kubectl_localize.cluster.exposing.pull_secrets import pull_secrets
+from kubectl_localize.cluster.exposing.readmission import as_pod, refused_now
 from kubectl_localize.cluster.exposing.rollouts import unfinished
 from kubectl_localize.cluster.exposing.values import (
     SESSION_CHARACTERS,
@@ -129,7 +129,7 @@ class Checks:
         for requested in all_requested:
             self._judge_owners(requested, autoscalers)
             if not self._keeps:
-                await self._must_come_back(requested)
+                await self._must_be_readmitted(requested)
         plans = [self._plan(group, services, own_failsafe=own) for group in groups(all_requested)]
         self._judge_endpoints(plans, services, slices)
         for requested in all_requested:
@@ -228,7 +228,7 @@ class Checks:
         for blocker in sorted(against, key=lambda blocker: blocker.forcible):
             self._object(blocker)
 
-    async def _must_come_back(self, requested: RequestedService) -> None:
+    async def _must_be_readmitted(self, requested: RequestedService) -> None:
         """Try out the workloads' pods: those that admission refuses by now would not come back."""
         for workload in requested.owners.workloads:
             example = next((pod for pod in requested.replaced_pods if owned(workload, pod)), None)

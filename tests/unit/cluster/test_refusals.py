@@ -26,7 +26,7 @@ KYVERNO = 'admission webhook "validate.kyverno.svc-fail" denied the request: pol
         ("Pod", POD + "failed quota: full: must specify limits.ephemeral-storage for: failsafe,sshd",
          "--limits ephemeral-storage=… says it; quota full wants it of every container"),
         ("Pod", POD + "[maximum memory usage per Container is 1Mi, but limit is 256Mi, maximum …]",
-         "--requests and --limits change them; `kubectl describe limitrange -n shop` shows what may be"),
+         "--requests and --limits change them; `kubectl describe limitrange -n shop` shows what admission allows"),
         ("Pod", POD + "minimum cpu usage per Pod is 1, but request is 20m", "--requests and --limits change them"),
         ("Pod", POD + "cpu max limit to request ratio per Container is 2, but provided ratio is 100.000000",
          "--requests and --limits change them"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kubectl_localize.cluster.exposing.blockers import KEEP
 from kubectl_localize.cluster.exposing.status import Trouble, is_lost, is_running, not_in_time, trouble
 
 STARTED = {"startedAt": "2026-11-23T06:20:00Z"}
@@ -46,6 +47,9 @@ UNSCHEDULABLE = {
     "message": "0/1 nodes are available: 1 Insufficient cpu.",
 }
 
+UNTAKEN = "no node takes the exposure pod"
+ALONE = "0/1 nodes are available: 1 node(s) didn't satisfy existing pods anti-affinity rules."
+
 
 def status(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> dict[str, Any]:
     return {"metadata": {"name": "x"}, "status": {"phase": phase, "containerStatuses": list(containers), **more}}
@@ -60,7 +64,8 @@ def status(*containers: dict[str, Any], phase: str = "Pending", **more: Any) -> 
         (status(FIRST_PULL), "example.com/sshd:1 cannot be pulled: not found", False),
         (status(PULLING), "example.com/sshd:1 cannot be pulled: not found", True),
         (status(CRASHED, phase="Running"), "sshd ended with exit code 255 no hostkeys available", False),
-        (status(conditions=[UNSCHEDULABLE]), "0/1 nodes are available: 1 Insufficient cpu.", False),
+        (status(conditions=[UNSCHEDULABLE]), f"{UNTAKEN}: 0/1 nodes are available: 1 Insufficient cpu.", False),
+        (status(conditions=[{**UNSCHEDULABLE, "message": ALONE}]), f"{UNTAKEN}: {ALONE}", True),
         (
             status(SSHD, UNPROVEN, phase="Running"),
             "the failsafe could not bring back what it guards: it may not scale deployments/cart",
@@ -117,6 +122,12 @@ LATE = "exposure pod localize-web-abc12 was not Ready in time"
 def test_what_did_not_come_about(problem: Trouble, message: str, hint: str) -> None:
     error = not_in_time("localize-web-abc12", "shop", "Ready", problem=problem)
     assert (error.message, error.hint) == (message, hint)
+
+
+def test_what_helps_a_pod_that_no_node_takes() -> None:
+    assert KEEP in trouble(status(conditions=[{**UNSCHEDULABLE, "message": ALONE}])).hint
+    assert trouble(status(conditions=[UNSCHEDULABLE])).hint.startswith("--requests asks for less")
+    assert trouble(status(conditions=[{**UNSCHEDULABLE, "message": "untolerated taint"}])).hint == ""
 
 
 def test_what_helps_a_failsafe_without_rights() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_localize.cluster.exposing.comeback import as_pod, refused_now
+from kubectl_localize.cluster.exposing.readmission import as_pod, refused_now
 from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
 from kubectl_localize.errors import ForbiddenError, InvalidError, KubectlError
 
