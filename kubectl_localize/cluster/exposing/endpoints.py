@@ -47,6 +47,23 @@ def loss(services: Sequence[str], workloads: Sequence[object], namespace: str) -
     )
 
 
+def unselected(workloads: Sequence[object], going: Collection[str], selected: Collection[str]) -> str:
+    """What scaling also ends; empty if the Services that were asked for select all of it.
+
+    Args:
+        going: the names of the pods that are scaled down.
+        selected: the names of the pods behind these Services.
+    """
+    others = sorted(set(going) - set(selected))
+    if not others:
+        return ""
+    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+    return (
+        f"scaling {', '.join(map(str, workloads))} to zero also ends pod {', '.join(others[:SHOWN])}{more}, which"
+        " the Service does not select; --keep leaves them running"
+    )
+
+
 def published_early(services: Sequence[Json]) -> Blocker | None:
     """What speaks against a pod that joins a Service which sends to pods that are not Ready; None if nothing does.
 

@@ -11,7 +11,7 @@ from typing import Any
 from kubectl_localize.cluster.exposing import rights, selectors, side_effects
 from kubectl_localize.cluster.exposing.blockers import KEEP, Blocker, blockers, foreign
 from kubectl_localize.cluster.exposing.claims import exposed_already
-from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early
+from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early, unselected
 from kubectl_localize.cluster.exposing.journal import Entry, journals
 from kubectl_localize.cluster.exposing.pull_secrets import pull_secrets
 from kubectl_localize.cluster.exposing.readmission import as_pod, refused_now
@@ -131,7 +131,8 @@ class Checks:
             if not self._keeps:
                 await self._must_be_readmitted(requested)
         plans = [self._plan(group, services, own_failsafe=own) for group in groups(all_requested)]
-        self._judge_endpoints(plans, services, slices)
+        selected = {pod["metadata"]["name"] for requested in all_requested for pod in requested.pods}
+        self._judge_endpoints(plans, services, slices, selected)
         for requested in all_requested:
             self._warnings += side_effects.reach(requested.key, requested.service)
         for exposure_plan in plans if self._keeps else ():
@@ -241,10 +242,18 @@ class Checks:
                 if (blocker := refused_now(workload, error)) is not None:
                     self._object(blocker)
 
-    def _judge_endpoints(self, plans: Sequence[ExposurePlan], services: Sequence[Json], slices: Sequence[Json]) -> None:
+    def _judge_endpoints(
+        self,
+        plans: Sequence[ExposurePlan],
+        services: Sequence[Json],
+        slices: Sequence[Json],
+        selected: Collection[str],
+    ) -> None:
         served = {name for exposure_plan in plans for name in exposure_plan.found_by}
         going = {name for exposure_plan in plans for name in exposure_plan.replaced_pods}
         workloads = [workload.ref for exposure_plan in plans for workload in exposure_plan.workloads]
+        if also := unselected(workloads, going, selected):
+            self._warnings.append(also)
         if lost := bereft(slices, going, served):
             self._object(loss(lost, workloads, plans[0].namespace))
         joined = [service for service in services if service["metadata"]["name"] in served]

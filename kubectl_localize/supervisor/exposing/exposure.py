@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 
 from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
 from kubectl_localize.cluster.exposing.journal import Owner
+from kubectl_localize.cluster.exposing.shape import followed_options
 from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan, Provenance
 from kubectl_localize.errors import ForbiddenError, LocalizeError, UnauthorizedError
 from kubectl_localize.ls_document import ExposureItem, ExposurePort, Status, WorkloadItem, rfc3339
@@ -90,7 +91,15 @@ class Exposure:
         self._switched = SwitchedServices(runtime.api, plan.switched, plan.session)
         entries = journal_entries(plan, owner, self.since)
         self._waiter = Waiter(runtime.changed, runtime.clock.now)
-        self._journals = Journals(entries, plan.services[0], runtime, judge, self._waiter)
+        self._journals = Journals(
+            entries,
+            plan.services[0],
+            runtime,
+            judge,
+            self._waiter,
+            options=plan.options,
+            followed=followed_options(plan),
+        )
         self._ends = LocalEnds(plan.ports, runtime)
         provenance = Provenance(str(owner), owner.login, rfc3339(self.since), self._journals.undo)
         self._pods = ExposurePods(plan, runtime, provenance, self._ends)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,8 +11,16 @@ from typing import Any
 from kubectl_localize.cluster.exposing import journal
 from kubectl_localize.cluster.exposing.claims import exposed_already
 from kubectl_localize.cluster.exposing.journal import Entry, by_hand, journal_at, journals
-from kubectl_localize.errors import AlreadyExistsError, ConflictError, KubectlError, LocalizeError, NotFoundError
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    KubectlError,
+    LocalizeError,
+    NotFoundError,
+)
+from kubectl_localize.model import PodOptions, ServiceKey
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.exposing.waiter import Waiter
 from kubectl_localize.supervisor.runtime import Runtime
@@ -28,6 +37,8 @@ class Journals:
     Args:
         asked: the Service that an error speaks of.
         waiter: the exposure's; it is ended when one of them is gone.
+        options: the labels and annotations that the Leases have besides ours.
+        followed: the same, for a cluster that refuses the Leases without.
     """
 
     def __init__(
@@ -37,7 +48,12 @@ class Journals:
         runtime: Runtime,
         judge: Judge,
         waiter: Waiter,
+        *,
+        options: PodOptions,
+        followed: PodOptions,
     ) -> None:
+        self._options = options
+        self._followed = followed
         self._entries = list(entries)
         self._asked = asked
         self._runtime = runtime
@@ -64,14 +80,31 @@ class Journals:
             self._waiter.go_on()
             self.written.append(entry)
             try:
-                manifest = journal.manifest(entry, self.undo)
-                lease = await self._runtime.api.create(journal.collection(entry.namespace), manifest)
+                lease = await self._create(entry)
             except AlreadyExistsError:
                 lease = await self._ours(entry)
             self._entries[number] = self.written[-1] = replace(
                 entry, lease_uid=lease["metadata"]["uid"], version=lease["metadata"]["resourceVersion"]
             )
         self.keep()
+
+    async def _create(self, entry: Entry) -> Json:
+        """Create a Lease; what the cluster says against the first way of making it counts."""
+        path = journal.collection(entry.namespace)
+        try:
+            return await self._runtime.api.create(path, self._manifest(entry))
+        except (InvalidError, ForbiddenError):
+            self._options = self._followed
+            with contextlib.suppress(InvalidError, ForbiddenError):
+                return await self._runtime.api.create(path, self._manifest(entry))
+            raise
+
+    def _manifest(self, entry: Entry) -> Json:
+        manifest = journal.manifest(entry, self.undo)
+        meta = manifest["metadata"]
+        meta["labels"] = {**dict(self._options.labels), **meta["labels"]}
+        meta["annotations"] = {**dict(self._options.annotations), **meta["annotations"]}
+        return manifest
 
     def keep(self) -> None:
         """Renew them from now on."""
@@ -137,7 +170,7 @@ class Journals:
         """
         wanted = journal.renewed(entry, self._runtime.now())
         try:
-            lease = await self._runtime.api.replace(entry.path, journal.manifest(wanted, self.undo))
+            lease = await self._runtime.api.replace(entry.path, self._manifest(wanted))
         except (ConflictError, NotFoundError):  # the answer to the last one was lost, or somebody has deleted it
             return await self._look(entry)
         return replace(wanted, version=lease["metadata"]["resourceVersion"])

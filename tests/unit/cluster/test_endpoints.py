@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early
+from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early, unselected
 
 GOING = ("cart-1", "cart-2")
 
@@ -50,6 +50,14 @@ def test_what_is_lost_in_a_sentence() -> None:
     )
     assert many.forcible
     assert loss(["pg-0"], [], "shop").message.startswith("shop/pg-0 would lose its last endpoint: ")
+
+
+def test_pods_that_go_though_nobody_asked_for_them() -> None:
+    assert unselected(["StatefulSet shop/pg"], GOING, [*GOING, "web-1"]) == ""
+    assert unselected(["StatefulSet shop/pg"], GOING, ["cart-1"]).startswith(
+        "scaling StatefulSet shop/pg to zero also ends pod cart-2, which the Service does not select; --keep"
+    )
+    assert "pg-4 and 2 more, which" in unselected([], [f"pg-{number}" for number in range(7)], [])
 
 
 def test_services_that_send_to_pods_that_are_not_ready() -> None:

@@ -37,7 +37,7 @@ class Cluster:
         story: what was changed, with the second at which it was: `PUT deployments/cart/scale`.
         fails: takes the second, the method and the path of a request; a failure in kubectl's
             words, empty if it is to succeed.
-        refuses: takes an object that is tried out; what admission says against it, empty if nothing.
+        refuses: takes an object that is to be made; what admission says against it, empty if nothing.
         ready_seconds: how long the pods of a workload take.
         leaving_seconds: how long a deleted pod stays.
         rules: what the user may do, as a SelfSubjectRulesReview says it.
@@ -193,7 +193,7 @@ class Cluster:
     def _create(self, path: str, body: Json, *, dry_run: bool) -> Answer:
         if "/selfsubject" in path:
             return {"status": {"userInfo": {"username": "ada"}, "resourceRules": self.rules, "allowed": False}}
-        if dry_run and (words := self.refuses(body)):
+        if words := self.refuses(body):
             return f'Error from server (Forbidden): "{body["kind"]}" is forbidden: {words}'
         if dry_run:
             return self.admitted(body)

@@ -223,8 +223,10 @@ def per_pod(cluster: Cluster, *names: str) -> None:
 def test_the_pod_stands_in_for_the_ordinal_that_the_service_selects() -> None:
     cluster = Cluster()
     per_pod(cluster, "db-1")
-    (plan,) = check(cluster, ServiceKey("shop", "db-1")).plans
+    findings = check(cluster, ServiceKey("shop", "db-1"))
+    (plan,) = findings.plans
     assert plan.hostname == "db-1"
+    assert findings.warnings[0].startswith("scaling StatefulSet shop/db to zero also ends pod db-0, which")
     assert dict(plan.labels) == {"app": "db", "statefulset.kubernetes.io/pod-name": "db-1"}
     assert plan.found_by == ("db-1", "db")
     assert plan.replaced_pods == ("db-1", "db-0"), "all of them go, also those that the Service does not select"
@@ -237,7 +239,7 @@ def test_services_that_would_lose_their_last_endpoint_are_named() -> None:
     assert error.message.startswith("shop/db-0 would lose its last endpoint: scaling StatefulSet shop/db to zero")
     assert "--keep" in error.hint
     forced = check(cluster, ServiceKey("shop", "db-1"), force=True)
-    assert (forced.warnings, forced.plans[0].hostname) == ((error.message,), "db-1")
+    assert (forced.warnings[-1], forced.plans[0].hostname) == (error.message, "db-1")
     assert check(cluster, ServiceKey("shop", "db-1"), keep=True).plans
     first = refused(cluster, ServiceKey("shop", "db"))
     assert first.message.startswith("shop/db-1 would"), "the pod stands in for the first one, and has its label"
