@@ -127,7 +127,9 @@ def _check_follows(cluster: Cluster, namespace: str) -> None:
 
 
 def test_a_refusal_says_what_helps_and_the_flags_do(cluster: Cluster, namespace: str, sandbox: Sandbox) -> None:
-    cluster.apply(namespace, deployment("web"), service("web"))
+    web = deployment("web")
+    web["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"memory": "64Mi"}}
+    cluster.apply(namespace, web, service("web"))
     cluster.wait_ready(namespace, "deployment/web")
     with Local(sandbox) as local:
 
@@ -143,14 +145,14 @@ def test_a_refusal_says_what_helps_and_the_flags_do(cluster: Cluster, namespace:
         cluster.apply(namespace, _quota(pods="1"))
         wait_until("the quota", lambda: _quota_counts(cluster, namespace, "pods"), 20)
         refused("exceeded quota: full, requested: pods=1", "have the quota raised.*kubectl describe quota -n .* full")
-        cluster.apply(namespace, _quota(limits_memory="64Mi", requests_storage="1Gi"))
+        cluster.apply(namespace, _quota(limits_memory="128Mi", requests_storage="1Gi"))
         wait_until("the quota", lambda: _quota_counts(cluster, namespace, "limits.memory"), 20)
         refused("exceeded quota", "--requests and --limits ask for less")
         taken("--limits=memory=32Mi")
         cluster.kubectl("delete", "quota", "full", f"--namespace={namespace}")
-        cluster.apply(namespace, _limit_range(min={"cpu": "20m"}))
-        refused("minimum cpu usage per Container is 20m", "--requests and --limits.*kubectl describe limitrange")
-        taken("--requests=cpu=20m")
+        cluster.apply(namespace, _limit_range(max={"cpu": "400m"}))
+        refused("maximum cpu usage per Container is 400m", "--requests and --limits.*kubectl describe limitrange")
+        taken("--limits=cpu=400m")
         cluster.kubectl("delete", "limitrange", "limits", f"--namespace={namespace}")
         team = ("'team' in object.metadata.?labels.orValue({})", "everything needs a label team")
         with _policy(cluster, namespace, "secrets", team), _policy(cluster, namespace, "pods", team):

@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from tests.cluster.commands import wait_until
 from tests.real.cluster import Cluster
 from tests.real.exposing import Expose, Local, check_nothing_left, expose, leftovers, replicas
 from tests.real.manifests import Manifest, deployment, headless, pod_spec, service, statefulset
@@ -31,6 +32,11 @@ def _exposure_pod(cluster: Cluster, namespace: str) -> dict[str, Any]:
     return dict(pod)
 
 
+def _reason(sandbox: Sandbox) -> str:
+    (item,) = json.loads(sandbox.localize("ls", "-o", "json").stdout)["items"]
+    return str(item["reason"])
+
+
 def test_labels_that_we_use_too_stay_and_a_jobs_pod_is_left_running(
     cluster: Cluster, namespace: str, sandbox: Sandbox
 ) -> None:
@@ -45,8 +51,9 @@ def test_labels_that_we_use_too_stay_and_a_jobs_pod_is_left_running(
             labels = _exposure_pod(cluster, namespace)["metadata"]["labels"]
             assert {key: labels.get(key) for key in HELM} == HELM
             assert replicas(cluster, namespace, "deployment/web") == 0
-            (item,) = json.loads(sandbox.localize("ls", f"{namespace}/web", "-o", "json").stdout)["items"]
-            assert re.match(r"traffic is shared with pod migrate-", item["reason"]), item
+            wait_until(
+                "the word on the Job's pod", lambda: "traffic is shared with pod migrate-" in _reason(sandbox), 20
+            )
             command.end()
     assert cluster.get("job", "migrate", f"--namespace={namespace}")["status"].get("active") == 1
     check_nothing_left(cluster, namespace)
