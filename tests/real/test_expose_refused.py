@@ -108,7 +108,7 @@ CASES = {
         (service("peers", app="web", clusterIP="None", publishNotReadyAddresses=True),),
     ),
     "pods that want a node each": Case(
-        "exposure pod .*anti-affinity rules",
+        "no node takes the exposure pod: .*anti-affinity rules",
         "the workload's pods share a node with none that has their labels: --keep",
         (_alone(deployment("web")),),
     ),
