@@ -161,7 +161,7 @@ def test_a_refusal_says_what_helps_and_the_flags_do(cluster: Cluster, namespace:
         with _policy(cluster, namespace, "pods", ("!has(object.metadata.labels.app)", "no more of these")):
             done = expose(sandbox, f"{namespace}/web", f"--map={local.port}", "--dry-run")
             assert_fails(
-                done, "the pods of Deployment .*/web would not come back: .*no more of these", "--force.*--keep"
+                done, "the pods of Deployment .*/web would not come back: .*no more of these", "--keep.*--force"
             )
         ours = (EVERY_CONTAINER.format("container.image.startsWith('registry.example')"), "images of our registry only")
         with _policy(cluster, namespace, "pods", ours):

@@ -109,7 +109,7 @@ CASES = {
     ),
     "pods that want a node each": Case(
         "no node takes the exposure pod: .*anti-affinity rules",
-        "the workload's pods share a node with none that has their labels: --keep",
+        "the workload's pods share a node with none that has their labels: .*expose t-.*/web --map=.* --keep",
         (_alone(deployment("web")),),
     ),
     "a quota": Case(

@@ -44,7 +44,7 @@ def test_labels_that_we_use_too_stay_and_a_jobs_pod_is_left_running(
     cluster.wait_endpoints(namespace, "web", 2)
     with Local(sandbox) as local:
         argv = (f"{namespace}/web", f"--map={local.port}")
-        assert_fails(expose(sandbox, *argv), r"Job migrate \(pod migrate-\w+\)", "--force.*--keep")
+        assert_fails(expose(sandbox, *argv), r"Job migrate \(pod migrate-\w+\)", "--keep.*--force")
         with Expose(sandbox, *argv, "--force") as command:
             command.wait_exposed()
             assert re.search(r"warning: .*Job migrate \(pod migrate-\w+\)", command.terminal.text)
@@ -65,7 +65,7 @@ def test_a_service_of_one_pod_of_a_statefulset(cluster: Cluster, namespace: str,
     cluster.wait_endpoints(namespace, "pg", 2)
     with Local(sandbox) as local:
         argv = (f"{namespace}/pg-1", f"--map={local.port}")
-        assert_fails(expose(sandbox, *argv), f"{namespace}/pg-0 would lose its last endpoint", "--force.*--keep")
+        assert_fails(expose(sandbox, *argv), f"{namespace}/pg-0 would lose its last endpoint", "--keep.*--force")
         assert not leftovers(cluster, namespace)
         with Expose(sandbox, *argv, "--force") as command:
             command.wait_exposed()

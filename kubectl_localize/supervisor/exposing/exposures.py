@@ -33,6 +33,7 @@ from kubectl_localize.supervisor.control_server import Client, ControlServer
 from kubectl_localize.supervisor.exposing.checks import Checks, Findings
 from kubectl_localize.supervisor.exposing.colleagues import Colleagues
 from kubectl_localize.supervisor.exposing.exposure import Exposure
+from kubectl_localize.supervisor.exposing.keeping import with_command
 from kubectl_localize.supervisor.exposing.plan import describe
 from kubectl_localize.supervisor.exposing.progress import (
     BackgroundProgress,
@@ -203,7 +204,10 @@ class Exposures:
         if not request.dry_run:
             if findings.programs:
                 progress.step(f"the traffic goes to {', '.join(findings.programs)}")
-            await self._begin(exposures, client)
+            try:
+                await self._begin(exposures, client)
+            except LocalizeError as error:
+                raise with_command(error, request) from error
             return ()
         for exposure in exposures:
             try:
