@@ -14,7 +14,8 @@ def as_template(pods: Sequence[Json], selector: Mapping[str, str]) -> Json:
     if not pods:
         return {"metadata": {"labels": dict(selector)}, "spec": {"containers": []}}
     pod = pods[0]
-    return {"metadata": {"labels": pod["metadata"].get("labels") or {}}, "spec": _movable(pod["spec"])}
+    metadata = {part: pod["metadata"].get(part) or {} for part in ("labels", "annotations")}
+    return {"metadata": metadata, "spec": _movable(pod["spec"])}
 
 
 def _movable(spec: Json) -> Json:

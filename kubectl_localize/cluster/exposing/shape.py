@@ -16,8 +16,8 @@ from kubectl_localize.cluster.exposing.values import ExposurePlan
 from kubectl_localize.model import Pairs, PodOptions
 
 RESOURCES = ("cpu", "memory", "ephemeral-storage")  # an exposure pod has no use for a GPU
-# Annotations that mean the replaced pod itself, a container of it, or what is injected into it.
-FOREIGN_ANNOTATIONS = ("kubectl.kubernetes.io/", "istio.io/", "linkerd.io/", "apparmor", "seccomp", "cni.")
+# Parts of the keys of labels and annotations that mean the replaced pod itself, a container or a sidecar of it.
+FOREIGN_KEYS = ("kubectl.kubernetes.io/", "istio.io/", "linkerd.io/", "apparmor", "seccomp", "cni.", "k8s.ovn.org/")
 
 Json = dict[str, Any]
 Amounts = Mapping[str, str]
@@ -103,14 +103,18 @@ def asked_for(resources: Resources, options: PodOptions) -> Resources:
 
 def labels_of(plan: ExposurePlan) -> dict[str, str]:
     """The replaced pods' labels by which no Service selects, so that the pod comes into no Service by them."""
-    labels = (plan.replaced.get("metadata") or {}).get("labels") or {}
-    return {key: value for key, value in labels.items() if key not in HASH_LABELS and key not in plan.selected_keys}
+    left_out = HASH_LABELS | plan.selected_keys
+    return {key: value for key, value in _followed(plan, "labels").items() if key not in left_out}
 
 
 def annotations_of(plan: ExposurePlan) -> dict[str, str]:
     """The replaced pods' annotations, but for those that mean these pods themselves."""
-    annotations = (plan.replaced.get("metadata") or {}).get("annotations") or {}
-    return {key: value for key, value in annotations.items() if not any(part in key for part in FOREIGN_ANNOTATIONS)}
+    return _followed(plan, "annotations")
+
+
+def _followed(plan: ExposurePlan, part: str) -> dict[str, str]:
+    pairs = (plan.replaced.get("metadata") or {}).get(part) or {}
+    return {key: value for key, value in pairs.items() if not any(foreign in key for foreign in FOREIGN_KEYS)}
 
 
 def followed_options(plan: ExposurePlan) -> PodOptions:

@@ -94,6 +94,7 @@ async def _first(api: Api, kind: str, path: str, ways: list[tuple[Manifests, Jso
         except KubectlError as error:
             if not is_refusal(error):
                 raise
+            log.debug("%s is refused: %s", kind, error.message)
             refusal = refusal or error
             continue
         uid = way.uid

@@ -28,7 +28,7 @@ THEIRS = {"requests": {"cpu": "1", "nvidia.com/gpu": "1"}, "limits": {"cpu": 2}}
 NOTHING = (("cpu", "0"), ("memory", "0"))
 TEMPLATE = {
     "metadata": {
-        "labels": {"app": "cart", "team": "payments", "pod-template-hash": "1"},
+        "labels": {"app": "cart", "team": "payments", "pod-template-hash": "1", "security.istio.io/tlsMode": "istio"},
         "annotations": {
             "example.com/cost-center": "42",
             "kubectl.kubernetes.io/restartedAt": "2026-01-31T12:00:00Z",
