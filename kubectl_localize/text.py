@@ -35,7 +35,7 @@ def printable(text: str) -> str:
     Escape sequences are left out, and every other character that is not printable becomes a blank: control characters
     (C0 and C1), bidirectional overrides, invisible ones, halves of surrogate pairs.
     """
-    if text.isprintable() or all(part.isprintable() for line in text.split("\n") for part in line.split("\t")):
+    if text.replace("\n", "").replace("\t", "").isprintable():
         return text
     text = ESCAPE_SEQUENCES.sub("", text)
     return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)

@@ -107,6 +107,7 @@ def _log_to(path: Path) -> None:
     """Log to a file, and to none that was opened before. Raises OSError: it cannot be opened."""
     handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
     handler.setFormatter(LogFormatter(LOG_FORMAT))
+    logging.raiseExceptions = False  # on a full disk a line is lost, and not replaced by a stack trace
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
