@@ -35,6 +35,8 @@ def test_what_a_hostile_cluster_says_is_printed_as_lines(product: Product) -> No
         assert sorted(services) == ["shop/headless", "shop/web"]  # no API server allows the others
         for argv in (
             ("ls",), ("ls", "-o", "wide"), ("ls", "-o", "name"), ("ls", "nothing"), ("-d",), ("version",),
+            ("ls", "--all"), ("ls", "--cluster"), ("ls", "-o", "jsonpath={.items[*].labels}"),
+            ("-n", "nothing"), ("shop/wbe",),
             ("restore",), ("restore", "--dry-run"), ("expose", "shop/web"), ("expose", "--dry-run", "shop/web"),
         ):  # fmt: skip
             _check(sandbox.localize(*argv))
