@@ -268,12 +268,14 @@ class Ready:
         counts: how many Services that are.
         document: what `ls` shows; None after a request with `detach`, whose command shows the counts only.
         example: an address to try: `http://web.shop/` or `db.shop:5432`; empty if nothing listens.
+        hosts_file: the file that its names are written to; empty if they are not.
     """
 
     event: ClassVar = "ready"
     counts: ForwardCounts
     document: LsDocument | None
     example: str = ""
+    hosts_file: str = ""
 
 
 @dataclass(frozen=True)

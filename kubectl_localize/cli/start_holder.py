@@ -13,6 +13,7 @@ from kubectl_localize.cli.privileges import start_helper
 from kubectl_localize.cli.streams import OutputError
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.host.place import sees_block
 from kubectl_localize.ls_document import ForwardCounts, LsDocument
 from kubectl_localize.model import Connection, Options
 from kubectl_localize.protocol import Event, ExposureOver, Failed, ForwardsOver, PrivilegesNeeded, Ready, Warn
@@ -42,6 +43,11 @@ class StartHolder(Holder):
 
     def go_on(self, outcome: Outcome, control: Control) -> int:
         assert isinstance(outcome, Ready)
+        if outcome.hosts_file and not sees_block(outcome.hosts_file, self.paths.key):
+            self.console.warning(
+                f"names do not resolve here: the supervisor writes them to another {outcome.hosts_file}, in another"
+                " container or mount namespace; `kubectl localize stop` ends it, then start it here"
+            )
         if outcome.document is None:
             said = summary(outcome.counts, self._context)
             self.console.line(f"{said}; `kubectl localize ls` lists, `kubectl localize stop` ends")

@@ -97,14 +97,16 @@ class Paths:
     def from_env(cls, environ: Mapping[str, str]) -> Paths:
         """Return `$KUBECTL_LOCALIZE_HOME` if it is set, else `~/.kube/localize`, as an absolute path.
 
+        If another machine or container uses that directory, it is one below it (`host.place`).
+
         Raises:
             LocalizeError: this user has no home directory, or the current directory is gone and the path relative.
         """
         chosen, home = environ.get(HOME_VARIABLE), environ.get("HOME")
         try:
             if chosen:
-                return cls(Path(chosen).expanduser().absolute())
-            return cls((Path(home) if home else Path.home()).absolute() / ".kube" / "localize")
+                return cls(_root_here(Path(chosen).expanduser().absolute()))
+            return cls(_root_here((Path(home) if home else Path.home()).absolute() / ".kube" / "localize"))
         except (RuntimeError, OSError) as error:  # a service manager may set no HOME, and passwd not know the user
             raise LocalizeError(
                 f"there is no directory for files of kubectl localize: {error}",
@@ -133,6 +135,16 @@ class Paths:
             return []
         runs = (self.run(name) for name in names)
         return [run for run in runs if run.state.exists() or run.pidfile.exists() or run.exposures.exists()]
+
+
+def _root_here(root: Path) -> Path:
+    from kubectl_localize.host.place import root_of, this_place
+    from kubectl_localize.host.process import owner
+
+    def lives(root: Path) -> bool:
+        return any(owner(run.pidfile) is not None for run in Paths(root).all_runs())
+
+    return root_of(root, this_place(), lives)
 
 
 def context_key(context: str, identity: str, uid: int, root: Path) -> str:

@@ -53,6 +53,7 @@ def main(argv: list[str]) -> int:
 
     from kubectl_localize.host.group_ledger import GroupLedger, end_recorded_groups
     from kubectl_localize.host.paths import HOME_VARIABLE, Paths
+    from kubectl_localize.host.place import record, this_place
     from kubectl_localize.host.process import Pidfile
     from kubectl_localize.protocol import Failed, Taken, to_line
     from kubectl_localize.supervisor.app import serve
@@ -64,6 +65,7 @@ def main(argv: list[str]) -> int:
         run.directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # a command that failed may have just removed it
         pidfile = Pidfile.acquire(run.pidfile)
         if pidfile is not None:
+            record(paths.root, this_place())
             _log_to(run.log)
     except OSError as error:
         hint = f"make room on that disk (`df` tells), or set {HOME_VARIABLE} to another directory"

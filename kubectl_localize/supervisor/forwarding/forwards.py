@@ -369,6 +369,11 @@ class Forwards:
             warnings=(*map(self._with_remedy, self._lacking_privileges()), *self._lasting_warnings()),
         )
 
+    @property
+    def written_to(self) -> str:
+        """The hosts file that has the names; empty if there is none."""
+        return self._options.hosts_file if self._hosts.state is HostsState.WRITTEN and self._hosts.names.lines else ""
+
     def items(self) -> list[ForwardItem]:
         """The forwards in the `ls` document, by namespace and name."""
         return self._reconciler.items()
