@@ -84,10 +84,7 @@ class Sandbox:
         self.environment = environment
         self.directories = list(environment.directories)  # what goes first in the PATH: another product, for some tests
         self.real_root = os.geteuid() == 0
-        namespaces = ["--mount", "--propagation=private"]
-        if not self.real_root:
-            namespaces = ["--user", "--map-root-user", *namespaces]
-        self._holder = subprocess.Popen(["unshare", *namespaces, "--", "sleep", "infinity"], stdin=subprocess.DEVNULL)
+        self._holder = subprocess.Popen(self._hold(), stdin=subprocess.DEVNULL)
         wait_until("mount namespace", lambda: self._command() == "sleep", 10, every_seconds=0.01)
         self._namespace = os.readlink(f"/proc/{self._holder.pid}/ns/mnt")
 
@@ -240,6 +237,17 @@ class Sandbox:
         """Put the private /etc and /tmp into place."""
         self.bind(self.etc, "/etc")
         self.bind(self.root / "tmp", "/tmp")
+
+    def inside(self, *argv: str) -> list[str]:
+        """A command that runs there as root."""
+        return [*self._enter(), *argv]
+
+    def _hold(self) -> list[str]:
+        """What makes the namespaces and keeps them."""
+        namespaces = ["--mount", "--propagation=private"]
+        if not self.real_root:
+            namespaces = ["--user", "--map-root-user", *namespaces]
+        return ["unshare", *namespaces, "--", "sleep", "infinity"]
 
     def _command(self) -> str:
         try:
