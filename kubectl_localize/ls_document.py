@@ -160,6 +160,11 @@ class LsDocument:
         wanted = {(key.namespace, key.name) for key in keys}
         return LsDocument(self.supervisors, tuple(item for item in self.items if (item.namespace, item.name) in wanted))
 
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Those whose Services have an address here."""
+        return tuple(sorted({item.namespace for item in self.items if isinstance(item, ForwardItem) and item.address}))
+
     def to_json(self) -> dict[str, Any]:
         """The document as JSON, its keys in the order of docs/state.md."""
         return {

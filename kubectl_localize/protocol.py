@@ -268,7 +268,8 @@ class Ready:
         counts: how many Services that are.
         document: what `ls` shows; None after a request with `detach`, whose command shows the counts only.
         example: an address to try: `http://web.shop/` or `db.shop:5432`; empty if nothing listens.
-        hosts_file: the file that its names are written to; empty if they are not.
+        hosts_file: the file that the names are written to; empty if they are not.
+        namespaces: those whose Services have an address.
     """
 
     event: ClassVar = "ready"
@@ -276,6 +277,7 @@ class Ready:
     document: LsDocument | None
     example: str = ""
     hosts_file: str = ""
+    namespaces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ from kubectl_localize.cli.arguments import Arguments, did_you_mean_command
 from kubectl_localize.cli.client import Control
 from kubectl_localize.cli.holder import FinishedError, Holder, Outcome, Question
 from kubectl_localize.cli.privileges import start_helper
+from kubectl_localize.cli.proxies import proxy_warning
 from kubectl_localize.cli.streams import OutputError
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import RunPaths
@@ -43,11 +45,7 @@ class StartHolder(Holder):
 
     def go_on(self, outcome: Outcome, control: Control) -> int:
         assert isinstance(outcome, Ready)
-        if outcome.hosts_file and not sees_block(outcome.hosts_file, self.paths.key):
-            self.console.warning(
-                f"names do not resolve here: the supervisor writes them to another {outcome.hosts_file}, in another"
-                " container or mount namespace; `kubectl localize stop` ends it, then start it here"
-            )
+        self._warn_of_this_shell(outcome)
         if outcome.document is None:
             said = summary(outcome.counts, self._context)
             self.console.line(f"{said}; `kubectl localize ls` lists, `kubectl localize stop` ends")
@@ -65,6 +63,18 @@ class StartHolder(Holder):
             "the supervisor has crashed or was killed",
             "what it held is cleaned up; start it again, and see what `kubectl localize logs` says last",
         )
+
+    def _warn_of_this_shell(self, ready: Ready) -> None:
+        """Say what keeps names from working where this command runs, which the supervisor cannot know."""
+        if not ready.hosts_file:
+            return
+        if not sees_block(ready.hosts_file, self.paths.key):
+            self.console.warning(
+                f"names do not resolve here: the supervisor writes them to another {ready.hosts_file}, in another"
+                " container or mount namespace; `kubectl localize stop` ends it, then start it here"
+            )
+        if said := proxy_warning(os.environ, ready.namespaces, self._options.cluster_domain):
+            self.console.warning(said)
 
     def answer(self, question: Question) -> bool:
         if self._args.no_sudo or not isinstance(question, PrivilegesNeeded):

@@ -281,7 +281,8 @@ class App:
         for warning in warnings:
             client.send(warning)
         shown = None if request.detach else document
-        client.send(Ready(ForwardCounts.of(document), shown, forwards.example(document), forwards.written_to))
+        counts, example = ForwardCounts.of(document), forwards.example(document)
+        client.send(Ready(counts, shown, example, forwards.written_to, document.namespaces))
         hold.told = True
         if self._run.exposures.exists():  # a crashed run left something
             self._exposing().recover(request.connection)
