@@ -251,7 +251,8 @@ class Exposure:
             self._show(Status.RESTORING, self.postponed.message if self.postponed is not None else "")
             entries = self._workloads.to_undo(self._journals.written)
             rollback = Rollback(
-                self._runtime.api, entries, self._runtime.clock, self.progress, patient=not failures
+                self._runtime.api, entries, self._runtime.clock, self.progress,
+                unanswered=self._workloads.unanswered, patient=not failures,
             )  # fmt: skip
             try:
                 comebacks = await rollback.run()

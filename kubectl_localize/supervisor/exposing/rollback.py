@@ -6,7 +6,7 @@ Scale up, wait until Ready and the endpoints quiet, delete the exposure pods, th
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from enum import Enum
 from functools import partial
 from typing import Any
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
+LATE_SECONDS = 60.0  # an API server gives up a request after that time, and TCP tries again sooner
+LATE_LOOK_SECONDS = 1.0
 QUIET_SECONDS = 1.0  # kube-proxy syncs at most once a second
 LOOK_SECONDS = 0.1  # between two looks at what nobody tells us of; each is a request or two of some milliseconds
 RETRY_SECONDS = 0.3  # after one that has failed
@@ -60,6 +62,7 @@ class Rollback:
     Args:
         entries: the session's journals, at least one.
         progress: hears what has been done, and what others have changed meanwhile.
+        unanswered: the workloads that a request was to scale down which nobody has answered. It may still arrive.
         patient: whether a step that fails is tried again for a while; if not, the caller begins anew later.
 
     Attributes:
@@ -67,7 +70,14 @@ class Rollback:
     """
 
     def __init__(
-        self, api: Api, entries: Sequence[Entry], clock: Clock, progress: Progress, *, patient: bool = True
+        self,
+        api: Api,
+        entries: Sequence[Entry],
+        clock: Clock,
+        progress: Progress,
+        *,
+        unanswered: Collection[WorkloadRef] = (),
+        patient: bool = True,
     ) -> None:
         self._api = api
         self._entries = list(entries)
@@ -76,6 +86,7 @@ class Rollback:
         self._session = entries[0].session
         self._namespace = entries[0].namespace
         self._patient = patient
+        self._unanswered = frozenset(unanswered)
         self.pods_go = False
 
     async def run(self) -> list[Comeback]:
@@ -90,6 +101,9 @@ class Rollback:
         mine = [entry for entry in self._entries if not await self._patiently(partial(self._is_anothers, entry))]
         pods = await self._patiently(self._pods)
         outcomes = await self._take_all_back(mine)
+        for number, entry in enumerate(mine):
+            if entry.workload in self._unanswered and outcomes[number] is _Taken.BEFORE:
+                outcomes[number] = await self._outlast(entry, entry.replicas or 0)
         comebacks = [
             await self._comeback(entry, awaited=outcome is _Taken.BY_US or not self._patient)
             for entry, outcome in zip(mine, outcomes, strict=True)
@@ -155,6 +169,25 @@ class Rollback:
             self._progress.step(f"{workload} is at {replicas} already")
         else:
             self._progress.step(f"{workload} stays at {replicas}: somebody else has scaled it (it had {wanted})")
+        return _Taken.BEFORE
+
+    async def _outlast(self, entry: Entry, wanted: int) -> _Taken:
+        """Wait until a request to scale down that nobody has answered cannot arrive any more; undo it if it does.
+
+        It was sent for the object as it was, so whatever has changed that since has made it void. We have no way to:
+        a scale that is written as it was changes nothing.
+        """
+        self._progress.doing(f"waiting whether the request to scale {entry.workload} down still arrives")
+        began = self._clock.now()
+        while self._clock.now() - began < LATE_SECONDS:
+            try:
+                replicas = await self._patiently(partial(self._api.scale, entry.workload, 0, wanted, uid=entry.uid))
+            except NotFoundError:
+                return _Taken.UNTOUCHED
+            if replicas == 0:
+                self._progress.step(f"{entry.workload} scaled up to {wanted}: the request to scale it down came late")
+                return _Taken.BY_US
+            await self._clock.sleep(LATE_LOOK_SECONDS)
         return _Taken.BEFORE
 
     async def _comeback(self, entry: Entry, *, awaited: bool) -> Comeback:

@@ -8,15 +8,29 @@ from dataclasses import replace
 from kubectl_localize.cluster.api import Api
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
-from kubectl_localize.errors import ConflictError, KubectlError, LocalizeError, NotFoundError
+from kubectl_localize.errors import (
+    BadRequestError,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    KubectlError,
+    LocalizeError,
+    NotFoundError,
+    UnauthorizedError,
+)
 from kubectl_localize.supervisor.exposing.waiter import Waiter
 from kubectl_localize.timing import Clock
 
 ASK_SECONDS = 2.0
+ANSWERS = (ForbiddenError, UnauthorizedError, InvalidError, BadRequestError, NotFoundError)  # it was not done
 
 
 class ScaledWorkloads:
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        unanswered: those that were to be scaled down, by a request whose answer was lost. It may still be on its way.
+    """
 
     def __init__(self, api: Api, workloads: Sequence[Workload], clock: Clock) -> None:
         self._api = api
@@ -25,6 +39,7 @@ class ScaledWorkloads:
         self._changed = ""
         self._workloads = tuple(workloads)
         self._scaled: set[WorkloadRef] = set()
+        self.unanswered: set[WorkloadRef] = set()
 
     @property
     def names(self) -> str:
@@ -52,6 +67,10 @@ class ScaledWorkloads:
                 replicas = await self._scale_down(workload)
             except ConflictError:
                 replicas = -1
+            except KubectlError as error:
+                if not isinstance(error, ANSWERS):
+                    self.unanswered.add(workload.ref)
+                raise
             if replicas != workload.replicas:
                 self._scaled.discard(workload.ref)
                 raise LocalizeError(

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from kubectl_localize.cluster.exposing.values import Workload, WorkloadRef
-from kubectl_localize.errors import LocalizeError, UnreachableError
+from kubectl_localize.errors import ForbiddenError, LocalizeError, UnreachableError
 from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.scaled_workloads import ASK_SECONDS, ScaledWorkloads
 from kubectl_localize.supervisor.exposing.waiter import Waiter
@@ -18,6 +18,7 @@ from kubectl_localize.timing import Notifier
 from tests.unit.cluster.samples import NO_ROUTE
 from tests.unit.fakes.cluster import APPS, Cluster
 from tests.unit.fakes.progress import RecordedProgress
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import entry, write
 
 CART, WEB = f"{APPS}/deployments/cart", f"{APPS}/deployments/web"
@@ -141,6 +142,44 @@ def test_where_the_answer_is_lost_it_may_have_been_scaled() -> None:
     cluster.fails = lambda now, method, path: ""
     undo(cluster, replaced)
     assert counts(cluster) == (2, 1)
+
+
+@pytest.mark.parametrize("arrives", [0.0, 5.0, 40.0])
+def test_a_request_to_scale_down_that_arrives_on_the_way_back_is_undone(arrives: float) -> None:
+    """Its answer was lost, so it may have been done already, or be on its way still."""
+    cluster, replaced = stage()
+
+    def held_up(now: float, method: str, path: str) -> str:
+        return NO_ROUTE if method == "PUT" and path == f"{CART}/scale" else ""
+
+    cluster.fails = held_up
+    with pytest.raises(UnreachableError):
+        asyncio.run(replaced.scale_down(waiter()))
+    assert replaced.unanswered == {ENTRIES[0].workload}
+    came: list[float] = []
+
+    def come(now: float, method: str, path: str) -> str:
+        if now >= arrives and not came:
+            came.append(now)
+            cluster.scale(CART, 0)
+        return ""
+
+    cluster.fails = come
+    progress = RecordedProgress()
+    entries = replaced.to_undo(ENTRIES)
+    rollback = Rollback(cluster.api, entries, cluster.clock, progress, unanswered=replaced.unanswered)
+    asyncio.run(rollback.run())
+    assert came
+    assert counts(cluster) == (2, 1)
+    assert cluster.left("abc12") == []
+
+
+def test_a_refused_request_to_scale_down_cannot_come_late() -> None:
+    cluster, replaced = stage()
+    cluster.fails = lambda now, method, path: FORBIDDEN if method == "PUT" else ""
+    with pytest.raises(ForbiddenError):
+        asyncio.run(replaced.scale_down(waiter()))
+    assert replaced.unanswered == set()
 
 
 def changed(cluster: Cluster, replaced: ScaledWorkloads) -> str:
