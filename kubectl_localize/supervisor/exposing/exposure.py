@@ -12,7 +12,7 @@ from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoi
 from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.cluster.exposing.shape import followed_options
 from kubectl_localize.cluster.exposing.values import CarriedPort, ExposurePlan, Provenance
-from kubectl_localize.errors import ForbiddenError, LocalizeError, UnauthorizedError
+from kubectl_localize.errors import LocalizeError
 from kubectl_localize.ls_document import ExposureItem, ExposurePort, Status, WorkloadItem, rfc3339
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.announcement import Announcement
@@ -23,6 +23,7 @@ from kubectl_localize.supervisor.exposing.journals import Journals
 from kubectl_localize.supervisor.exposing.local import LocalEnds
 from kubectl_localize.supervisor.exposing.plan import journal_entries
 from kubectl_localize.supervisor.exposing.pods import ExposurePods
+from kubectl_localize.supervisor.exposing.postponed import postponed
 from kubectl_localize.supervisor.exposing.progress import Progress
 from kubectl_localize.supervisor.exposing.rollback import Rollback
 from kubectl_localize.supervisor.exposing.scaled_workloads import ScaledWorkloads
@@ -344,20 +345,3 @@ class Exposure:
             ),
             since=rfc3339(self.since),
         )
-
-
-def postponed(error: LocalizeError, *, serving: bool) -> LocalizeError:
-    """The error that says why the way back has not been walked yet, and what happens now.
-
-    Args:
-        error: of the last attempt.
-        serving: whether the local process goes on serving the Service meanwhile.
-    """
-    meanwhile = "it is served from here until then" if serving else "nothing has to be done here"
-    if isinstance(error, ForbiddenError):
-        hint = error.hint
-    elif isinstance(error, UnauthorizedError):
-        hint = "log in to the cluster again"
-    else:
-        hint = "`kubectl localize ls` shows how far it is"
-    return LocalizeError(error.message, f"{hint}; it is tried again until it is done, and {meanwhile}")

@@ -10,9 +10,6 @@ from contextlib import AsyncExitStack
 from fnmatch import fnmatchcase
 
 from kubectl_localize.cluster.explaining import explained
-from kubectl_localize.cluster.exposing.claims import ExposedAlreadyError
-from kubectl_localize.cluster.exposing.environment_policy import EnvironmentChoice
-from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here, lives
 from kubectl_localize.host.paths import RunPaths
@@ -30,11 +27,10 @@ from kubectl_localize.protocol import (
     UnexposeRequest,
 )
 from kubectl_localize.supervisor.control_server import Client, ControlServer
-from kubectl_localize.supervisor.exposing.checks import Checks, Findings
-from kubectl_localize.supervisor.exposing.colleagues import Colleagues
 from kubectl_localize.supervisor.exposing.exposure import Exposure
 from kubectl_localize.supervisor.exposing.keeping import with_command
-from kubectl_localize.supervisor.exposing.plan import describe
+from kubectl_localize.supervisor.exposing.postponed import ending
+from kubectl_localize.supervisor.exposing.preparation import Preparation
 from kubectl_localize.supervisor.exposing.progress import (
     BackgroundProgress,
     CommandProgress,
@@ -192,65 +188,20 @@ class Exposures:
         runtime, recovery = await self._reach(request.connection)
         if not request.dry_run:
             await recovery.run(progress)
-        findings = await self._checked(runtime, request, progress)
+        preparation = Preparation(runtime, self._ledger, self._judge(runtime), progress)
+        findings = await preparation.check(request)
         if isinstance(findings, list):
             return tuple(findings)
-        for warning in findings.warnings:
-            progress.warn(warning)
-        for port in findings.not_carried:
-            progress.warn(f"not carried: {port}")
-        choice = EnvironmentChoice(request.environment, request.environment_excluded)
-        exposures = self._planned(findings, runtime, progress, choice if request.command else None)
-        if not request.dry_run:
-            if findings.programs:
-                progress.step(f"the traffic goes to {', '.join(findings.programs)}")
-            try:
-                await self._begin(exposures, client)
-            except LocalizeError as error:
-                raise with_command(error, request) from error
-            return ()
-        for exposure in exposures:
-            try:
-                await exposure.prepare()
-            finally:
-                await exposure.discard()
-        programs = (f"send the traffic to {', '.join(findings.programs)}",) if findings.programs else ()
-        return (*(line for plan in findings.plans for line in describe(plan)), *programs)
-
-    async def _checked(self, runtime: Runtime, request: ExposeRequest, progress: Progress) -> Findings | list[str]:
-        """Check everything; with `take_over`, undo what silent colleagues hold, and check anew.
-
-        Returns:
-            What was found; with `dry_run`, what would be undone first, if there is anything.
-
-        Raises:
-            LocalizeError: something speaks against it.
-        """
-        judge = self._judge(runtime)
-        colleagues = Colleagues(runtime.api, judge, runtime.clock)
-        while True:
-            try:
-                return await Checks(runtime, request, judge).run()
-            except ExposedAlreadyError as error:
-                if not request.take_over:
-                    raise
-                if request.dry_run:
-                    return await colleagues.judge(error)
-                await colleagues.take_over(error, progress)
-
-    def _planned(
-        self, findings: Findings, runtime: Runtime, progress: Progress, command: EnvironmentChoice | None
-    ) -> list[Exposure]:
-        judge = self._judge(runtime)
-        process = judge.here
-        owner = Owner(
-            findings.user, process.login, process.machine, process.uid, process.pid, process.started,
-            process.pid_namespace,
-        )  # fmt: skip
-        return [
-            Exposure(plan, runtime, owner, ledger=self._ledger, judge=judge, progress=progress, command=command)
-            for plan in findings.plans
-        ]
+        exposures = preparation.exposures(request, findings)
+        if request.dry_run:
+            return await preparation.rehearse(exposures, findings)
+        if findings.programs:
+            progress.step(f"the traffic goes to {', '.join(findings.programs)}")
+        try:
+            await self._begin(exposures, client)
+        except LocalizeError as error:
+            raise with_command(error, request) from error
+        return ()
 
     async def _begin(self, exposures: Sequence[Exposure], client: Client) -> None:
         for exposure in exposures:
@@ -265,10 +216,10 @@ class Exposures:
             return
         for failure in await self._bring_back(exposures):
             exposures[0].progress.warn(f"{failure.message}; {failure.hint}")
-        raise next(
-            (exposure.failure for exposure in exposures if exposure.failure),
-            LocalizeError("the exposure was ended before it was live"),
-        )
+        failures = [exposure.failure for exposure in exposures if exposure.failure is not None]
+        for exposure in self.postponed():
+            exposure.failure = None  # it is told now, and what comes of the way back is another matter
+        raise failures[0] if failures else LocalizeError("the exposure was ended before it was live")
 
     async def _live_out(self, exposure: Exposure) -> None:
         try:
@@ -398,13 +349,8 @@ class Exposures:
 
     def ending_error(self) -> LocalizeError:
         """The error for a command that wants to begin something while `postponed` is waited for."""
-        waiting = self.postponed()
-        names = ", ".join(str(key) for exposure in waiting for key in exposure.plan.services)
-        why = "; ".join(exposure.reason for exposure in waiting)
-        return LocalizeError(
-            f"the supervisor with pid {os.getpid()} is ending, and {names} is not back yet: {why}",
-            f"`kubectl localize stop` tries again; `kill -9 {os.getpid()}` gives up",
-        )
+        waiting = [(str(key), exposure.reason) for exposure in self.postponed() for key in exposure.plan.services]
+        return ending(os.getpid(), waiting)
 
     # -- what the supervisor asks -------------------------------------------------------------------------------------
     def live_sessions(self) -> set[str]:
@@ -420,5 +366,5 @@ class Exposures:
 
 
 async def _settled(exposure: Exposure) -> None:
-    """Wait until an exposure is live, or has ended."""
-    await first_of(exposure.exposed.wait(), exposure.done.wait())
+    """Wait until an exposure is live, has ended, or cannot be ended for now."""
+    await first_of(exposure.exposed.wait(), exposure.settled.wait())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from kubectl_localize.cluster.exposing.journal import Owner
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.identity import here
 from kubectl_localize.host.paths import RunPaths
+from kubectl_localize.ls_document import Status
 from kubectl_localize.model import Connection, ServiceKey
 from kubectl_localize.protocol import (
     Accepted,
@@ -26,6 +28,7 @@ from kubectl_localize.protocol import (
     RestoreDone,
     RestoreRequest,
     UnexposeRequest,
+    Warn,
 )
 from kubectl_localize.supervisor.control_server import ControlServer
 from kubectl_localize.supervisor.exposing import takeover
@@ -36,6 +39,7 @@ from tests.unit.cluster.samples import CLOSED_PORT, CONNECTION
 from tests.unit.fakes.cluster import APPS, Cluster
 from tests.unit.fakes.commands import RecordedClient
 from tests.unit.fakes.groups import Groups
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.fakes.runtime import runtime
 from tests.unit.supervisor.exposing.samples import OWNER, entry, write
 from tests.unit.supervisor.exposing.test_checks import CART, add
@@ -218,3 +222,39 @@ async def test_at_the_end_what_is_alive_does_not_wait_for_what_a_crash_left(
     cluster.may_scale.set()
     await closing
     assert cluster.replicas(f"{APPS}/deployments/web") == 2
+
+
+class Stuck(Cluster):
+    """Refuses Secrets, which ends the way up, and for as long as it is stuck deletions, which end the way back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stuck = True
+        self.fails = self._refuse
+
+    def _refuse(self, now: float, method: str, path: str) -> str:
+        if method == "POST" and path.endswith("/secrets") and any("leases" in known for known in self.objects):
+            return FORBIDDEN
+        return FORBIDDEN if method == "DELETE" and self.stuck else ""
+
+
+async def test_a_way_up_that_fails_and_cannot_be_undone_keeps_no_command_waiting(tmp_path: Path) -> None:
+    cluster = Stuck()
+    made = Stage(tmp_path, cluster)
+    assert not await made.exposures.expose(made.client, ExposeRequest(CONNECTION, (CART,)))
+    (warning,) = made.client.told(Warn)
+    assert isinstance(warning, Warn)
+    assert "could not be brought back" in warning.text
+    assert "it is tried again until it is done" in warning.text
+    assert [item.status for item in made.exposures.items()] == [Status.RESTORING]
+    with pytest.raises(LocalizeError, match="could not be brought back"):
+        await made.exposures.unexpose(made.client, UnexposeRequest((CART,)))
+    assert not await made.exposures.end_all()
+    assert str(os.getpid()) in made.exposures.ending_error().message
+
+    cluster.stuck = False
+    await made.exposures.unexpose(made.client, UnexposeRequest((CART,)))
+    assert made.exposures.items() == []
+    assert cluster.left("abc12") == []
+    assert await made.exposures.end_all()
+    await made.exposures.close()
