@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from kubectl_localize.cluster.watch import Put, Removed
 from kubectl_localize.codec import to_json
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.sockets import bind_loopback
+from kubectl_localize.host.system.listeners import Listener as Listening
 from kubectl_localize.ls_document import HostsState
 from kubectl_localize.model import Endpoint, EndpointSlice, Options, Selection, Service, ServiceKey, ServicePort
 from kubectl_localize.supervisor.forwarding.holds import Hold, Holds
@@ -55,6 +57,17 @@ class NamedPorts:
         return {"spec": {"containers": [{"ports": ports}]}}
 
 
+class Strangers:
+    """Another user's sockets: port by port, the address that it is bound to."""
+
+    def __init__(self) -> None:
+        self.bound: dict[int, str] = {}
+
+    def at(self, address: str, port: int) -> Listening | None:
+        place = self.bound.get(port)
+        return None if place is None else Listening(ip_address(place), port, 1007)
+
+
 class Stage:
     """A reconciler and its surroundings."""
 
@@ -62,6 +75,7 @@ class Stage:
         self.helpers = StubHelpers(NotingHelper())
         self.reporter = NotingReporter()
         self.denied: set[int] = set()
+        self.strangers = Strangers()
         self.registry = directory / "registry"
         self.rig = Rig({}, directory / "log")
         self.rig.may_start.clear()
@@ -91,7 +105,7 @@ class Stage:
                 lambda: date(2026, 1, 1),
             ),
             config=self.rig.config,
-            binder=PortBinder(self._bind, self.helpers, aliases_loopback=False),
+            binder=PortBinder(self._bind, self.helpers, aliases_loopback=False, strangers=self.strangers),
             hosts=self.hosts,
             now=lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
             reporter=self.reporter,
@@ -109,6 +123,8 @@ class Stage:
     def _bind(self, address: str, port: int) -> socket.socket:
         if port in self.denied:
             raise PermissionError(errno.EACCES, "Permission denied")
+        if port in self.strangers.bound:
+            raise OSError(errno.EADDRINUSE, "Address already in use")
         return bind_loopback(address, port)
 
     def put(self, service: Service, *pods: str, **hostnames: str) -> None:
@@ -262,6 +278,26 @@ async def test_without_addresses_new_services_wait_and_the_others_are_followed(t
         assert await stage.reconciler.reopen()
         assert stage.reconciler.problems() == []
         assert stage.item("api")["address"]
+
+
+@pytest.mark.parametrize("aimed", [False, True], ids=["all addresses", "ours"])
+@pytest.mark.parametrize("others", [(), (OTHER_PORT,)], ids=["alone", "beside another port"])
+async def test_names_lead_to_no_other_user(aimed: bool, others: tuple[int, ...], tmp_path: Path) -> None:
+    async with stage_with(tmp_path, "a") as stage:
+        address = stage.item()["address"]
+        await stage.reconciler.end()
+        stage.strangers.bound[PORT] = address if aimed else "0.0.0.0"
+        stage.put(replace(SERVICE, ports=tuple(ServicePort(f"p{port}", port, 8080) for port in (PORT, *others))), "a")
+        await stage.reconcile()
+        [problem] = stage.reconciler.problems()
+        assert problem.startswith("shop/web: user 1007 has ")
+        stays_out = aimed or not others  # on all addresses it is there by chance, and may be of no account
+        assert problem.endswith(", so its names stay out of the hosts file") is stays_out
+        assert (stage.names(address) == ()) is stays_out
+        stage.strangers.bound.clear()
+        assert await stage.reconciler.reopen()
+        await stage.hosts.tend()
+        assert stage.names(address)[:1] == ("web",)
 
 
 async def test_a_port_that_somebody_else_has_is_a_problem_until_it_is_free(tmp_path: Path) -> None:
