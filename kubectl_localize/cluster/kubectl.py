@@ -131,6 +131,8 @@ def is_dial_failure(line: str) -> bool:
     return is_fatal(line) and _NOT_DIALLED.search(line) is not None
 
 
+# A version manager's shim that has no kubectl to run where it is ends as a shell does; kubectl itself never ends so.
+SHELL_FAILURES = (126, 127)
 # What kubectl says of a kubeconfig that leads nowhere, and of a server or client whose certificate is not accepted.
 MISCONFIGURED = re.compile(
     r"^(?:error: )?(?:stat \S.*: no such file or directory|open \S.*: permission denied)$|"
@@ -167,7 +169,7 @@ def explain(stderr: Sequence[str], exit_code: int) -> KubectlError:
     lines = [line.strip() for line in stderr if line.strip() and not _IS_NOISE.match(line)]
     text = "\n".join(lines)
     last = brief(lines[-1]) if lines else f"kubectl ended with exit code {exit_code}"
-    if MISCONFIGURED.search(text):
+    if MISCONFIGURED.search(text) or exit_code in SHELL_FAILURES:
         return ConfigurationError(last)
     for pattern, kind in _REASONS:
         if re.search(pattern, text):

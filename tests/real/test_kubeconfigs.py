@@ -30,10 +30,10 @@ exec "$(cat "$directory/.kubectl")" "$@"
 """
 
 
-def _fails_at_once(product: Product, shop: Shop) -> float:
+def _fails_at_once(product: Product, url: str) -> float:
     """Connect, which has to fail. Returns how long it took."""
     began = time.monotonic()
-    answer = product.fetch_all(shop.url("web", 7080), timeout=40)[0]
+    answer = product.fetch_all(url, timeout=40)[0]
     assert "Error" in answer, answer
     return time.monotonic() - began
 
@@ -83,7 +83,7 @@ def test_what_fails_for_good_is_said_at_once_and_for_as_long_as_it_lasts(
     spoil(sandbox, bad)
     sandbox.use(json.dumps(bad))
     product.wait_item(key, "refused", lambda item: item["status"] == "Backoff")
-    assert _fails_at_once(product, shop) < AT_ONCE_SECONDS
+    assert _fails_at_once(product, shop.url("web", 7080)) < AT_ONCE_SECONDS
     began = time.monotonic()
     while time.monotonic() - began < 4:
         item = product.items()[key]
@@ -172,6 +172,11 @@ def test_a_shim_finds_its_version_where_the_user_is(shop: Shop, product: Product
     assert sandbox.fetch(shop.url("web", 7080)).startswith("web-")
     shutil.rmtree(project / "src")
     assert sandbox.fetch(shop.url("web", 7081)).startswith("web-"), "the next directory above it is taken"
+    (project / ".kubectl").unlink()
+    product.detach("-n", shop.other, "web")
+    assert _fails_at_once(product, f"http://web.{shop.other}:7080/") < AT_ONCE_SECONDS
+    item = product.items()[f"{shop.other}/web"]
+    assert (item["status"], "No version is set" in item["reason"]) == ("Backoff", True), item
     product.stop()
 
 

@@ -200,6 +200,13 @@ def test_client_minor(version: dict[str, object], minor: int) -> None:
     assert kubectl.client_minor(version) == minor
 
 
+@pytest.mark.parametrize("exit_code", [126, 127])
+def test_a_shim_without_a_version_fails_for_good(exit_code: int) -> None:
+    error = kubectl.explain(["No version is set for command kubectl"], exit_code)
+    assert isinstance(error, ConfigurationError)
+    assert error.message == "No version is set for command kubectl"
+
+
 @pytest.mark.parametrize(
     ("pwd", "directory", "given"),
     [
