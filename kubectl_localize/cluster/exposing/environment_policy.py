@@ -160,6 +160,8 @@ RULES = (
 _PLAIN_NAMES = {name: rule for rule in reversed(RULES) for name in rule.names if not set(name) & set("*?[")}
 _GLOBS = tuple((name, rule) for rule in RULES for name in sorted(rule.names) if set(name) & set("*?["))
 
+MOST_NAMES = 20
+LONGEST_NAME = 60
 FUNCTION = "() {"  # so begins a function that a bash without the fixes of 2014 takes over from any variable
 
 
@@ -194,8 +196,15 @@ class Passed:
         """One line that names what the rules withhold; empty if that is nothing."""
         if not self.withheld:
             return ""
-        words = "; ".join(f"{', '.join(names)} ({why})" for why, names in self.withheld.items())
+        words = "; ".join(f"{_listed(names)} ({why})" for why, names in self.withheld.items())
         return f"not taken from the container: {words}; --env NAME takes one all the same"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """As many as a line can take: names come from the cluster, and there may be thousands, of any length."""
+    shown = [name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…" for name in names[:MOST_NAMES]]
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(shown) + more
 
 
 def reason(name: str, value: str) -> str:

@@ -99,6 +99,7 @@ class Checks:
                 self._must_listen(exposure_plan.ports)
             asked = [port for exposure_plan in exposure_plans for port in exposure_plan.ports if port.asked]
             programs = await in_daemon_thread(lambda: self._listeners.programs(asked), "programs that listen")
+            self._warnings += await in_daemon_thread(lambda: self._listeners.loops(asked), "port-forwards that listen")
         return Findings(
             exposure_plans,
             user,

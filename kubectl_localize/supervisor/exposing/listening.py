@@ -87,6 +87,14 @@ class LocalListeners:
                     break
         return words
 
+    def loops(self, ports: Sequence[CarriedPort]) -> list[str]:
+        """A sentence for each port at which the user's own `kubectl port-forward` listens."""
+        return [
+            f"{program} leads back into a cluster: the traffic goes there, and not to a process of yours"
+            for program in self.programs(ports)
+            if program.startswith("kubectl (")
+        ]
+
     def refusal(self, key: ServiceKey, port: CarriedPort, several: bool) -> LocalizeError:
         """The error for a Service that nothing listens for.
 
@@ -118,15 +126,25 @@ class LocalListeners:
         words = ", ".join(f"{self._system.program_of(listener)} on {listener}" for listener in others)
         return f"{FORCE_HINT}; here listen {words}: --map {others[0].port}{suffix}"
 
-    def elsewhere(self, command: int, ports: Sequence[CarriedPort]) -> str:
+    def places(self) -> frozenset[str]:
+        """Everything that listens now."""
+        return frozenset(map(str, self._system.listeners()))
+
+    def elsewhere(self, command: int, ports: Sequence[CarriedPort], before: Collection[str] = ()) -> str:
         """Where a command listens instead of where the ports lead to; empty if it does not listen, or as it should.
 
         Args:
             command: its process group.
+            before: what has listened before it was started. What another user has begun to listen on since counts as
+                the command's: a container engine's proxies, say.
         """
         inodes = self._system.sockets_of(command)
         listeners = sorted(
-            (listener for listener in self._system.listeners() if listener.inode in inodes),
+            (
+                listener
+                for listener in self._system.listeners()
+                if listener.inode in inodes or (listener.uid != os.getuid() and str(listener) not in before)
+            ),
             key=lambda listener: listener.port,
         )
         if not listeners or any(self.listens(port) is not False for port in ports):

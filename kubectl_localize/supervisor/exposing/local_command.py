@@ -35,6 +35,7 @@ class LocalCommand:
         self._choice = choice
         self._listeners = LocalListeners(runtime.system)
         self._process_group = 0
+        self._before: frozenset[str] = frozenset()  # what has listened before it was started
         self._elsewhere = ""
 
     async def start(self) -> None:
@@ -46,6 +47,7 @@ class LocalCommand:
         variables = await self._variables()
         for program in await self._programs():
             self._progress.warn(f"{program} listens before the command has started, so the traffic goes there")
+        self._before = self._listeners.places()
         self._process_group = await self._progress.start_command(variables)
 
     async def _variables(self) -> tuple[tuple[str, str], ...]:
@@ -93,7 +95,9 @@ class LocalCommand:
         self._progress.warn(self._elsewhere)
 
     def _listens_elsewhere(self) -> str:
-        return self._listeners.elsewhere(self._process_group, self._asked) if self._process_group else ""
+        if not self._process_group:
+            return ""
+        return self._listeners.elsewhere(self._process_group, self._asked, self._before)
 
     async def tell(self) -> None:
         """Say which program gets the traffic, and which ports none does."""

@@ -86,6 +86,14 @@ def test_one_line_names_what_stays_away() -> None:
     assert choose([("PORT", "1")], EnvironmentChoice()).sentence() == ""
 
 
+def test_the_line_stays_a_line_whatever_the_cluster_sends() -> None:
+    variables = [("LD_" + "X" * 100_000, ""), *((f"LD_{number:03}", "") for number in range(100))]
+    sentence = choose(variables, EnvironmentChoice()).sentence()
+    assert len(sentence) < 400
+    assert "LD_000, LD_001" in sentence
+    assert " and 81 more (" in sentence
+
+
 def test_the_user_decides_otherwise() -> None:
     variables = [("PORT", "1"), ("AWS_REGION", "eu"), ("AWS_KEY", "k"), ("NODE_OPTIONS", "x"), ("PATH", "/bin")]
     choice = EnvironmentChoice(("NODE_OPTIONS", "PATH", "AWS_KEY", "NODE_OPTION"), ("AWS_*", "NODE_*"))

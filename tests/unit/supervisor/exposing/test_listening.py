@@ -126,6 +126,22 @@ def test_where_a_command_listens_instead() -> None:
     )
 
 
+def test_what_a_container_engine_listens_on_for_a_command_counts_as_its() -> None:
+    proxy = listener("0.0.0.0", 5173, 7, uid=os.getuid() + 1)
+    here = machine(proxy)
+    assert here.elsewhere(4711, [port(3000)], before=()).endswith("and not on 127.0.0.1:3000: --map 5173")
+    assert here.elsewhere(4711, [port(3000)], before=here.places()) == "", "it was there before"
+    own = machine(listener("127.0.0.1", 40000, 8))
+    assert own.elsewhere(4711, [port(3000)]) == "", "a port-forward of ours, say"
+
+
+def test_a_port_forward_of_the_users_own_is_warned_of() -> None:
+    here = machine(listener("127.0.0.1", 3000), programs={1: Program("kubectl", 7, "ada")})
+    (sentence,) = here.loops([port(3000), port(80)])
+    assert sentence.startswith("kubectl (pid 7) on 127.0.0.1:3000 leads back into a cluster")
+    assert machine(listener("127.0.0.1", 3000)).loops([port(3000)]) == []
+
+
 def test_one_that_listens_where_it_should_or_nowhere_is_let_be() -> None:
     here = machine(listener("127.0.0.1", 3000, 5), listener("127.0.0.1", 9229, 5), command=(5,))
     assert here.elsewhere(4711, [port(3000)]) == ""

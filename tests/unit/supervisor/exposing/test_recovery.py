@@ -116,6 +116,17 @@ def test_what_is_dead_is_undone_and_forgotten(tmp_path: Path) -> None:
     assert stage.run() == frozenset(), "nobody is asked where nothing is on record"
 
 
+def test_pods_that_do_not_get_ready_are_no_success_of_restore(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.begun(entry())
+    stage.cluster.ready_seconds = float("inf")
+    assert stage.restore()
+    assert [failure.message for failure in stage.progress.failures] == [
+        "shop/cart is put back, but not all of its pods are Ready (Deployment shop/cart: 0 of 2 Ready)"
+    ]
+    assert (stage.recorded(), stage.cluster.left("abc12"), stage.progress.last_words) == ({}, [], [])
+
+
 def test_what_lives_here_is_left_alone_whatever_is_said_of_its_process(tmp_path: Path) -> None:
     stage = Stage(tmp_path, live={"abc12"})
     stage.begun(entry(), of_web(owner=replace(OWNER, pid=4712)))
