@@ -20,7 +20,6 @@ from kubectl_localize.cluster.exposing.values import (
     SESSION_CHARACTERS,
     SESSION_LABEL,
     SESSION_LENGTH,
-    CarriedPort,
     ExposurePlan,
 )
 from kubectl_localize.cluster.exposing.workloads import Owners, counts, likely_kinds, owned, owners, pods_of
@@ -96,7 +95,7 @@ class Checks:
         programs: list[str] = []
         if not self._request.command:
             for exposure_plan in exposure_plans:
-                self._must_listen(exposure_plan.ports)
+                self._must_listen(exposure_plan)
             asked = [port for exposure_plan in exposure_plans for port in exposure_plan.ports if port.asked]
             programs = await in_daemon_thread(lambda: self._listeners.programs(asked), "programs that listen")
             self._warnings += await in_daemon_thread(lambda: self._listeners.loops(asked), "port-forwards that listen")
@@ -314,11 +313,11 @@ class Checks:
             if selectors.is_abandoned(selector_of(requested.service)):
                 raise keeping.abandoned(requested.key, requested.service)
 
-    def _must_listen(self, ports: Sequence[CarriedPort]) -> None:
+    def _must_listen(self, exposure_plan: ExposurePlan) -> None:
         """Refuse if nothing at all listens for a Service; warn of ports that nothing listens for."""
-        verdict = self._listeners.verdict(ports)
+        verdict = self._listeners.verdict(exposure_plan.ports, exposure_plan.services)
         for key, port in verdict.unserved:
-            several = sum(key in dict(other.services) for other in ports) > 1
+            several = sum(key in dict(other.services) for other in exposure_plan.ports) > 1
             if not self._request.force:
                 raise self._listeners.refusal(key, port, several)
         self._warnings += [warning(port) for port in verdict.silent]

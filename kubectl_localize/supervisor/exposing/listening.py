@@ -11,7 +11,7 @@ from kubectl_localize.cluster.exposing.values import CarriedPort
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.system import System
 from kubectl_localize.host.system.listeners import Listener, at
-from kubectl_localize.model import ServiceKey
+from kubectl_localize.model import Options, ServiceKey
 
 FORCE_HINT = "start it, name another port with --map, or go on with --force"
 SUGGESTED = 3  # more programs than that are no help
@@ -23,7 +23,7 @@ class Verdict:
     """Which Services are served here.
 
     Args:
-        unserved: of each Service that nothing listens for, its first port.
+        unserved: of each exposed Service that nothing listens for, its first port.
         silent: all ports without a listener.
     """
 
@@ -31,26 +31,29 @@ class Verdict:
     silent: tuple[CarriedPort, ...]
 
 
-def judge(ports: Sequence[CarriedPort], listens: Mapping[int, bool | None]) -> Verdict:
+def judge(ports: Sequence[CarriedPort], services: Sequence[ServiceKey], listens: Mapping[int, bool | None]) -> Verdict:
     """Decide which Services are served; pure.
 
     Args:
         ports: all that an exposure pod carries.
+        services: those that are exposed; others on the same pods may lead to these ports, too.
         listens: for each target port, whether something listens for it here; None if that is not known.
     """
-    of_service: dict[ServiceKey, list[CarriedPort]] = {}
-    for port in ports:
-        for key, _ in port.services:
-            of_service.setdefault(key, []).append(port)
     silent = tuple(port for port in ports if listens[port.number] is False)
-    unserved = {key: carried[0] for key, carried in of_service.items() if set(carried) <= set(silent)}
-    return Verdict(tuple(unserved.items()), silent)
+    unserved = []
+    for key in services:
+        carried = [port for port in ports if key in dict(port.services)]
+        if carried and set(carried) <= set(silent):
+            unserved.append((key, carried[0]))
+    return Verdict(tuple(unserved), silent)
 
 
 def warning(port: CarriedPort) -> str:
     """What it means that nothing listens for a port, in a sentence."""
     where = " and ".join(f"port {number} of {key}" for key, number in port.services)
-    return f"nothing listens on {port.local}, where {where} leads: clients are refused there until something does"
+    lead = "leads" if len(port.services) == 1 else "lead"
+    more = "" if port.asked else "; --keep leaves these pods running"
+    return f"nothing listens on {port.local}, where {where} {lead}: clients are refused until something does{more}"
 
 
 class LocalListeners:
@@ -70,9 +73,9 @@ class LocalListeners:
         """The address at which something listens for a port; the first one if nothing does, or nobody knows."""
         return next((host for host in port.hosts if self._system.listens(host, port.local_port)), port.host)
 
-    def verdict(self, ports: Sequence[CarriedPort]) -> Verdict:
-        """Which Services are served now."""
-        return judge(ports, {port.number: self.listens(port) for port in ports})
+    def verdict(self, ports: Sequence[CarriedPort], services: Sequence[ServiceKey]) -> Verdict:
+        """Which of these Services are served now."""
+        return judge(ports, services, {port.number: self.listens(port) for port in ports})
 
     def programs(self, ports: Sequence[CarriedPort]) -> list[str]:
         """What listens for these ports: `node (pid 4711) on 127.0.0.1:3000`; nothing for a port that is silent."""
@@ -103,12 +106,6 @@ class LocalListeners:
             several: whether it has several, so that a map has to say which it means.
         """
         number = next(number for service, number in port.services if service == key)
-        if not port.asked:
-            return LocalizeError(
-                f"nothing listens on {port.local}: {key} has the same pods, and its port {number} would lead there",
-                f"leave these pods running with --keep, expose {key} too and --map its port, or go on with --force"
-                " (its clients are refused then)",
-            )
         return LocalizeError(
             f"nothing listens on {port.local}, where port {number} of {key} would lead",
             self._hint(port, f":{number}" if several else ""),
@@ -116,7 +113,7 @@ class LocalListeners:
 
     def _hint(self, port: CarriedPort, suffix: str) -> str:
         listeners = self._system.listeners()
-        same = [listener for listener in listeners if listener.port == port.local_port]
+        same = [listener for listener in listeners if listener.port == port.local_port and not _is_a_services(listener)]
         if same:
             program = self._system.program_of(same[0])
             return f"{program} listens on {same[0]}: --map {same[0]}{suffix}"
@@ -169,6 +166,11 @@ class LocalListeners:
         return program.pid not in (0, os.getpid()) and program.name not in ("kubectl", "ssh", "kubectl-localize")
 
 
+def _is_a_services(listener: Listener) -> bool:
+    """Whether it listens in the default range of the addresses that Services have here (`Options.ip_range`)."""
+    return listener.address in _SERVICE_ADDRESSES
+
+
 def _is_usual(listener: Listener) -> bool:
     address = listener.address
     return address.is_unspecified or address in _LOCALHOSTS
@@ -186,4 +188,5 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
+_SERVICE_ADDRESSES = ipaddress.ip_network(Options.ip_range)
 _LOCALHOSTS: Collection[object] = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))

@@ -71,7 +71,7 @@ class LocalCommand:
 
     def listens(self) -> bool:
         """Whether something listens on at least one port of each Service that was asked for, as far as is known."""
-        return not any(port.asked for _, port in self._listeners.verdict(self._plan.ports).unserved)
+        return not self._listeners.verdict(self._plan.ports, self._plan.services).unserved
 
     def listens_on_all(self) -> bool:
         """The same of all their ports."""

@@ -465,12 +465,12 @@ def test_a_service_that_is_served_in_part_is_exposed_and_the_other_port_is_named
     assert "127.0.0.1:9100, where port 81 of shop/cart leads" in line
 
 
-def test_another_service_on_these_pods_that_nothing_at_all_would_serve_is_refused(cluster: Cluster) -> None:
+def test_another_service_on_these_pods_that_nothing_would_serve_is_named(cluster: Cluster) -> None:
     service(cluster, "metrics", {"app": "cart"}, 9100)
-    error = refused(cluster, listens=only(("127.0.0.1", 8080)))
-    assert error.message.startswith("nothing listens on 127.0.0.1:9100: shop/metrics has the same pods")
-    assert "--keep" in error.hint
-    assert check(cluster, listens=only(("127.0.0.1", 8080)), force=True).warnings
+    (line,) = check(cluster, listens=only(("127.0.0.1", 8080))).warnings
+    assert line.startswith("nothing listens on 127.0.0.1:9100, where port 80 of shop/metrics leads")
+    assert line.endswith("; --keep leaves these pods running")
+    assert refused(cluster, ServiceKey("shop", "metrics"), listens=only(("127.0.0.1", 8080)))
 
 
 def local(findings: Findings) -> list[str]:

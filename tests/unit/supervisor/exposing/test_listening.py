@@ -55,14 +55,16 @@ def machine(
 def test_a_service_with_two_ports(
     listens: Mapping[int, bool | None], unserved: Sequence[ServiceKey], silent: Sequence[int]
 ) -> None:
-    verdict = judge([port(80), port(81)], listens)
+    verdict = judge([port(80), port(81)], [WEB], listens)
     assert ([key for key, _ in verdict.unserved], [one.number for one in verdict.silent]) == (unserved, silent)
 
 
 def test_each_service_is_judged_by_its_own_ports() -> None:
     ports = [port(80, (WEB, 80), (METRICS, 81)), port(90, (METRICS, 90)), port(91, (WEB, 91))]
-    assert judge(ports, {80: True, 90: False, 91: False}).unserved == ()
-    assert [key for key, _ in judge(ports, {80: False, 90: True, 91: False}).unserved] == [WEB]
+    both = (WEB, METRICS)
+    assert judge(ports, both, {80: True, 90: False, 91: False}).unserved == ()
+    assert [key for key, _ in judge(ports, both, {80: False, 90: True, 91: False}).unserved] == [WEB]
+    assert judge(ports, [METRICS], {80: False, 90: True, 91: False}).unserved == (), "the other one is not exposed"
 
 
 def test_the_warning_names_every_service_that_leads_there() -> None:
@@ -96,6 +98,7 @@ def test_another_users_program_is_called_theirs() -> None:
         (["127.0.0.1 5173"], "here listen node (pid 4711) on 127.0.0.1:5173: --map 5173:80"),
         (["0.0.0.0 5173"], "here listen node (pid 4711) on 127.0.0.1:5173: --map 5173:80"),
         (["127.66.1.2 5173"], "go on with --force"),  # a Service's own address
+        (["127.66.1.2 3000"], "go on with --force"),
         ([f"127.0.0.1 {number}" for number in range(4000, 4010)], "go on with --force"),
         ([], "go on with --force"),
     ],
