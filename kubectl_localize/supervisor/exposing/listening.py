@@ -16,6 +16,7 @@ from kubectl_localize.model import Options, ServiceKey
 FORCE_HINT = "start it, name another port with --map, or go on with --force"
 SUGGESTED = 3  # more programs than that are no help
 PRIVILEGED_BELOW = 1024
+ROOT = 0
 
 
 @dataclass(frozen=True)
@@ -132,18 +133,15 @@ class LocalListeners:
 
         Args:
             command: its process group.
-            before: what has listened before it was started. What another user has begun to listen on since counts as
-                the command's: a container engine's proxies, say.
+            before: what has listened before it was started. If it has no socket of its own, what root alone has begun
+                to listen on since counts as the command's: a container engine's proxy, say.
         """
         inodes = self._system.sockets_of(command)
-        listeners = sorted(
-            (
-                listener
-                for listener in self._system.listeners()
-                if listener.inode in inodes or (listener.uid != os.getuid() and str(listener) not in before)
-            ),
-            key=lambda listener: listener.port,
-        )
+        everything = sorted(self._system.listeners(), key=lambda listener: listener.port)
+        listeners = [listener for listener in everything if listener.inode in inodes]
+        if not listeners:
+            new = [listener for listener in everything if str(listener) not in before]
+            listeners = new if len(new) == 1 and new[0].uid == ROOT != os.getuid() else []
         if not listeners or any(self.listens(port) is not False for port in ports):
             return ""
         where = ", ".join(dict.fromkeys(map(str, listeners)))

@@ -13,7 +13,7 @@ from kubectl_localize.cluster.exposing.values import CarriedPort
 from kubectl_localize.host.system import System
 from kubectl_localize.host.system.listeners import Listener, Program, at
 from kubectl_localize.model import ServiceKey
-from kubectl_localize.supervisor.exposing.listening import LocalListeners, judge, warning
+from kubectl_localize.supervisor.exposing.listening import ROOT, LocalListeners, judge, warning
 from tests.unit.fakes.runtime import ListeningSystem
 
 WEB, METRICS = ServiceKey("shop", "web"), ServiceKey("shop", "metrics")
@@ -130,12 +130,15 @@ def test_where_a_command_listens_instead() -> None:
 
 
 def test_what_a_container_engine_listens_on_for_a_command_counts_as_its() -> None:
-    proxy = listener("0.0.0.0", 5173, 7, uid=os.getuid() + 1)
+    proxy = listener("0.0.0.0", 5173, 7, uid=ROOT)
     here = machine(proxy)
-    assert here.elsewhere(4711, [port(3000)], before=()).endswith("and not on 127.0.0.1:3000: --map 5173")
+    if os.getuid() != ROOT:
+        assert here.elsewhere(4711, [port(3000)], before=()).endswith("and not on 127.0.0.1:3000: --map 5173")
     assert here.elsewhere(4711, [port(3000)], before=here.places()) == "", "it was there before"
-    own = machine(listener("127.0.0.1", 40000, 8))
-    assert own.elsewhere(4711, [port(3000)]) == "", "a port-forward of ours, say"
+    for others in ((proxy, listener("0.0.0.0", 5174, 8, uid=ROOT)), (listener("0.0.0.0", 5173, 7, uid=4_000_000),)):
+        assert machine(*others).elsewhere(4711, [port(3000)]) == "", "nobody knows whose they are"
+    both = machine(proxy, listener("127.0.0.1", 8081, 5), command=(5,))
+    assert both.elsewhere(4711, [port(3000)]).endswith("--map 8081"), "it has a socket of its own"
 
 
 def test_a_port_forward_of_the_users_own_is_warned_of() -> None:
