@@ -28,8 +28,9 @@ def _write_hosts(sandbox: Sandbox, content: bytes) -> None:
         b"",
         b"127.0.0.1 localhost\r\n192.0.2.1 windows.example\r\n",
         b"127.0.0.1 localhost\n# \xff not UTF-8\n\n\n",
+        b"127.0.0.1 localhost\n0.0.0.0" + b" ads.example" * 100_000,
     ],
-    ids=["plain", "no-final-newline", "empty", "windows", "latin-1"],
+    ids=["plain", "no-final-newline", "empty", "windows", "latin-1", "one-long-line"],
 )
 def test_the_hosts_file_is_put_back_byte_for_byte(
     shop: Shop, sandboxes: Callable[..., Sandbox], content: bytes

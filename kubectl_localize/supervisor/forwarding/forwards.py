@@ -10,19 +10,18 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import date
 
-from kubectl_localize.cluster.selection import find_unmatched, nothing_selected, said_unmatched
 from kubectl_localize.cluster.store import Store
-from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.addresses import AddressRegistry, validate_range
 from kubectl_localize.host.neighbours import Neighbours
 from kubectl_localize.host.paths import Paths
 from kubectl_localize.host.resolve import exists_publicly, top_level_domains
 from kubectl_localize.host.sockets import bind_loopback
 from kubectl_localize.ls_document import ForwardItem, HostsState, LsDocument, SupervisorItem
-from kubectl_localize.model import Options, Selection
+from kubectl_localize.model import Options
 from kubectl_localize.protocol import StartRequest, Warn
 from kubectl_localize.supervisor.forwarding.example import example_of
 from kubectl_localize.supervisor.forwarding.helpers import Helpers, PrivilegeRequest
+from kubectl_localize.supervisor.forwarding.hold_lister import HoldLister
 from kubectl_localize.supervisor.forwarding.holds import Hold, Holds, check_shareable
 from kubectl_localize.supervisor.forwarding.hosts_writer import HostsWriter
 from kubectl_localize.supervisor.forwarding.informer import Informer
@@ -37,14 +36,13 @@ from kubectl_localize.supervisor.runtime import Runtime
 from kubectl_localize.supervisor.tasks import Tasks
 from kubectl_localize.supervisor.traffic.binding import PortBinder
 from kubectl_localize.supervisor.traffic.server import Admission
-from kubectl_localize.timing import Notifier, first_of
+from kubectl_localize.timing import Notifier
 
 log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.02  # events come in bunches; a bunch is looked at once
 REOPEN_SECONDS = 5.0
 SWEEP_SECONDS = 0.5
-PORTS_SECONDS = 5.0  # how long a start waits to hear which ports pods have; the others come when they are known
 
 
 class Forwards:
@@ -134,6 +132,7 @@ class Forwards:
             pod_ports=self._pod_ports,
             cluster_domain=options.cluster_domain,
         )
+        self._lister = HoldLister(connection.context, self._store, self._informer, self._reconciler, self._pod_ports)
 
     @staticmethod
     def new_hold(request: StartRequest) -> Hold:
@@ -156,7 +155,7 @@ class Forwards:
         self._resources.push_async_callback(self._tasks.end)
         helpers_started = self._tasks.start(self._helpers.start(), "starting the helper")
         self.holds.add(hold)
-        specs = await self._prepare(hold)
+        specs = await self._lister.list(hold)
         self._activate(hold)
         await helpers_started
         hosts = self._helpers.needs_root_for_hosts()
@@ -188,7 +187,7 @@ class Forwards:
             LocalizeError: nothing can be listed, nothing is selected, or it wants what cannot be shared.
         """
         check_shareable(self._options, hold.options, self._context, os.getpid())
-        specs = await self._prepare(hold)
+        specs = await self._lister.list(hold)
         await self._helpers.look_after()
         self._hosts.write_again()
         await self._hosts.settled()
@@ -206,37 +205,6 @@ class Forwards:
         await self._reconciler.reconcile()
         self._hosts.write_again()
         await self._hosts.settled()
-
-    async def _prepare(self, hold: Hold) -> list[ForwardSpec]:
-        """List what a hold wants. Returns what will run for it; raises a LocalizeError if that is nothing."""
-        coverage = await self._informer.cover(hold.asked, hold.namespace)
-        hold.namespaces, hold.warnings = coverage.namespaces, coverage.warnings
-        self._reconciler.preview(hold)
-        await self._follow_external_names(hold)
-        await first_of(self._pod_ports.settled(), timeout_seconds=PORTS_SECONDS)
-        specs = self._reconciler.preview(hold)
-        unmatched = find_unmatched(hold.asked, hold.namespace, self._store.keys())
-        if specs and not unmatched:
-            return specs
-        known = await self._informer.services_elsewhere()
-        if not specs:
-            raise nothing_selected(hold.asked, hold.namespace, self._context, known)
-        said = (said_unmatched(name, hold.asked, hold.namespace, known) for name in unmatched)
-        hold.unmatched = tuple(said)
-        return specs
-
-    async def _follow_external_names(self, hold: Hold) -> None:
-        """Follow the namespaces, too, into which ExternalNames lead that a hold wants, as far as that is allowed."""
-        while "" not in hold.namespaces and (new := self._reconciler.led_to(hold) - hold.led_to):
-            hold.led_to |= new
-            for namespace in sorted(new):
-                try:
-                    await self._informer.cover(Selection(namespaces=(namespace,)), namespace)
-                except LocalizeError as error:
-                    log.info("an ExternalName leads into namespace %s: %s", namespace, error.message)
-                else:
-                    hold.namespaces = (*hold.namespaces, namespace)
-            self._reconciler.preview(hold)
 
     def _activate(self, hold: Hold) -> None:
         hold.active = True
@@ -333,7 +301,7 @@ class Forwards:
             try:
                 await self._reconciler.reconcile()
                 for hold in self.holds:
-                    await self._follow_external_names(hold)
+                    await self._lister.follow_external_names(hold)
             except Exception:  # one bad object must not end the following of all others
                 log.exception("reconcile")
             self._changed.fire()
