@@ -187,8 +187,8 @@ scaled to zero; at the end it is scaled up again, and this returns when it is Re
                  " pods", group=_RUNNING),
             Flag("share", "leave both as they are: the pods and the local process share the traffic", group=_RUNNING),
             Flag("dry-run", "do all checks, say what would be changed, and change nothing", group=_SAFETY),
-            Flag("force", "go on even if nothing listens here, or if GitOps, an operator or an autoscaler scales"
-                 " the workload", group=_SAFETY),
+            Flag("force", "go on even if nothing listens here, if GitOps, an operator or an autoscaler scales the"
+                 " workload, or if another Service loses its endpoint", group=_SAFETY),
             Flag("take-over", "if the exposure of a colleague is in the way who has been silent for 10 minutes, end it"
                  " first (ls --cluster shows it)", group=_SAFETY),
             Flag("failsafe", "how long this machine may be gone until the cluster itself brings all back (10m);"

@@ -9,26 +9,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from kubectl_localize.cluster.exposing import rights, selectors, side_effects
-from kubectl_localize.cluster.exposing.blockers import KEEP, Blocker, blockers, foreign
 from kubectl_localize.cluster.exposing.claims import exposed_already
-from kubectl_localize.cluster.exposing.endpoints import bereft, loss, published_early, unselected
 from kubectl_localize.cluster.exposing.journal import Entry, journals
 from kubectl_localize.cluster.exposing.pull_secrets import pull_secrets
-from kubectl_localize.cluster.exposing.readmission import as_pod, refused_now
-from kubectl_localize.cluster.exposing.rollouts import unfinished
 from kubectl_localize.cluster.exposing.values import (
     SESSION_CHARACTERS,
     SESSION_LABEL,
     SESSION_LENGTH,
     ExposurePlan,
 )
-from kubectl_localize.cluster.exposing.workloads import Owners, counts, likely_kinds, owned, owners, pods_of
-from kubectl_localize.errors import ForbiddenError, KubectlError, LocalizeError
+from kubectl_localize.cluster.exposing.workloads import Owners, counts, likely_kinds, owners, pods_of
+from kubectl_localize.errors import ForbiddenError, LocalizeError
 from kubectl_localize.host.blocking import in_daemon_thread
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import ExposeRequest
 from kubectl_localize.supervisor.exposing import keeping
 from kubectl_localize.supervisor.exposing.listening import LocalListeners, warning
+from kubectl_localize.supervisor.exposing.objections import Objections
 from kubectl_localize.supervisor.exposing.plan import RequestedService, as_workload, groups, plan
 from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.exposing.switched_services import selector_of
@@ -72,6 +69,7 @@ class Checks:
         self._listeners = LocalListeners(runtime.system)
         self._request = request
         self._judge = judge
+        self._objections = Objections(runtime.api, request)
         self._warnings: list[str] = []
         self._not_carried: list[str] = []
 
@@ -102,7 +100,7 @@ class Checks:
         return Findings(
             exposure_plans,
             user,
-            tuple(self._warnings),
+            (*self._objections.warnings, *self._warnings),
             tuple(dict.fromkeys(self._not_carried)),
             tuple(dict.fromkeys(programs)),
         )
@@ -126,13 +124,10 @@ class Checks:
         kinds = {workload.ref.kind for requested in all_requested for workload in requested.owners.workloads}
         own = await self._judge_rights(namespace, () if self._keeps else kinds, granted)
         self._judge_journals(all_requested, leases)
-        for requested in all_requested:
-            self._judge_owners(requested, autoscalers)
-            if not self._keeps:
-                await self._must_be_readmitted(requested)
+        for requested in all_requested if not self._keeps else ():
+            await self._objections.judge_workloads(requested, autoscalers)
         plans = [self._plan(group, services, own_failsafe=own) for group in groups(all_requested)]
-        selected = {pod["metadata"]["name"] for requested in all_requested for pod in requested.pods}
-        self._judge_endpoints(plans, services, slices, selected)
+        self._objections.judge_endpoints(all_requested, plans, services, slices)
         for requested in all_requested:
             self._warnings += side_effects.reach(requested.key, requested.service)
         for exposure_plan in plans if self._keeps else ():
@@ -210,61 +205,6 @@ class Checks:
             raise
         sessions = frozenset(map(_session, selected)) - {""}
         return RequestedService(key, service, tuple(pods), behind, sessions, tuple(replaced), secrets_of_images)
-
-    def _judge_owners(self, requested: RequestedService, autoscalers: Sequence[Json]) -> None:
-        if self._keeps:
-            return
-        if not requested.pods:
-            raise LocalizeError(
-                f"{requested.key} has no pods, so there is nothing to replace",
-                f"see `kubectl get pods -n {requested.key.namespace}`; {KEEP}",
-            )
-        blocker = foreign(requested.owners)
-        against = [blocker] if blocker is not None else []
-        for workload in requested.owners.workloads:
-            against += blockers(workload, autoscalers)
-            pods = [pod for pod in requested.replaced_pods if owned(workload, pod)]
-            if (blocker := unfinished(workload, pods)) is not None:
-                against.append(blocker)
-        for blocker in sorted(against, key=lambda blocker: blocker.forcible):
-            self._object(blocker)
-
-    async def _must_be_readmitted(self, requested: RequestedService) -> None:
-        """Try out the workloads' pods: those that admission refuses by now would not come back."""
-        for workload in requested.owners.workloads:
-            example = next((pod for pod in requested.replaced_pods if owned(workload, pod)), None)
-            if example is None:
-                continue
-            path = f"/api/v1/namespaces/{requested.key.namespace}/pods"
-            try:
-                await self._api.create(path, as_pod(workload, example), dry_run=True)
-            except KubectlError as error:
-                if (blocker := refused_now(workload, error)) is not None:
-                    self._object(blocker)
-
-    def _judge_endpoints(
-        self,
-        plans: Sequence[ExposurePlan],
-        services: Sequence[Json],
-        slices: Sequence[Json],
-        selected: Collection[str],
-    ) -> None:
-        served = {name for exposure_plan in plans for name in exposure_plan.found_by}
-        going = {name for exposure_plan in plans for name in exposure_plan.replaced_pods}
-        workloads = [workload.ref for exposure_plan in plans for workload in exposure_plan.workloads]
-        if also := unselected(workloads, going, selected):
-            self._warnings.append(also)
-        if lost := bereft(slices, going, served):
-            self._object(loss(lost, workloads, plans[0].namespace))
-        joined = [service for service in services if service["metadata"]["name"] in served]
-        if not self._request.keep and (blocker := published_early(joined)) is not None:
-            self._object(blocker)
-
-    def _object(self, blocker: Blocker) -> None:
-        if blocker.forcible and self._request.force:
-            self._warnings.append(blocker.message)
-        else:
-            raise LocalizeError(blocker.message, blocker.hint)
 
     @property
     def _keeps(self) -> bool:
