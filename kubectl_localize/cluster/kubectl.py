@@ -178,6 +178,7 @@ def explain(stderr: Sequence[str], exit_code: int) -> KubectlError:
 
 
 _IS_NOISE = re.compile(r"[WI]\d{4} [\d:.]+ |Warning: |Handling connection ")  # klog's level and date: I1127 is November
+_LOST = re.compile(r"http2: (?:client connection lost|server sent GOAWAY)|\bEOF\b|connection reset by peer|broken pipe")
 _KLOG = re.compile(r"^[EWIF]\d{4} [\d:.]+\s+\d+ [\w.]+:\d+\] ")
 _SERVER = re.compile(r"^(?:error: )?(?:Error from server(?: \(\w+\))?: |Unable to connect to the server: |error: )")
 
@@ -195,6 +196,11 @@ def brief(line: str) -> str:
             return "the pod has reset a connection on this port"
         return text.rpartition("error forwarding port ")[2]
     return _SERVER.sub("", text)
+
+
+def is_lost_connection(message: str) -> bool:
+    """Whether a request failed since its connection was lost; the next one uses another connection."""
+    return _LOST.search(message) is not None
 
 
 def plugin_words(stderr: Sequence[str]) -> str:

@@ -104,6 +104,9 @@ class Transport:
             except UnauthorizedError:
                 if attempt > 1:
                     raise
+            except UnreachableError as error:
+                if method != "GET" or attempt == ATTEMPTS or not kubectl.is_lost_connection(error.message):
+                    raise
             except OSError as error:
                 if method != "GET" or attempt == ATTEMPTS:
                     raise UnreachableError(f"the connection to `kubectl proxy` broke: {error}") from error

@@ -173,6 +173,18 @@ async def test_a_read_whose_connection_breaks_is_asked_again_and_a_write_is_not(
         assert [method for method, _, _ in stage.asked] == ["GET", "GET", "POST"]
 
 
+async def test_a_read_on_a_connection_that_kubectl_gives_up_is_asked_again_and_a_write_is_not(tmp_path: Path) -> None:
+    lost = Reply(502, "http2: client connection lost")
+    replies = [lost, Reply(200, {}), lost, Reply(502, "dial tcp 10.0.0.1:6443: connect: connection refused")]
+    async with staged(tmp_path, lambda *_: replies.pop(0)) as stage:
+        await stage.transport.request("GET", "/x")
+        with pytest.raises(UnreachableError, match="connection lost"):
+            await stage.transport.request("POST", "/x", {})
+        with pytest.raises(UnreachableError, match="refused"):
+            await stage.transport.request("GET", "/x")
+        assert [method for method, _, _ in stage.asked] == ["GET", "GET", "POST", "GET"]
+
+
 async def test_a_proxy_that_does_not_start_says_why(tmp_path: Path) -> None:
     async with staged(tmp_path, ok) as stage:
         stage.spawner.failures = ['error: invalid port ":99999x" after host']
