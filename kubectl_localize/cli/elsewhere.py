@@ -21,7 +21,9 @@ def left_elsewhere(args: Arguments, here: RunPaths) -> list[LocalizeError]:
         args: name the kubeconfig.
         here: the files of the context that was looked at.
     """
-    runs = [run for run in Paths.from_env(os.environ).all_runs() if run.key != here.key and run.exposures.exists()]
+    runs = [
+        run for run in Paths.from_env(os.environ).all_runs() if run.key != here.key and os.path.exists(run.exposures)
+    ]
     runs = [run for run in runs if owner(run.pidfile) is None]
     if not runs:
         return []

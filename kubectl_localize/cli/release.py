@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 
 from kubectl_localize.cli.client import ANSWER_SECONDS, Control
@@ -70,7 +71,7 @@ def wait_for_release(
         raise failure
     if last is _Last.STAYS:
         return False
-    if last is _Last.NOTHING and control.closed and wait_ended(run) and not run.exposures.exists():
+    if last is _Last.NOTHING and control.closed and wait_ended(run) and not os.path.exists(run.exposures):
         return True  # it was ending already, and heard nobody any more
     raise _unsaid(run)
 
@@ -110,7 +111,7 @@ def _listen(
 
 def warn_of_leftovers(run: RunPaths, console: Console) -> None:
     """Warn if no supervisor runs there, and the session ledger has exposures that were begun and not ended."""
-    if owner(run.pidfile) is None and run.exposures.exists():
+    if owner(run.pidfile) is None and os.path.exists(run.exposures):
         console.warning("a crashed run left an exposure; `kubectl localize restore` undoes it")
 
 

@@ -134,7 +134,7 @@ class Paths:
         except OSError:
             return []
         runs = (self.run(name) for name in names)
-        return [run for run in runs if run.state.exists() or run.pidfile.exists() or run.exposures.exists()]
+        return [run for run in runs if any(map(os.path.exists, (run.state, run.pidfile, run.exposures)))]
 
 
 def _root_here(root: Path) -> Path:

@@ -14,6 +14,7 @@ from tests.real.exposing import (
     DEVELOPERS,
     LOCAL,
     Client,
+    Expose,
     Local,
     become,
     cluster_address,
@@ -169,3 +170,26 @@ def test_a_kubeconfig_that_is_gone_keeps_nobody_from_ending_it(
             assert replicas(cluster, namespace, "deployment/web") == REPLICAS
             assert not [one for one in leftovers(cluster, namespace) if one.startswith(("Pod", "Lease"))]
             sandbox.use(config)
+
+
+@pytest.mark.node
+def test_ctrl_c_leaves_what_cannot_be_brought_back_to_the_supervisor(
+    cluster: Cluster, namespace: str, product: Product, web: str
+) -> None:
+    sandbox = product.sandbox
+    grant(cluster, namespace)
+    become(cluster, sandbox, "alice", namespace, DEVELOPERS)
+    may = ("kubectl", "auth", "can-i", "create", "rolebindings")
+    wait_until("the role", lambda: sandbox.run(*may).stdout.strip() == "yes", 20)
+    with Local(sandbox) as local, Expose(sandbox, web, f"--map={local.port}") as command:
+        command.wait_exposed()
+        revoke(cluster, sandbox, namespace)
+        command.press_ctrl_c()
+        assert command.wait() == 1
+        assert "could not be brought back" in command.terminal.text
+        assert "it is tried again until it is done, and it is served from here until then" in command.terminal.text
+        assert item(product, web)["status"] == "Restoring"
+        assert replicas(cluster, namespace, "deployment/web") == 0
+        grant(cluster, namespace)
+        wait_tidy(cluster, sandbox, namespace)
+    wait_until("end of the supervisor", lambda: product.document()["supervisors"] == [], 30)

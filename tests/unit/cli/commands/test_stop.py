@@ -63,3 +63,8 @@ def test_one_that_is_ending_already_is_waited_for(run: RunPaths) -> None:
         held.release()
         assert stopping.result(10)
     assert owner(run.pidfile) is None
+
+
+def test_a_state_directory_whose_name_is_too_long_holds_nothing(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path / ("d" * 300) / "k")
+    assert not stop(run, Console(io.StringIO()))
