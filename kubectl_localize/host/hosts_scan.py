@@ -97,7 +97,9 @@ class HostsScanner:
         """Whether it has whole lines, none of which has to do with us."""
         whole = piece.endswith(b"\n") and not (self._after_address or self._in_comment)
         plain = whole and self._holder == HOSTS_FILE and _MARKER not in piece
-        return plain and self._names.isdisjoint(piece.lower().split())
+        return plain and self._names.isdisjoint(
+            piece.lower().replace(b"#", b" ").split()
+        )  # a comment may follow at once
 
     def _take(self, line: bytes) -> None:
         if self._after_address or self._in_comment:

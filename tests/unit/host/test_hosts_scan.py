@@ -39,6 +39,10 @@ def test_names_are_held_outside_our_own_block(filler: str, size: int) -> None:
     assert scan(text, size=size).holders == expected
 
 
+def test_a_comment_may_follow_a_name_at_once() -> None:
+    assert scan("0.0.0.0 ads.example\n" * 30 + "127.0.0.1 LOCALHOST#\n", size=400).holders == {"localhost": HOSTS_FILE}
+
+
 @pytest.mark.parametrize("text", [TWO + "10.0.0.1 web\n", "10.0.0.1 web\n" + TWO])
 def test_the_users_own_line_outweighs_another_contexts(text: str) -> None:
     assert scan(text, "k").holders["web"] == HOSTS_FILE
