@@ -82,7 +82,9 @@ CASES = {
     ),
     "unknown Service": Case("there is no Service wbe in namespace", "did you mean web", name="wbe"),
     "unknown port": Case("--map names port 99, but .*/web has no such TCP port", "80", argv=("--map=1:99",)),
-    "no selector": Case("has no selector", "selector", (_changed(service("bare"), "spec", selector=None),), "bare"),
+    "no selector": Case(
+        "has no selector", "kubectl get services", (_changed(service("bare"), "spec", selector=None),), "bare"
+    ),
     "another name": Case("is of type ExternalName", "", (external_name("alias", "example.com"),), "alias"),
     "only UDP": Case("has no TCP port", "TCP", (udp("dns"), deployment("dns")), "dns"),
     "no pods": Case("has no pods", "kubectl get pods", (service("empty"),), "empty"),
