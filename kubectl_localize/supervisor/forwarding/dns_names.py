@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ def assign_names(named: Sequence[Named], claims: Sequence[Claim], rules: NameRul
     lines = []
     for entry in sorted(set(named), key=lambda entry: (bool(entry.label), entry.key, entry.label)):
         names = []
-        for name in dict.fromkeys(_wanted(entry, rules, bare.get(entry.key.name) == entry.key)):
+        for name in dict.fromkeys(_all_wanted(entry, rules, bare)):
             if not rules.writable(name):
                 continue
             holder = "public DNS" if name in rules.public else rules.taken.get(name)
@@ -160,7 +161,7 @@ def assign_names(named: Sequence[Named], claims: Sequence[Claim], rules: NameRul
 def candidates(named: Sequence[Named], claims: Sequence[Claim], rules: NameRules) -> frozenset[str]:
     """Every name that `assign_names` might give, before it is known who else has it (its arguments)."""
     bare = bare_names(claims)
-    return frozenset(name for entry in named for name in _wanted(entry, rules, bare.get(entry.key.name) == entry.key))
+    return frozenset(name for entry in named for name in _all_wanted(entry, rules, bare))
 
 
 def _left_alone(holder: str, names: Sequence[str], rules: NameRules) -> str:
@@ -168,6 +169,11 @@ def _left_alone(holder: str, names: Sequence[str], rules: NameRules) -> str:
     if len(names) == 1:
         return f"the name {names[0]} is left alone: {holder} has it{own}"
     return f"{len(names)} names are left alone, such as {names[0]}: {holder} has them{own}"
+
+
+def _all_wanted(entry: Named, rules: NameRules, bare: Mapping[str, ServiceKey]) -> Iterator[str]:
+    """The names for an entry; thousands are kept in several places, and should take their memory once."""
+    return map(sys.intern, _wanted(entry, rules, bare.get(entry.key.name) == entry.key))
 
 
 def _wanted(entry: Named, rules: NameRules, bare: bool) -> Iterator[str]:
