@@ -187,7 +187,7 @@ class Checks:
         if not selector:
             raise LocalizeError(
                 f"{key} has no selector, so no pod can take its traffic",
-                "`kubectl get services -A -o wide` shows which Services have one",
+                "`kubectl get services -A -o wide` shows which Services have a selector",
             )
         labels = ",".join(f"{name}={value}" for name, value in sorted(selector.items()))
         pods: list[Json] = []
