@@ -147,6 +147,9 @@ def test_a_refusal_says_what_helps_and_the_flags_do(cluster: Cluster, namespace:
             done = expose(sandbox, f"{namespace}/web", f"--map={local.port}", "--dry-run", *argv)
             assert done.returncode == 0, done.stderr
 
+        cluster.apply(namespace, _quota(**{"count/leases_coordination_k8s_io": "0"}))
+        wait_until("the quota", lambda: _quota_counts(cluster, namespace, "count/leases.coordination.k8s.io"), 20)
+        refused("leases.* is forbidden: exceeded quota: full", "have the quota raised")
         cluster.apply(namespace, _quota(pods="1"))
         wait_until("the quota", lambda: _quota_counts(cluster, namespace, "pods"), 20)
         refused("exceeded quota: full, requested: pods=1", "have the quota raised.*kubectl describe quota -n .* full")

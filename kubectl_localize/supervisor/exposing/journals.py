@@ -88,15 +88,25 @@ class Journals:
             )
         self.keep()
 
-    async def _create(self, entry: Entry) -> Json:
+    async def try_out(self) -> None:
+        """Ask the API server and its admission plugins whether they would take the Leases; nothing is made.
+
+        Raises:
+            KubectlError: they object to something, or do not answer.
+        """
+        for entry in self._entries:
+            with contextlib.suppress(AlreadyExistsError):  # `write` says whose it is
+                await self._create(entry, dry_run=True)
+
+    async def _create(self, entry: Entry, *, dry_run: bool = False) -> Json:
         """Create a Lease; what the cluster says against the first way of making it counts."""
         path = journal.collection(entry.namespace)
         try:
-            return await self._runtime.api.create(path, self._manifest(entry))
+            return await self._runtime.api.create(path, self._manifest(entry), dry_run=dry_run)
         except (InvalidError, ForbiddenError):
             self._options = self._followed
             with contextlib.suppress(InvalidError, ForbiddenError):
-                return await self._runtime.api.create(path, self._manifest(entry))
+                return await self._runtime.api.create(path, self._manifest(entry), dry_run=dry_run)
             raise
 
     def _manifest(self, entry: Entry) -> Json:

@@ -92,6 +92,8 @@ class Takeover:
         """
         with self._refusals_of_this_machine():
             await all_of(self._pods.make_keys(), self._ends.listen())
+        with refusals(self._plan.namespace, "Lease"):
+            await self._journals.try_out()
         await self._pods.try_out()
 
     async def run(self) -> None:

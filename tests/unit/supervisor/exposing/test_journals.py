@@ -42,6 +42,16 @@ async def test_a_lease_has_the_labels_that_are_asked_for_or_needed(
     assert cluster.objects[LEASE]["metadata"]["annotations"]["owner"] == "me"
 
 
+async def test_trying_out_makes_nothing(tmp_path: Path) -> None:
+    cluster = Cluster()
+    made = journals(cluster, tmp_path, PodOptions(), TEAM)
+    await made.try_out()
+    assert (cluster.objects, made.written) == ({}, [])
+    cluster.refuses = lambda body: "exceeded quota: full"
+    with pytest.raises(ForbiddenError, match="exceeded quota"):
+        await made.try_out()
+
+
 async def test_labels_that_nobody_needs_are_left_out(tmp_path: Path) -> None:
     cluster = Cluster()
     made = journals(cluster, tmp_path, PodOptions(), TEAM)
