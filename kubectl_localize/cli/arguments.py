@@ -250,6 +250,8 @@ def _run_argparse(parser: argparse.ArgumentParser, command: str, argv: Sequence[
         if flag.value:
             hint = f"{spelling} {flag.value}: {flag.help}"
             raise UsageError(f"flag {spelling} needs a value", hint) from error
+        if name in ("-v", "--verbose"):
+            raise UsageError(f"flag {spelling} takes no value", "-v says more, -vv also shows stack traces") from error
         raise UsageError(f"flag {spelling} takes no value", f"see {usage_name(command)} -h") from error
     except (ValueError, IndexError) as error:  # Python 3.11's argparse stumbles over `-v=`
         raise UsageError("a flag's value is missing or not allowed", f"see {usage_name(command)} -h") from error
@@ -345,7 +347,10 @@ def _check(args: Arguments) -> None:
     """
     if args.words and not command_named(args.command).word:
         message = f"{usage_name(args.command)} takes no arguments, but {args.words[0]!r} was given"
-        raise UsageError(message, f"see {usage_name(args.command)} -h")
+        hint = f"see {usage_name(args.command)} -h"
+        if args.command == "logs":
+            hint = f"it prints our own log; `kubectl logs svc/{args.words[0].rpartition('/')[2]}` prints a Service's"
+        raise UsageError(message, hint)
     match args.command:
         case "expose":
             _check_expose(args)

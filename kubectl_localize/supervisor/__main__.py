@@ -22,14 +22,21 @@ LOG_BYTES = 1024 * 1024
 LOG_FILES = 3
 # Python's default, 700, has it look for cycles hundreds of times while a thousand Services are read, and find none.
 OBJECTS_BETWEEN_COLLECTIONS = 10_000
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOG_TIME = "%Y-%m-%d %H:%M:%S"
 
 
 class LogFormatter(logging.Formatter):
-    """Keeps what others say from steering the terminal that `logs` prints to: kubectl, ssh, the API server, pods."""
+    """Writes for people: the time, `warning:` or `error:` if it is one, and a sentence.
+
+    What others say does not steer the terminal that `logs` prints to: kubectl, ssh, the API server, pods.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(message)s", LOG_TIME)
 
     def format(self, record: logging.LogRecord) -> str:
-        record.msg, record.args = one_line(record.getMessage()), ()
+        mark = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        record.msg, record.args = mark + one_line(record.getMessage()), ()
         lines = super().format(record).splitlines()  # more than one if it has a stack trace
         return "\n".join(line if line.isprintable() else one_line(line) for line in lines)
 
@@ -108,7 +115,7 @@ def _has_descriptors(inherited: socket.socket) -> bool:
 def _log_to(path: Path) -> None:
     """Log to a file, and to none that was opened before. Raises OSError: it cannot be opened."""
     handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOG_FILES)
-    handler.setFormatter(LogFormatter(LOG_FORMAT))
+    handler.setFormatter(LogFormatter())
     logging.raiseExceptions = False  # on a full disk a line is lost, and not replaced by a stack trace
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 

@@ -96,10 +96,11 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._lifetime.end)
+        log.info("supervisor %s begins, with pid %d", __version__, os.getpid())
         await self._control.start()
         await self._control.adopt(inherited)
         await self._lifetime.wait_ending()
-        log.info("ending")
+        log.info("the supervisor ends")
         self._control.stop_listening()
         await self._end()
 
@@ -196,6 +197,7 @@ class App:
         failures = await self._exposures.let_go(client) if self._exposures is not None else []
         hold = self._held_by.pop(client, None)
         if hold is not None and self._lifetime.has_others_than(client):  # else all of it ends at once
+            log.info("Services that a command lets go of: %d", len(hold.keys))
             await self._release_forwards(hold)
         self._lifetime.release(client)
         return failures
@@ -218,6 +220,7 @@ class App:
         if not request.patterns:
             self._lifetime.end()
             return
+        log.info("stop %s", " ".join(request.patterns))
         if self._exposures is not None:
             for failure in await self._exposures.stop(client, request.patterns):
                 client.fail(failure)
@@ -284,6 +287,9 @@ class App:
         counts, example = ForwardCounts.of(document), forwards.example(document)
         client.send(Ready(counts, shown, example, forwards.written_to, document.namespaces))
         hold.told = True
+        log.info(
+            "Services that a command forwards%s: %d", " in the background" if request.detach else "", len(hold.keys)
+        )
         if self._run.exposures.exists():  # a crashed run left something
             self._exposing().recover(request.connection)
 

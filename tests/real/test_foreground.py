@@ -27,7 +27,8 @@ def test_from_progress_to_ctrl_c(cluster: Cluster, namespace: str, product: Prod
     try:
         terminal.expect("listing Services")
         terminal.expect("NAMESPACE +NAME +STATUS +ADDRESS")
-        terminal.expect(rf"{namespace} +web +Idle +127\.\S+ +7080->http +{pod}")
+        terminal.expect(rf"{namespace} +web +Idle +127\.\S+ +web\S* +7080->http +{pod}")
+        terminal.expect(r"try: curl http://web\S*:7080/")
         terminal.expect("Ctrl-C ends it")
         assert "\x1b[2K" in terminal.raw, "progress is rewritten in place"
         assert product.fetch_all(f"http://web.{namespace}:7080/") == [pod]

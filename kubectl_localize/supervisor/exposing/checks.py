@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from kubectl_localize.cluster.exposing.values import (
     ExposurePlan,
 )
 from kubectl_localize.cluster.exposing.workloads import Owners, counts, likely_kinds, owners, pods_of
-from kubectl_localize.errors import ForbiddenError, LocalizeError
+from kubectl_localize.cluster.selection import near
+from kubectl_localize.errors import ForbiddenError, KubectlError, LocalizeError
 from kubectl_localize.host.blocking import in_daemon_thread
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.protocol import ExposeRequest
@@ -31,6 +33,8 @@ from kubectl_localize.supervisor.exposing.sessions import Judge
 from kubectl_localize.supervisor.exposing.switched_services import selector_of
 from kubectl_localize.supervisor.runtime import Runtime
 
+log = logging.getLogger(__name__)
+GUESS_SECONDS = 3.0
 Json = dict[str, Any]
 Rules = asyncio.Task[list[Json]]  # awaited only when they are needed
 
@@ -174,10 +178,24 @@ class Checks:
         keys = [key for key in self._request.services if key.namespace == namespace]
         return services, await asyncio.gather(*(self._find(key, services, rules) for key in keys))
 
+    async def _near(self, key: ServiceKey, services: Sequence[Json]) -> str:
+        """What to do about a name that no Service has: perhaps it is in another namespace, if that may be asked."""
+        try:
+            async with asyncio.timeout(GUESS_SECONDS):
+                services = await self._api.items("v1", "services", "")
+        except (KubectlError, TimeoutError):
+            log.info("%s: the Services of other namespaces cannot be listed", key)
+        known = [ServiceKey(service["metadata"]["namespace"], service["metadata"]["name"]) for service in services]
+        similar = near(key.name, known, (key.namespace,))
+        if similar:
+            return f"did you mean {similar}?"
+        return f"`kubectl get services -n {key.namespace}` lists those that exist"
+
     async def _find(self, key: ServiceKey, services: Sequence[Json], rules: Rules) -> RequestedService:
         service = next((item for item in services if item["metadata"]["name"] == key.name), None)
         if service is None:
-            raise LocalizeError(f"there is no Service {key.name} in namespace {key.namespace}", _near(key, services))
+            hint = await self._near(key, services)
+            raise LocalizeError(f"there is no Service {key.name} in namespace {key.namespace}", hint)
         selector = (service["spec"] or {}).get("selector") or {}
         if service["spec"].get("type") == "ExternalName":
             raise LocalizeError(
@@ -276,11 +294,3 @@ def _concerns(entry: Entry, requested: RequestedService) -> bool:
 def _session(pod: Json) -> str:
     """The session that an exposure pod belongs to; empty for any other pod."""
     return str((pod["metadata"].get("labels") or {}).get(SESSION_LABEL) or "")
-
-
-def _near(key: ServiceKey, services: Sequence[Json]) -> str:
-    from difflib import get_close_matches
-
-    names = [service["metadata"]["name"] for service in services]
-    near = get_close_matches(key.name, names, 1)
-    return f"did you mean {near[0]}?" if near else f"`kubectl get services -n {key.namespace}` lists those that exist"

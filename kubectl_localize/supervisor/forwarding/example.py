@@ -13,7 +13,7 @@ _HTTP = 80
 def example_of(items: Sequence[ForwardItem], *, names_work: bool) -> str:
     """An address to try: `http://web.shop/`, or `db.shop:5432` if nothing looks like HTTP; empty if nothing listens.
 
-    A Service with a Ready pod goes before others, HTTP before other ports.
+    A Service with a Ready pod goes before others, HTTP before other ports, and what has no remark before what has one.
 
     Args:
         items: what is forwarded.
@@ -22,7 +22,7 @@ def example_of(items: Sequence[ForwardItem], *, names_work: bool) -> str:
     places = [(item, port) for item in items for port in item.ports if item.address and port.local_port]
     if not places:
         return ""
-    item, port = min(places, key=lambda place: (not place[0].endpoints, not _is_http(place[1])))
+    item, port = min(places, key=lambda place: (not place[0].endpoints, not _is_http(place[1]), bool(place[0].reason)))
     host = min(item.hostnames, key=len, default=item.address) if names_work else item.address
     if not _is_http(port):
         return f"{host}:{port.local_port}"
