@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.files import make_room
 from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, make_private
+from kubectl_localize.host.place import RECORD
 from kubectl_localize.host.process import Pidfile, module_argv, owner, wait_released
 from kubectl_localize.host.sockets import socket_address
 
@@ -163,5 +164,7 @@ def discard_new_state_dirs(paths: RunPaths, unused: Callable[[], bool]) -> Itera
             _remove_unused(paths)
         for path in new[1:]:
             with contextlib.suppress(OSError):
+                if os.listdir(path) == [RECORD]:  # the supervisor has noted whose the directory is
+                    os.unlink(path / RECORD)
                 path.rmdir()
         raise

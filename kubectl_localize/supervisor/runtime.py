@@ -164,7 +164,7 @@ class Runtime:
         """See that the API server accepts the credentials.
 
         Raises:
-            LocalizeError: it does not; it may as well not answer, or not let the user list Services.
+            LocalizeError: it does not. One that cannot be reached, or lets the user list nothing, says nothing of that.
         """
         path = f"/api/v1/namespaces/{self.connection.namespace}/services?limit=1"
         try:
@@ -219,7 +219,8 @@ class RuntimeSource:
         """The runtime for this connection, made at the first call; later calls may differ in the namespace only.
 
         Raises:
-            LocalizeError: the connection is to another cluster, or as another user.
+            LocalizeError: the connection is to another cluster, as another user, or with other credentials; or those
+                are accepted no more.
         """
         is_new = self.runtime is None
         if self.runtime is None:

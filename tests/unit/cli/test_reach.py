@@ -12,6 +12,7 @@ from kubectl_localize.cli.commands.stop import sweep
 from kubectl_localize.cli.reach import discard_new_state_dirs
 from kubectl_localize.errors import LocalizeError
 from kubectl_localize.host.paths import HOME_VARIABLE, RunPaths, make_private
+from kubectl_localize.host.place import record, this_place
 from kubectl_localize.host.process import Pidfile, owner
 
 
@@ -42,6 +43,11 @@ def fail(paths: RunPaths, hint: str = "", meanwhile: Callable[[RunPaths], object
 def test_a_failed_start_leaves_nothing(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path / "localize" / "k")
     fail(paths, "`kubectl config view`")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_start_leaves_no_note_of_whose_the_directory_is(tmp_path: Path) -> None:
+    fail(RunPaths(tmp_path / "localize" / "k"), meanwhile=lambda paths: record(paths.directory.parent, this_place()))
     assert list(tmp_path.iterdir()) == []
 
 
