@@ -40,7 +40,7 @@ from tests.real.keeping import (
     wait_foreign,
     wait_local,
 )
-from tests.real.manifests import Manifest, deployment, headless, service, statefulset
+from tests.real.manifests import Manifest, as_list, deployment, headless, service, statefulset
 from tests.real.product import Product, assert_fails, warnings
 from tests.real.sandbox import Sandbox
 from tests.real.traffic import Figure
@@ -191,7 +191,8 @@ def test_whoever_changes_the_selector_meanwhile_wins_and_it_is_said(
         cluster.kubectl("patch", "service", "part", f"--namespace={web}", f"--patch={more}")
         wait_reason(f"nothing comes here: Service {web}/part selects app=web,tier=front")
         assert selector_of(cluster, web, "part") == {"app": "web", "tier": "front"}
-        cluster.apply(web, service("web"))  # as `helm upgrade` does: what is there is merged with what was applied
+        # As `helm upgrade` does: what is there is merged with what was applied.
+        cluster.apply(web, service("web"))
         wait_reason(f"nothing comes here: Service {web}/web selects app=web")
         assert selector_of(cluster, web, "web") == WEB
         assert answer(cluster, web, "web").startswith("web-")
@@ -200,6 +201,30 @@ def test_whoever_changes_the_selector_meanwhile_wins_and_it_is_said(
     assert f"Service {web}/gone is gone: somebody has deleted it" in done.stderr
     assert selector_of(cluster, web, "web") == WEB
     check_nothing_left(cluster, web)
+
+
+def test_server_side_apply_meets_no_conflict_while_it_is_switched_and_after(
+    cluster: Cluster, web: str, product: Product
+) -> None:
+    def apply(**selector: str) -> None:
+        manifest = service("applied")
+        manifest["spec"]["selector"] = selector
+        cluster.kubectl("apply", "--server-side", f"--namespace={web}", "-f", "-", stdin=as_list(manifest))
+
+    apply(**WEB)
+    with open_port() as port:
+        done = expose(product.sandbox, "-d", "--keep", f"{web}/applied", f"--map={port}")
+        assert done.returncode == 0, done.stderr
+        assert is_switched(cluster, web, "applied")
+        apply(**WEB)
+        assert selector_of(cluster, web, "applied") == WEB
+        product.stop()
+        done = expose(product.sandbox, "-d", "--keep", f"{web}/applied", f"--map={port}")
+        assert done.returncode == 0, done.stderr
+        product.stop()
+    assert selector_of(cluster, web, "applied") == WEB
+    apply(app="other")
+    assert selector_of(cluster, web, "applied") == {"app": "other"}
 
 
 # -- what is said before, and who may ----------------------------------------------------------------------------------
@@ -272,7 +297,7 @@ def test_the_failsafe_switches_back_and_restore_finds_that_done(
     check_back(cluster, web, {"web": WEB}, pods)
 
 
-@pytest.mark.parametrize("number", [1, 2], ids=["there", "back"])
+@pytest.mark.parametrize("number", [1, 3], ids=["there", "back"])  # each patch is followed by one of managedFields
 def test_killed_as_the_service_is_switched(number: int, cluster: Cluster, web: str, sandbox: Sandbox) -> None:
     pods = pod_uids(cluster, web)
     passing = PassThrough(sandbox, number, AFTER, "PATCH")

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from kubectl_localize.cluster.api import Api
+from kubectl_localize.cluster.api import FIELD_MANAGER, Api
 from kubectl_localize.cluster.exposing import selectors
 from kubectl_localize.cluster.exposing.selectors import Selector
 from kubectl_localize.cluster.exposing.values import SwitchedService, WorkloadRef
-from kubectl_localize.errors import ConflictError, LocalizeError
+from kubectl_localize.errors import ConflictError, KubectlError, LocalizeError
 from kubectl_localize.model import ServiceKey
 from kubectl_localize.supervisor.exposing.waiter import Waiter
 
@@ -63,10 +63,12 @@ class SwitchedServices:
         uid, version = service.uid, service.version
         for _ in range(ATTEMPTS):
             try:
-                await self._api.patch(service.ref.path, _change(uid, version, wanted))
-                return
+                changed = await self._api.patch(service.ref.path, _change(uid, version, wanted))
             except ConflictError:  # it has changed since, perhaps not its selector
                 item = await self._api.find(service.ref.path)
+            else:
+                await _disown(self._api, service.ref, changed)
+                return
             if item is None or item["metadata"]["uid"] != uid:
                 raise LocalizeError(f"{service.ref} is gone: somebody has deleted it")
             current = selector_of(item)
@@ -128,12 +130,35 @@ async def put_back(api: Api, ref: WorkloadRef, original: Selector, session: str)
         wanted = selectors.put_back(current, original, session)
         meta = item["metadata"]
         try:
-            return True, await api.patch(ref.path, _change(meta["uid"], meta["resourceVersion"], wanted))
+            item = await api.patch(ref.path, _change(meta["uid"], meta["resourceVersion"], wanted))
         except ConflictError:
             if attempt == ATTEMPTS:
                 raise
             log.info("%s changes while its selector is put back", ref)
+        else:
+            await _disown(api, ref, item)
+            return True, item
         attempt += 1
+
+
+async def _disown(api: Api, ref: WorkloadRef, item: Json) -> None:
+    """Leave a Service's selector to whoever applies it on the server, which would otherwise be a conflict with us.
+
+    Source: https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts
+
+    Args:
+        item: the Service as the change of its selector has left it.
+    """
+    meta = item["metadata"]
+    managers = meta.get("managedFields") or []
+    others = [entry for entry in managers if entry.get("manager") != FIELD_MANAGER]
+    if len(others) == len(managers):
+        return
+    change = {"uid": meta["uid"], "resourceVersion": meta["resourceVersion"], "managedFields": others or [{}]}
+    try:
+        await api.patch(ref.path, {"metadata": change})
+    except KubectlError as error:  # it works without
+        log.info("the fields of %s stay ours: %s", ref, error.message)
 
 
 def selector_of(item: Json) -> dict[str, str]:

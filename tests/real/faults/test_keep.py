@@ -18,7 +18,7 @@ from tests.real.traffic import Figure
 # Five Services at once are as many switches as five rounds.
 SERVICES = 5
 ROUNDS = max(1, int(os.environ.get("LOCALIZE_TEST_ROUNDS", "50")) // SERVICES)
-CALLS = 12  # at least as many as there are
+CALLS = 16  # at least as many as there are
 
 
 @pytest.mark.timeout(120 + 60 * ROUNDS)

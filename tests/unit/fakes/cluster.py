@@ -218,15 +218,18 @@ class Cluster:
         return self.put(scaled, one)
 
     def _patch(self, path: str, body: Json) -> Answer:
-        """A merge patch of `spec`, two levels deep."""
+        """A merge patch of `spec`, two levels deep, which its manager owns then; or of `managedFields`."""
         one, meta = self.objects[path], body.get("metadata") or {}
         if any(meta.get(name, one["metadata"][name]) != one["metadata"][name] for name in ("uid", "resourceVersion")):
             return CONFLICT
         self._note("PATCH", path)
+        if "managedFields" in meta:
+            return self.put(path, {**one, "metadata": {**one["metadata"], "managedFields": meta["managedFields"]}})
         spec = dict(one["spec"])
         for name, value in body["spec"].items():
             spec[name] = {**(spec.get(name) or {}), **value} if isinstance(value, dict) else value
-        return self.put(path, {**one, "spec": spec})
+        managers = [*(one["metadata"].get("managedFields") or ()), {"manager": "kubectl-localize"}]
+        return self.put(path, {**one, "metadata": {**one["metadata"], "managedFields": managers}, "spec": spec})
 
     def _delete(self, path: str, grace: int | None) -> None:
         self._note("DELETE", path)

@@ -18,6 +18,7 @@ from tests.unit.fakes.cluster import CONFLICT, CORE, Cluster
 from tests.unit.fakes.progress import RecordedProgress
 from tests.unit.supervisor.exposing.samples import POD, SECRET, entry, exposure_pod, labels, write
 
+HELM = {"manager": "helm"}
 READY = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
 REF = WorkloadRef("v1", "Service", "shop", "cart")
 CART = f"{CORE}/services/cart"
@@ -28,8 +29,13 @@ OURS = {"app": "localize-abc12", "tier": "localize-abc12"}
 def cluster_with(selector: Mapping[str, str]) -> Cluster:
     """A Service that selects by this."""
     cluster = Cluster()
-    cluster.put(CART, {"spec": {"selector": dict(selector)}})
+    cluster.put(CART, {"metadata": {"managedFields": [HELM]}, "spec": {"selector": dict(selector)}})
     return cluster
+
+
+def managers(cluster: Cluster) -> list[dict[str, str]]:
+    """Who manages fields of the Service."""
+    return list(cluster.objects[CART]["metadata"]["managedFields"])
 
 
 def selector(cluster: Cluster) -> dict[str, str]:
@@ -61,11 +67,20 @@ def bring_back(cluster: Cluster) -> list[str]:
 
 
 # -- there ------------------------------------------------------------------------------------------------------------
-def test_one_patch_there() -> None:
+def test_one_patch_there_and_one_that_leaves_the_selector_to_others() -> None:
     cluster = cluster_with(ORIGINAL)
     said = asyncio.run(switched_services(cluster).switch(waiter(cluster)))
     assert said == "Service shop/cart switched to the exposure pod"
-    assert (selector(cluster), cluster.changes) == (OURS, ["PATCH services/cart"])
+    assert (selector(cluster), cluster.changes) == (OURS, ["PATCH services/cart"] * 2)
+    assert managers(cluster) == [HELM]
+
+
+def test_a_selector_that_cannot_be_left_to_others_is_switched_all_the_same() -> None:
+    cluster = cluster_with(ORIGINAL)
+    patches = iter([""])
+    cluster.fails = lambda now, method, path: next(patches, CONFLICT) if method == "PATCH" else ""
+    asyncio.run(switched_services(cluster).switch(waiter(cluster)))
+    assert selector(cluster) == OURS
 
 
 def test_a_change_of_something_else_is_no_reason_to_stop() -> None:
@@ -154,13 +169,14 @@ def test_the_selector_is_put_back_first_and_the_pod_goes_when_others_serve() -> 
     said = bring_back(cluster)
     assert cluster.changes == [
         "PATCH services/cart",
+        "PATCH services/cart",
         "DELETE pods/localize-cart-abc12",
         "endpoints of cart: 2 and 0 of ours",
         "DELETE secrets/localize-abc12",
         "DELETE leases/localize-service-cart",
     ]
     assert said == ["Service shop/cart selects app=cart,tier=front again", "exposure pod deleted"]
-    assert (selector(cluster), cluster.left("abc12")) == (ORIGINAL, [])
+    assert (selector(cluster), cluster.left("abc12"), managers(cluster)) == (ORIGINAL, [], [HELM])
     cluster.story.clear()
     bring_back(cluster)
     assert cluster.story == [], "twice does no harm"
