@@ -126,6 +126,8 @@ def portless_spec(
     Args:
         declared: for each pod, as far as they are known yet, names and numbers of its containers' TCP ports.
     """
+    if skipped := _unreachable(service, slices):
+        return ForwardSpec(service, (), skipped=skipped)
     ready = {endpoint.pod: endpoint for endpoint_slice in slices for endpoint in endpoint_slice.endpoints}
     endpoints = tuple(
         sorted(
@@ -245,6 +247,11 @@ def _skipped(service: Service, slices: Sequence[EndpointSlice], ports: Sequence[
         return "it has no ports"
     if all(port.skipped for port in ports):
         return ports[0].skipped
+    return _unreachable(service, slices)
+
+
+def _unreachable(service: Service, slices: Sequence[EndpointSlice]) -> str:
+    """Why there is no pod to connect to, and none will come; empty if there is one, or may be."""
     pods = sum(endpoint_slice.pods for endpoint_slice in slices)
     others = sum(endpoint_slice.others for endpoint_slice in slices)
     if others and not pods:

@@ -173,6 +173,8 @@ def test_a_headless_service_whose_containers_name_no_port(
     spec = portless_spec(PORTLESS, [slice_of(pod("a"), ports=())], declared)
     assert (spec.skipped, spec.bindings) == (skipped, {})
     assert portless_spec(PORTLESS, [], {}).skipped == "", "its pods are still to come"
+    assert portless_spec(replace(PORTLESS, has_selector=False), [], {}).skipped == "no selector and no endpoints"
+    assert portless_spec(PORTLESS, [slice_of(others=1)], {}).skipped == "its endpoints are no pods"
 
 
 @pytest.mark.parametrize(
