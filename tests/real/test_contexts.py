@@ -136,5 +136,5 @@ def test_several_logs_need_a_context(shop: Shop, product: Product) -> None:
     for context in (first, SECOND):
         done = product.sandbox.localize("logs", "--context", context)
         assert done.returncode == 0
-        assert "ending" in done.stdout
+        assert "the supervisor ends" in done.stdout
     assert_fails(product.sandbox.localize("logs", "--context", "nowhere"), "no context nowhere", "get-contexts")
