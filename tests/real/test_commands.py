@@ -156,7 +156,7 @@ def test_logs(shop: Shop, product: Product) -> None:
     with following.stdout:
         product.stop()
         said = ""
-        while "ending" not in said:
+        while "the supervisor ends" not in said:
             line = following.stdout.readline()
             assert line, said
             said += line
@@ -164,7 +164,7 @@ def test_logs(shop: Shop, product: Product) -> None:
         assert following.wait(10) == 0
     done = product.sandbox.localize("logs")
     assert done.returncode == 0
-    assert "ending" in done.stdout
+    assert "the supervisor ends" in done.stdout
 
 
 @pytest.mark.core
