@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.real.bare import bare_forward
 from tests.real.cluster import Cluster
 from tests.real.manifests import deployment, service
 from tests.real.product import Item, Product
-from tests.real.sandbox import Sandbox
 from tests.real.traffic import COUNTED_PER_SECOND, Figure, Traffic
 
 PORT = 7080
@@ -71,24 +67,6 @@ def children(item: Item) -> list[int]:
     return [child["pid"] for child in item["ports"][0]["children"]]
 
 
-@contextlib.contextmanager
-def bare(sandbox: Sandbox, namespace: str, path: dict[str, str]) -> Iterator[int]:
-    """A bare port-forward to `web`; its local port."""
-    log = sandbox.root / "bare.log"  # a pipe that nobody empties would stop it
-    with open(log, "w") as file:
-        argv = sandbox.argv("kubectl", "port-forward", "-n", namespace, "service/web", f":{PORT}", env=path)
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=file, text=True)
-    assert process.stdout is not None
-    port = re.search(r":(\d+) ->", process.stdout.readline())
-    assert port is not None, log.read_text()
-    try:
-        yield int(port[1])
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
 @pytest.mark.core
 def test_aborted_downloads_disturb_no_other_connection(
     cluster: Cluster, namespace: str, product: Product, figure: Figure
@@ -104,10 +82,10 @@ def test_aborted_downloads_disturb_none_with_an_old_kubectl_that_wedges_by_itsel
     sandbox = product.sandbox
     path = {"PATH": f"{old_kubectl}:{sandbox.env['PATH']}"}
     start(cluster, namespace, product, path)
-    with bare(sandbox, namespace, path) as port:
-        url = f"http://127.0.0.1:{port}/"
+    with bare_forward(sandbox, namespace, PORT, env=path) as forward:
+        url = f"http://127.0.0.1:{forward.port}/"
         assert product.fetch_all(url) == cluster.pods(namespace, "web")
-        sandbox.python(ABORT, "127.0.0.1", str(port), "20", "3")
+        sandbox.python(ABORT, "127.0.0.1", str(forward.port), "20", "3")
         assert product.fetch_all(url, timeout=5) != cluster.pods(namespace, "web"), "the bare one did not wedge"
     assert_undisturbed(product, namespace, figure, "kubectl 1.31")
     (child,) = children(product.items()[f"{namespace}/web"])
