@@ -300,6 +300,7 @@ class Relay:
         self.closed.set()
         self.client_stalled(False)
         self.client_ended()
+        self._client = None  # or both would wait for the collector of cycles, thousands of them after a burst
 
     def upstream_gone(self, upstream: UpstreamSide) -> None:
         """Read from the client again, after the child's side was closed."""
@@ -324,7 +325,7 @@ class Relay:
         if self._replay:
             self._sent = True
             upstream.transport.write(bytes(self._replay))  # which may pause the client again
-        if self._client is not None and (self._client.ended or self._client.gone):
+        if self._client is None or self._client.ended or self._client.gone:
             _write_eof(upstream.transport)
 
     def _pause_client(self, paused: bool) -> None:

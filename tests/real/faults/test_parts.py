@@ -22,7 +22,7 @@ def _server_answers(node: Node) -> bool:
 
 
 def _kubelet_listens(node: Node) -> bool:
-    return succeeds(*node.inside_argv(), "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/10250")
+    return succeeds(*node.inside_argv(), "bash", "-c", f"exec 3<>/dev/tcp/{node.ip}/10250")
 
 
 def _containerd_answers(node: Node) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from kubectl_localize.supervisor.processes.lifecycle import Phase
 from kubectl_localize.supervisor.processes.pool import STALL_SECONDS
 from kubectl_localize.supervisor.traffic.buffer import BUFFER_BYTES
-from kubectl_localize.supervisor.traffic.relay import REPLAY_BYTES
+from kubectl_localize.supervisor.traffic.relay import REPLAY_BYTES, Relay
 from tests.unit.fakes.listener_rig import Rig, rig
 from tests.unit.supervisor.loop import settled, until
 
@@ -120,3 +121,25 @@ async def test_a_child_that_is_killed_cuts_its_connections(tmp_path: Path) -> No
         # It counts as failed as soon as the kernel says that it is ending; it is counted once it has ended.
         await until(lambda: stage.child("a").restarts == 1)
         assert (stage.child("a").phase, stage.child("a").connections) == (Phase.BACKOFF, 0)
+
+
+def relays() -> int:
+    """How many there are, those included that nobody uses any more."""
+    return sum(isinstance(thing, Relay) for thing in gc.get_objects())
+
+
+async def test_what_has_ended_does_not_wait_for_the_collector_of_cycles(tmp_path: Path) -> None:
+    """It may not come for hours, and thousands of connections would be kept until then."""
+    async with rig({"a": "greet"}, tmp_path) as stage:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                reader, writer = await stage.connect()
+                writer.write_eof()
+                assert await reader.read() == b"a\na"
+                writer.close()
+            await until(lambda: stage.listener.traffic.open == 0)
+            await until(lambda: relays() == 0)
+        finally:
+            gc.enable()
