@@ -16,10 +16,16 @@ from tests.real.product import Product
 SETTLED_SECONDS = 5.0  # after this time no new connection may fail any more
 
 
+def _nowhere(node: Node) -> tuple[str, ...]:
+    """A route for the time without the interface: else packets to the node would leave by the machine's default one."""
+    return ("unreachable", f"{node.ip.rpartition('.')[0]}.0/24", "metric", "4000")
+
+
 def _cut(node: Node, how: str) -> None:
     if how == "silent":
         node.sever()
     else:
+        run("ip", "route", "add", *_nowhere(node))
         run("ip", "link", "set", node.veth, "down")
 
 
@@ -28,6 +34,7 @@ def _mend(node: Node, how: str) -> None:
         node.mend()
     else:
         run("ip", "link", "set", node.veth, "up")
+        run("ip", "route", "del", *_nowhere(node))
 
 
 @pytest.mark.node
