@@ -17,7 +17,7 @@ timed = @began=$$(date +%s); echo '$(strip $(1)): begins' >&2; { $(2); }; code=$
 	took=$$(($$(date +%s) - began)); \
 	echo "$(strip $(1)): $$((took / 60)) min $$((took % 60)) s, exit code $$code" >&2; exit $$code
 
-.PHONY: help requirements cluster cluster-down demo demo-down check test test-krew test-macos unit real faults soak matrix bench \
+.PHONY: help requirements cluster cluster-down demo demo-down check test test-krew test-macos unit real fuzz faults soak matrix bench \
 	dist tlds upload clean
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo 'make test          check, unit tests, and the tests on a real cluster      make unit          the quick ones'
 	@echo 'make check         lint, format, types, import contracts                   make bench         the numbers'
 	@echo 'make faults        half an hour: what breaks a link, a cluster or a process, and what is left of it'
+	@echo 'make fuzz          five minutes: random events and inputs, far more of them than the unit tests have'
 	@echo 'make soak          hours: 50 rounds of there and back, a kill at every call and at 200 random moments'
 	@echo 'make dist          all that a release uploads, in dist/                make test-krew     installs it: krew, pipx, one file'
 	@echo 'make tlds          the list of top-level domains anew, from SOURCE=FILE-OR-URL'
@@ -90,6 +91,11 @@ test: requirements
 # Slow and rare faults, and loads, with their figures.
 faults: $(VENV)/stamp requirements
 	$(call timed, faults, $(PYTEST) tests/real/faults --timeout=1200 --durations=0)
+
+# Other events and inputs each time. Five minutes are all it gets: 124 says that they were over, which is no failure.
+fuzz: export LOCALIZE_TEST_EXAMPLES=50
+fuzz: $(VENV)/stamp
+	$(call timed, fuzz, PYTHONPATH=$(CURDIR) timeout 300 $(BIN)/python -m pytest tests/unit/fuzz -n auto --timeout=300 || [ $$? -eq 124 ])
 
 # Exposures, as often as it takes to believe in them.
 soak: export LOCALIZE_TEST_ROUNDS=50

@@ -127,7 +127,10 @@ def _plain_decoder(kind: type) -> _Decoder:
         if type(data) is kind:
             return data
         if kind is float and type(data) is int:
-            return float(data)
+            try:
+                return float(data)
+            except OverflowError:
+                raise _MismatchError("is too large a number") from None
         raise _MismatchError(f"is {data!r}")
 
     return decode

@@ -235,7 +235,8 @@ def _listens_nowhere(item: ForwardItem) -> bool:
 
 def _item(data: Any) -> Item:
     kinds: dict[str, type[Item]] = {ForwardItem.kind: ForwardItem, ExposureItem.kind: ExposureItem}
-    kind = kinds.get(data.get("kind", "")) if isinstance(data, dict) else None
+    name = data.get("kind") if isinstance(data, dict) else None
+    kind = kinds.get(name) if isinstance(name, str) else None
     if kind is None:
         raise CodecError("items holds something that is neither Forward nor Exposure")
     return from_json(kind, data, place="items")

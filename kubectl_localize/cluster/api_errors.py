@@ -78,11 +78,15 @@ def error_of_response(code: int, content_type: str, body: bytes) -> KubectlError
 
 def error_of_status(status: Mapping[str, Any]) -> KubectlError:
     """The error that a `Status` object means."""
-    reason, code = status.get("reason") or "", status.get("code")
-    message = status.get("message") or reason or f"the API server answers with HTTP {code}"
+    reason, message, code = _text(status.get("reason")), _text(status.get("message")), status.get("code")
+    message = message or reason or f"the API server answers with HTTP {code}"
     if reason == "Unauthorized" and message == reason:
         message = "the server has asked for the client to provide credentials"
     kind = _BY_REASON.get(reason)
     if _DENIED.match(message) and kind is not ForbiddenError:
         kind = InvalidError
     return (kind or _BY_CODE.get(code if isinstance(code, int) else 0, KubectlError))(message)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

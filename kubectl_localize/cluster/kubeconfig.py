@@ -21,6 +21,7 @@ from kubectl_localize.model import Connection
 
 REDACTED = "DATA+OMITTED"  # what `kubectl config view` says instead of a CA
 _LISTS = ("contexts", "clusters", "users")
+_TEXTS = frozenset(["cluster", "user", "namespace", "server", "proxy-url"])
 
 
 def connection(
@@ -166,6 +167,8 @@ def _entries(entries: Any, singular: str) -> Iterable[tuple[str, dict[str, Any]]
                 content = {}
             elif singular == "user":
                 content = without_credentials(content)
+            else:
+                content = {key: value for key, value in content.items() if key not in _TEXTS or _text(value)}
             yield entry["name"], content
 
 
@@ -194,6 +197,8 @@ def parse(text: bytes) -> Any:
     try:
         return yaml.load(text, Loader=loader)
     except (ValueError, RecursionError, yaml.YAMLError):
+        return None
+    except (LookupError, TypeError, AttributeError):  # PyYAML, of a tag whose value does not fit: `!!int ""`
         return None
 
 

@@ -100,7 +100,9 @@ def _text(path: str) -> bytes:
 
 def _contents(document: Any, plural: str, singular: str) -> list[Json]:
     entries = document.get(plural) if isinstance(document, dict) else None
-    contents = [entry.get(singular) for entry in entries or () if isinstance(entry, dict)]
+    contents = (
+        [entry.get(singular) for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    )
     return [content for content in contents if isinstance(content, dict)]
 
 
