@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, "", "\0", "\udcff", 0, -1, 10**400, 1e308, [], [[]], {}, {"": None}, [None], "\x1b[2J"]
 )
 VALUES = st.recursive(

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from kubectl_localize.host.helper import HostsFile
 from kubectl_localize.host.hosts import block_body, render_block
@@ -96,7 +96,5 @@ class HostsFileMachine(RuleBasedStateMachine):
         self._directory.cleanup()
 
 
-class TestHostsFile(HostsFileMachine.TestCase):  # type: ignore[misc, name-defined]
-    """Runs the machine."""
-
-    settings = effort(25, 15)
+def test_a_hosts_file_of_several_writers() -> None:
+    run_state_machine_as_test(HostsFileMachine, settings=effort(25, 15))

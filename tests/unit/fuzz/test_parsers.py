@@ -22,9 +22,11 @@ from kubectl_localize.ls_document import LsDocument
 from kubectl_localize.model import Options, Selection, ServiceKey
 from kubectl_localize.protocol import (
     Answer,
+    Event,
     ExposeRequest,
     Missed,
     PlanReady,
+    Request,
     StartRequest,
     StopRequest,
     event_from_line,
@@ -37,13 +39,13 @@ from tests.unit.fuzz.effort import effort
 from tests.unit.fuzz.json_values import VALUES, damaged
 from tests.unit.supervisor.loop import play
 
-REQUESTS = [
+REQUESTS: list[Request] = [
     StartRequest(CONNECTION, Selection(), Options()),
     ExposeRequest(CONNECTION, (ServiceKey("shop", "web"),), environment=("HOME",)),
     StopRequest(("shop/*",)),
     Answer(3, process_group=7),
 ]
-EVENTS = [Missed("x"), PlanReady(("a", "b"))]
+EVENTS: list[Event] = [Missed("x"), PlanReady(("a", "b"))]
 STATUS = {"kind": "Status", "reason": "NotFound", "message": "gone", "code": 404, "details": {"causes": []}}
 SERVICE = {
     "metadata": {"namespace": "shop", "name": "web", "resourceVersion": "7", "labels": {"app": "web"}},
@@ -124,7 +126,7 @@ async def _stop(seconds: float) -> None:
 
 
 @effort(150)
-@given(st.sampled_from(REQUESTS + EVENTS), st.data())
+@given(st.sampled_from([*REQUESTS, *EVENTS]), st.data())
 def test_a_line_of_the_control_socket(message: Any, data: st.DataObject) -> None:
     read = request_from_line if message in REQUESTS else event_from_line
     assert read(to_line(message)) == message
