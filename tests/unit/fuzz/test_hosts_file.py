@@ -97,4 +97,4 @@ class HostsFileMachine(RuleBasedStateMachine):
 
 
 def test_a_hosts_file_of_several_writers() -> None:
-    run_state_machine_as_test(HostsFileMachine, settings=effort(25, 15))
+    run_state_machine_as_test(HostsFileMachine, settings=effort(200, 15))
