@@ -253,7 +253,7 @@ class Exposure:
             entries = self._workloads.to_undo(self._journals.written)
             rollback = Rollback(
                 self._runtime.api, entries, self._runtime.clock, self.progress,
-                unanswered=self._workloads.unanswered, patient=not failures,
+                unanswered=self._workloads.unanswered | self._switched.unanswered, patient=not failures,
             )  # fmt: skip
             try:
                 comebacks = await rollback.run()

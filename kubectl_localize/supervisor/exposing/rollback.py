@@ -62,7 +62,7 @@ class Rollback:
     Args:
         entries: the session's journals, at least one.
         progress: hears what has been done, and what others have changed meanwhile.
-        unanswered: the workloads that a request was to scale down which nobody has answered. It may still arrive.
+        unanswered: what was to be scaled down or switched by a request that nobody has answered. It may still arrive.
         patient: whether a step that fails is tried again for a while; if not, the caller begins anew later.
 
     Attributes:
@@ -103,7 +103,7 @@ class Rollback:
         outcomes = await self._take_all_back(mine)
         for number, entry in enumerate(mine):
             if entry.workload in self._unanswered and outcomes[number] is _Taken.BEFORE:
-                outcomes[number] = await self._outlast(entry, entry.replicas or 0)
+                outcomes[number] = await self._outlast(entry)
         comebacks = [
             await self._comeback(entry, awaited=outcome is _Taken.BY_US or not self._patient)
             for entry, outcome in zip(mine, outcomes, strict=True)
@@ -153,7 +153,7 @@ class Rollback:
             self._progress.step(f"{service} selects {words(current) or 'nothing'} now: somebody else has changed it")
         elif is_changed:
             self._progress.step(f"{service} selects {words(current)} again")
-        return _Taken.BEFORE
+        return _Taken.BY_US if is_changed else _Taken.BEFORE
 
     async def _scale_up(self, entry: Entry, wanted: int) -> _Taken:
         workload = entry.workload
@@ -171,24 +171,31 @@ class Rollback:
             self._progress.step(f"{workload} stays at {replicas}: somebody else has scaled it (it had {wanted})")
         return _Taken.BEFORE
 
-    async def _outlast(self, entry: Entry, wanted: int) -> _Taken:
-        """Wait until a request to scale down that nobody has answered cannot arrive any more; undo it if it does.
+    async def _outlast(self, entry: Entry) -> _Taken:
+        """Wait until a request to take the traffic that nobody has answered cannot arrive any more; undo it if it does.
 
         It was sent for the object as it was, so whatever has changed that since has made it void. We have no way to:
-        a scale that is written as it was changes nothing.
+        a scale or a selector that is written as it was changes nothing.
         """
-        self._progress.doing(f"waiting whether the request to scale {entry.workload} down still arrives")
+        self._progress.doing(f"waiting whether the request to change {entry.workload} still arrives")
         began = self._clock.now()
         while self._clock.now() - began < LATE_SECONDS:
             try:
-                replicas = await self._patiently(partial(self._api.scale, entry.workload, 0, wanted, uid=entry.uid))
+                came = await self._patiently(partial(self._undo_late, entry))
             except NotFoundError:
                 return _Taken.UNTOUCHED
-            if replicas == 0:
-                self._progress.step(f"{entry.workload} scaled up to {wanted}: the request to scale it down came late")
+            if came:
+                self._progress.step(f"{entry.workload} is as it was again: the request to change it came late")
                 return _Taken.BY_US
             await self._clock.sleep(LATE_LOOK_SECONDS)
         return _Taken.BEFORE
+
+    async def _undo_late(self, entry: Entry) -> bool:
+        """Whether the request has arrived by now, and had to be undone."""
+        if entry.selector is not None:
+            is_changed, _ = await put_back(self._api, entry.workload, dict(entry.selector), self._session)
+            return is_changed
+        return await self._api.scale(entry.workload, 0, entry.replicas or 0, uid=entry.uid) == 0
 
     async def _comeback(self, entry: Entry, *, awaited: bool) -> Comeback:
         """How many pods of a workload or a Service are Ready.

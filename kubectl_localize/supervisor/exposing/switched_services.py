@@ -12,6 +12,7 @@ from kubectl_localize.cluster.exposing.selectors import Selector
 from kubectl_localize.cluster.exposing.values import SwitchedService, WorkloadRef
 from kubectl_localize.errors import ConflictError, KubectlError, LocalizeError
 from kubectl_localize.model import ServiceKey
+from kubectl_localize.supervisor.exposing.scaled_workloads import ANSWERS
 from kubectl_localize.supervisor.exposing.waiter import Waiter
 
 log = logging.getLogger(__name__)
@@ -26,12 +27,16 @@ class SwitchedServices:
 
     Args:
         session: whose pod they are switched to.
+
+    Attributes:
+        unanswered: those that were to be switched, by a request whose answer was lost. It may still be on its way.
     """
 
     def __init__(self, api: Api, services: Sequence[SwitchedService], session: str) -> None:
         self._api = api
         self._services = tuple(services)
         self._session = session
+        self.unanswered: set[WorkloadRef] = set()
 
     @property
     def names(self) -> str:
@@ -66,6 +71,10 @@ class SwitchedServices:
                 changed = await self._api.patch(service.ref.path, _change(uid, version, wanted))
             except ConflictError:  # it has changed since, perhaps not its selector
                 item = await self._api.find(service.ref.path)
+            except KubectlError as error:
+                if not isinstance(error, ANSWERS):
+                    self.unanswered.add(service.ref)
+                raise
             else:
                 await _disown(self._api, service.ref, changed)
                 return

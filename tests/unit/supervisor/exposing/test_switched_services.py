@@ -9,13 +9,15 @@ import pytest
 
 from kubectl_localize.cluster.exposing.journal import Entry
 from kubectl_localize.cluster.exposing.values import SwitchedService, WorkloadRef
-from kubectl_localize.errors import KubectlError, LocalizeError
+from kubectl_localize.errors import ForbiddenError, KubectlError, LocalizeError, UnreachableError
 from kubectl_localize.supervisor.exposing.rollback import GONE_SECONDS, Rollback
 from kubectl_localize.supervisor.exposing.switched_services import ATTEMPTS, SwitchedServices
 from kubectl_localize.supervisor.exposing.waiter import EndingError, Waiter
 from kubectl_localize.timing import Notifier
+from tests.unit.cluster.samples import NO_ROUTE
 from tests.unit.fakes.cluster import CONFLICT, CORE, Cluster
 from tests.unit.fakes.progress import RecordedProgress
+from tests.unit.fakes.requests import FORBIDDEN
 from tests.unit.supervisor.exposing.samples import POD, SECRET, entry, exposure_pod, labels, write
 
 HELM = {"manager": "helm"}
@@ -129,6 +131,45 @@ def test_nothing_is_switched_by_an_exposure_that_is_to_end() -> None:
     with pytest.raises(EndingError):
         asyncio.run(switched_services(cluster).switch(ending))
     assert cluster.changes == []
+
+
+def unanswered(cluster: Cluster) -> SwitchedServices:
+    """Services that were to be switched by a request whose answer was lost."""
+    services = switched_services(cluster)
+    cluster.fails = lambda now, method, path: NO_ROUTE if method == "PATCH" else ""
+    with pytest.raises(UnreachableError):
+        asyncio.run(services.switch(waiter(cluster)))
+    return services
+
+
+@pytest.mark.parametrize("arrives", [0.0, 5.0, 40.0])
+def test_a_request_to_switch_that_arrives_on_the_way_back_is_undone(arrives: float) -> None:
+    """Else the Service would lead to a pod that is gone, and no journal would say so."""
+    cluster = cluster_with(ORIGINAL)
+    write(cluster, journal())
+    services = unanswered(cluster)
+    came: list[float] = []
+
+    def come(now: float, method: str, path: str) -> str:
+        if now >= arrives and not came:
+            came.append(now)
+            cluster.put(CART, {"metadata": {"managedFields": [HELM]}, "spec": {"selector": dict(OURS)}})
+        return ""
+
+    cluster.fails = come
+    rollback = Rollback(cluster.api, [journal()], cluster.clock, RecordedProgress(), unanswered=services.unanswered)
+    asyncio.run(rollback.run())
+    assert came
+    assert (selector(cluster), cluster.left("abc12")) == (ORIGINAL, [])
+
+
+def test_a_refused_request_to_switch_cannot_come_late() -> None:
+    cluster = cluster_with(ORIGINAL)
+    services = switched_services(cluster)
+    cluster.fails = lambda now, method, path: FORBIDDEN if method == "PATCH" else ""
+    with pytest.raises(ForbiddenError):
+        asyncio.run(services.switch(waiter(cluster)))
+    assert services.unanswered == set()
 
 
 # -- while it lives ---------------------------------------------------------------------------------------------------
