@@ -85,8 +85,10 @@ def test_children_that_outlived_the_supervisor_and_its_guard_are_ended_by_the_ne
     namespace: str, product: Product, url: str
 ) -> None:
     assert product.fetch_all(url)
-    for pid in find(product, "kubectl_localize.supervisor"):
-        kill(pid)
+    (guard,) = find(product, "kubectl_localize.host.guard")
+    os.kill(guard, signal.SIGSTOP)  # so that it does not do its work before it is killed itself
+    kill(product.pid())
+    kill(guard)
     assert find(product, "proxy --unix-socket")
     assert find(product, "port-forward")
     product.stop()
