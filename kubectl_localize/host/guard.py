@@ -18,7 +18,7 @@ _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from kubectl_localize.host.g
 
 
 class Guard:
-    """The supervisor's end of its guard, which has to be started before any thread and before files are locked."""
+    """The supervisor's end of its guard."""
 
     def __init__(self, pid: int, pipe: int) -> None:
         self.pid = pid
