@@ -15,7 +15,6 @@ managed block and the aliases go and the helper ends.
 
 from __future__ import annotations
 
-import argparse
 import array
 import contextlib
 import errno
@@ -33,7 +32,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import argparse
 
 PROTOCOL = 2  # 2: names may end with a dot
 SYSTEM_HOSTS = "/etc/hosts"
@@ -729,11 +731,6 @@ def _send(connection: socket.socket, reply: dict[str, Any], bound: socket.socket
 # Start.
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise RefusedError(message)
-
-
 def parse_arguments(argv: Sequence[str], euid: int, sudo_uid: str | None) -> argparse.Namespace:
     """Parse the command line, and check that root acts only on what this user may have changed.
 
@@ -746,7 +743,13 @@ def parse_arguments(argv: Sequence[str], euid: int, sudo_uid: str | None) -> arg
         RefusedError: an argument is missing, or the uid, key or hosts file is not this user's to choose.
         BadRequestError: the range is none.
     """
-    parser = _Parser(prog="kubectl-localize helper", allow_abbrev=False)
+    import argparse  # here, since supervisors import this file, too, and parse nothing
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise RefusedError(message)
+
+    parser = Parser(prog="kubectl-localize helper", allow_abbrev=False)
     for name in ("--socket", "--key", "--hosts-file", "--range"):
         parser.add_argument(name, required=True)
     parser.add_argument("--uid", type=int, required=True)

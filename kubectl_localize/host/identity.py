@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import os
 import pwd
@@ -66,6 +65,8 @@ def user_name(uid: int) -> str:
 
 def _login() -> str:
     try:
+        import getpass  # rarely asked for, and with modules that nothing else needs
+
         return getpass.getuser()
     except (KeyError, OSError):  # a user whom passwd does not know
         return str(os.getuid())
