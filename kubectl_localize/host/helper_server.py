@@ -46,10 +46,13 @@ class HelperServer:
         self._uid_allowed = uid_allowed
         self._on_change = on_change
         self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listen; a socket that a killed supervisor left at the path is replaced.
+        """Listen, or listen anew if somebody has removed the socket; a helper that is connected stays so.
+
+        A socket that a killed supervisor left at the path is replaced.
 
         Raises:
             OSError: the socket cannot be made.
@@ -65,8 +68,17 @@ class HelperServer:
         except BaseException:
             listener.close()
             raise
+        await self._stop_listening()
         self._listener = listener
-        self._spawn(self._accept(listener))
+        self._accepting = self._spawn(self._accept(listener))
+
+    async def _stop_listening(self) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.wait((self._accepting,))
+        if self._listener is not None:
+            self._listener.close()
+        self._accepting = self._listener = None
 
     async def close(self) -> None:
         """Stop listening, let the helper undo what it did and return when it has."""
@@ -76,17 +88,17 @@ class HelperServer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if self._listener is not None:
-            self._listener.close()
-            self._listener = None
             self._path.unlink(missing_ok=True)
+        await self._stop_listening()
         if helper is not None:
             await helper.close()
             self._lost(helper)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()

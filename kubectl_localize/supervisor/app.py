@@ -341,12 +341,14 @@ class App:
         return self._control.is_listening and not self._run.control.exists()
 
     async def remake_files(self) -> None:
-        """Make anew what somebody has removed: the control socket, the state file, and what exposures need."""
+        """Make anew what somebody has removed: the sockets, the state file, and what kubectl and exposures need."""
         if self._control.is_listening:
             self._control.stop_listening()
             await self._control.start()
-        if (runtime := self._runtimes.runtime) is not None:
-            runtime.transport.renew()  # its socket is gone as well
+        if self._runtimes.runtime is not None:
+            self._runtimes.runtime.remake_files()
+        if self._forwards is not None:
+            await self._forwards.remake_files()
         if self._exposures is not None:
             await self._exposures.remake_files()
         if self._shows_state:

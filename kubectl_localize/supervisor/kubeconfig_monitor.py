@@ -95,6 +95,18 @@ class KubeconfigMonitor:
         self._lost, self.problem = False, ""
         self.close()
 
+    def remake_files(self) -> None:
+        """Write anew what is used of the state directory, which somebody has removed: the copy, and a login's file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if self.problem:
+            self._write_copy()
+        for path, text in self._content.files:
+            if Path(path).parent == self._copy.parent and not os.path.exists(path):
+                write_atomic(Path(path), text.decode(errors="surrogateescape"))
+
     def has_credentials_of(self, connection: Connection) -> bool:
         """Whether another command's files have the same credentials: each shell may have a file of its own."""
         if connection.kubeconfig == self._connection.kubeconfig:
@@ -106,13 +118,16 @@ class KubeconfigMonitor:
         if self.problem or self._content.is_empty:
             return
         try:
-            write_atomic(self._copy, json.dumps(self._content.alone(self._connection)))
+            self._write_copy()
         except OSError as error:
             log.warning("%s, and there can be no copy: %s", why, error.strerror or error)
             return
         self.problem = f"{why}; forwards and exposures go on with what it said before"
         log.warning("%s", self.problem)
         self._user.move(replace(self._connection, kubeconfig=(str(self._copy),)))
+
+    def _write_copy(self) -> None:
+        write_atomic(self._copy, json.dumps(self._content.alone(self._connection)))
 
     def _look(self) -> tuple[Mark, ...]:
         return tuple(_mark(path) for path in self._connection.kubeconfig)

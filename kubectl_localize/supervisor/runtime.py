@@ -137,6 +137,12 @@ class Runtime:
         self.connection = connection
         self.access.retry()
 
+    def remake_files(self) -> None:
+        """Make anew what kubectl needs, which somebody has removed; raises OSError if it cannot be."""
+        self._kubeconfig.remake_files()
+        self._sockets.close()  # which may go by the directory that was removed
+        self.transport.renew()
+
     def problems(self) -> list[str]:
         """Why the cluster cannot be used, or only with what the kubeconfig said before; a sentence each."""
         return list(filter(None, [self._kubeconfig.problem, self.access.problem]))
@@ -195,7 +201,7 @@ class ProxySockets:
         return (path, None) if path else (name, self.directory)
 
     def close(self) -> None:
-        """Give back what long paths needed."""
+        """Give back what long paths needed; the next one gets it anew."""
         self._long.close()
 
     def address(self, name: str) -> AbstractContextManager[str]:

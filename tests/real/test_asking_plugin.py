@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
+import shutil
+import signal
 from pathlib import Path
 
+from tests.cluster.commands import wait_until
 from tests.real.kubeconfigs import own, program
 from tests.real.product import Product, assert_fails
 from tests.real.shop import Shop
@@ -57,6 +61,22 @@ def _start_and_type_the_code(product: Product, namespace: str) -> None:
         assert terminal.wait() == 0, terminal.text
 
 
+def _logins(product: Product) -> list[Path]:
+    """The files with the credentials that a plugin gave."""
+    return list(product.sandbox.home.glob(".kube/localize/*/login"))
+
+
+def _remove_state_directory(product: Product) -> None:
+    """Remove it, and end kubectl, which has to read the credentials anew."""
+    sandbox = product.sandbox
+    shutil.rmtree(sandbox.home / ".kube" / "localize")
+    for process in sandbox.processes():
+        if "port-forward" in process.command:
+            os.kill(process.pid, signal.SIGKILL)
+    wait_until("the credentials", lambda: bool(_logins(product)), 20)
+    wait_until("supervisor", lambda: bool(product.document()["supervisors"]), 20)
+
+
 def test_one_that_insists_and_keeps_nothing_is_asked_before_anything_starts(shop: Shop, product: Product) -> None:
     sandbox = product.sandbox
     plugin = _use_plugin(product, "Always")
@@ -67,9 +87,13 @@ def test_one_that_insists_and_keeps_nothing_is_asked_before_anything_starts(shop
     product.detach("-n", shop.namespace, "web")
     dry_run = sandbox.localize("expose", "--dry-run", "--force", "--map=9999:7080", f"{shop.namespace}/web")
     assert dry_run.returncode == 0, dry_run.stderr
+    _remove_state_directory(product)
+    product.detach("-n", shop.namespace, "web")
+    assert product.document()["supervisors"][0]["warnings"] == []
+    assert sandbox.fetch(shop.url("web", 7080)).startswith("web-")
     assert plugin.with_name("asked").read_text() == "asked\n"
     product.stop()
-    assert not list(sandbox.home.glob(".kube/localize/*/login"))
+    assert not _logins(product)
 
 
 def test_one_that_asks_if_it_can_is_asked_when_its_credentials_are_needed(shop: Shop, product: Product) -> None:

@@ -326,6 +326,10 @@ class Forwards:
         """Give new connections fresh children, now that the API server can be reached again."""
         self._pool.renew()
 
+    async def remake_files(self) -> None:
+        """Make the sockets for helpers anew, which somebody has removed; raises OSError if one cannot be."""
+        await self._helpers.remake_sockets()
+
     # -- what ls shows, and the way down ------------------------------------------------------------------------------
     def supervisor_item(self, own: SupervisorItem) -> SupervisorItem:
         """The supervisor in the `ls` document; `own` is what it knows of itself."""

@@ -77,6 +77,11 @@ class Helpers:
         if self._wants_hosts and self._user_may_write():
             await self._own.begin()
 
+    async def remake_sockets(self) -> None:
+        """Make the sockets anew, which somebody has removed; raises OSError if one cannot be."""
+        await self._privileged.start()
+        await self._own.remake_socket()
+
     async def look_after(self) -> None:
         """Start the user's own helper again if it is gone."""
         await self._own.look_after()

@@ -42,6 +42,11 @@ class UnprivilegedHelper:
         self._begun = True
         await self.look_after()
 
+    async def remake_socket(self) -> None:
+        """Make the socket anew, which somebody has removed; raises OSError if it cannot be."""
+        if self._begun:
+            await self._server.start()
+
     async def look_after(self) -> None:
         """Start it again if it was started and is gone."""
         async with self._starting:

@@ -65,6 +65,18 @@ async def connected(directory: Path) -> AsyncIterator[tuple[HelperServer, Helper
         await server.close()
 
 
+async def test_a_socket_that_was_removed_is_made_anew_for_the_next_helper(tmp_path: Path) -> None:
+    async with connected(tmp_path) as (server, helper):
+        (tmp_path / "helper.sock").unlink()
+        await server.start()
+        assert server.helper is helper, "what it did stays"
+        await helper.close()
+        await helper.closed.wait()
+        assert await start(tmp_path / "helper.sock", tmp_path / "hosts") == 0
+        assert server.helper is not None
+    assert not (tmp_path / "helper.sock").exists()
+
+
 def test_without_sudo_our_own_interpreter_runs_the_packaged_file(tmp_path: Path) -> None:
     command = argv(tmp_path / "s", tmp_path / "h", installed=tmp_path / "missing")
     assert command[:3] == [sys.executable, "-I", helper_program.__file__]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,12 +23,13 @@ CA = "QUJD"
 class Stage:
     """A kubeconfig file, a monitor of it, and what that has given to its user."""
 
-    def __init__(self, directory: Path) -> None:
-        self.file = directory / "config"
+    def __init__(self, directory: Path, *, name: str = "config") -> None:
+        self.file = directory / name
         self.write("https://127.0.0.1:1000")
         view = kubeconfig.read_view([str(self.file)])
         connection = kubeconfig.connection(view, kubectl="kubectl", kubeconfig=[str(self.file)])
-        self.copy = directory / "copy"
+        self.copy = directory / "state" / "copy"
+        self.copy.parent.mkdir(exist_ok=True)
         self.refused = ""
         self.given: list[Connection] = []
         self.monitor = KubeconfigMonitor(connection, self, Clock(lambda: 0.0, asyncio.sleep), self.copy)
@@ -114,7 +116,8 @@ def test_what_a_kubeconfig_does_not_say_any_more_is_used_on_from_a_copy(
 
 
 def test_a_copy_goes_with_its_monitor_and_one_of_a_killed_supervisor_with_the_next(tmp_path: Path) -> None:
-    (tmp_path / "copy").write_text("of a killed one")
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "copy").write_text("of a killed one")
     stage = Stage(tmp_path)
     assert not stage.copy.exists()
     deleted(stage)
@@ -132,3 +135,46 @@ def test_a_server_that_cannot_be_is_passed_over(tmp_path: Path) -> None:
     stage.write("https://127.0.0.1:4000")
     stage.monitor.check()
     assert [connection.server for connection in stage.given] == ["https://127.0.0.1:4000"]
+
+
+def remove_state_directory(stage: Stage, *, looks: int) -> None:
+    """Remove it, let the monitor look so often, and make it anew, empty."""
+    shutil.rmtree(stage.copy.parent)
+    for _ in range(looks):
+        stage.monitor.check()
+    stage.copy.parent.mkdir(mode=0o700)
+
+
+@pytest.mark.parametrize("looks", [0, 1, 2])
+def test_a_copy_that_is_used_is_made_anew_with_its_directory(tmp_path: Path, looks: int) -> None:
+    stage = Stage(tmp_path)
+    deleted(stage)
+    stage.monitor.check()
+    text = stage.copy.read_text()
+    remove_state_directory(stage, looks=looks)
+    stage.monitor.remake_files()
+    assert stage.copy.read_text() == text
+    assert stage.copy.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("looks", [0, 1, 2])
+def test_what_a_login_gave_is_made_anew_with_its_directory(tmp_path: Path, looks: int) -> None:
+    (tmp_path / "state").mkdir()
+    stage = Stage(tmp_path, name="state/login")
+    text = stage.file.read_text()
+    remove_state_directory(stage, looks=looks)
+    stage.monitor.remake_files()
+    assert stage.file.read_text() == text
+    assert stage.file.stat().st_mode & 0o777 == 0o600
+    stage.monitor.check()
+    assert (stage.monitor.problem, stage.copy.exists()) == ("", False)
+    assert all(connection.kubeconfig == (str(stage.file),) for connection in stage.given)
+
+
+def test_a_kubeconfig_that_its_user_removed_is_not_made_anew(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    deleted(stage)
+    remove_state_directory(stage, looks=0)
+    stage.monitor.remake_files()
+    assert list(stage.copy.parent.iterdir()) == []
+    assert not stage.file.exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -119,6 +120,16 @@ async def test_what_was_left_by_a_killed_supervisor_is_removed(tmp_path: Path) -
         (stage.directory / "api-7.sock").touch()
         await stage.source.get(stage.connection)
         assert "api-7.sock" not in os.listdir(stage.directory)
+
+
+async def test_what_kubectl_needs_is_made_anew_with_its_directory(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        runtime = await stage.source.get(stage.connection)
+        before = await runtime.api.get("/version")
+        shutil.rmtree(stage.directory)
+        stage.directory.mkdir()
+        runtime.remake_files()
+        assert await runtime.api.get("/version") != before
 
 
 async def test_a_server_that_cannot_be_leaves_nothing_open(tmp_path: Path) -> None:
